@@ -1,0 +1,21 @@
+//! Image classification with Fisher vectors on a plain CPU.
+//!
+//! Data flows one way, and the modules read in that order:
+//!
+//! ```text
+//! dataset → image → descriptors → projection → gmm → encoding → svm → evaluation
+//! ```
+//!
+//! Conventions, everywhere: matrices are row-major with one observation a row; pixel coordinates
+//! are 0-based, x right, y down, (0, 0) the centre of the top-left pixel; data are `f32`, sums over
+//! many rows `f64`; a stage takes arrays and a parameter struct and returns a value, and the number
+//! of threads never changes a bit of it.
+
+pub mod dataset;
+pub mod error;
+pub mod linalg;
+pub mod parameters;
+pub mod progress;
+pub mod random;
+
+pub use error::{Error, Result};

@@ -1,0 +1,39 @@
+//! Dense linear algebra that every stage shares: products, exponentials, sums in fixed order.
+//!
+//! Matrices are row-major, one observation a row. Products are sequential inside and found to use
+//! the widest instructions at run time; callers run them in parallel over fixed blocks of rows, so
+//! that results are the same bits for any number of threads.
+
+mod product;
+mod rows;
+
+pub use product::{gram, mirror_lower, multiply, multiply_add};
+pub use rows::Rows;
+
+/// Rows handled together by the blocked kernels: a block of inputs and its results stay in cache.
+pub const BLOCK_ROWS: usize = 1024;
+
+/// Dot product in f64 of two f32 rows, in a fixed order of sixteen partial sums.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let mut sums = [0.0f64; LANES];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            sums[lane] += f64::from(x[lane]) * f64::from(y[lane]);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Euclidean norm in f64 of an f32 row.
+pub fn norm(row: &[f32]) -> f64 {
+    dot(row, row).sqrt()
+}
+
+/// Index of the first value that is NaN or infinite.
+pub fn first_not_finite(values: &[f32]) -> Option<usize> {
+    values.iter().position(|v| !v.is_finite())
+}

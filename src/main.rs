@@ -1,0 +1,3 @@
+//! The `fvtool` binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The integration tests, one binary: each file says what it holds.
+
+mod support;

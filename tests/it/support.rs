@@ -1,0 +1,55 @@
+//! What several tests share: golden arrays and comparisons that say where they fail.
+
+use std::path::PathBuf;
+
+use ndarray::{Array, Dimension};
+use ndarray_npy::{NpzReader, ReadableElement, read_npy};
+
+/// The folder of golden values; its README says where each comes from.
+pub fn golden_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden")
+}
+
+/// A golden `.npy` array by file name without ending.
+pub fn golden<A: ReadableElement, D: Dimension>(name: &str) -> Array<A, D> {
+    read_npy(golden_dir().join(format!("{name}.npy"))).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// An array of one of the `python/*.npz` golden archives.
+pub fn golden_npz<A: ReadableElement, D: Dimension>(archive: &str, key: &str) -> Array<A, D> {
+    let path = golden_dir().join("python").join(format!("{archive}.npz"));
+    let mut npz = NpzReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    npz.by_name(key).unwrap_or_else(|e| panic!("{archive}/{key}: {e}"))
+}
+
+/// Largest absolute difference, with the index where it stands.
+pub fn largest_difference<'a>(
+    got: impl IntoIterator<Item = &'a f32>,
+    expected: impl IntoIterator<Item = &'a f64>,
+) -> (usize, f64) {
+    let mut worst = (0, 0.0);
+    let mut expected = expected.into_iter();
+    let mut n = 0;
+    for (i, &g) in got.into_iter().enumerate() {
+        let e = *expected.next().expect("as many expected values as got");
+        let difference = (f64::from(g) - e).abs();
+        // A NaN must win, so the comparison is negated.
+        if !(difference <= worst.1) {
+            worst = (i, difference);
+        }
+        n += 1;
+    }
+    assert!(expected.next().is_none(), "more expected values than the {n} got");
+    worst
+}
+
+/// Fails with the place of the largest difference when it exceeds `tolerance`.
+#[track_caller]
+pub fn assert_close<'a>(
+    got: impl IntoIterator<Item = &'a f32>,
+    expected: impl IntoIterator<Item = &'a f64>,
+    tolerance: f64,
+) {
+    let (place, difference) = largest_difference(got, expected);
+    assert!(difference <= tolerance, "value {place} is off by {difference:e}, allowed {tolerance:e}");
+}
