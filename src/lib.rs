@@ -17,5 +17,6 @@ pub mod linalg;
 pub mod parameters;
 pub mod progress;
 pub mod random;
+pub mod svm;
 
 pub use error::{Error, Result};

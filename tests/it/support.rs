@@ -51,5 +51,8 @@ pub fn assert_close<'a>(
     tolerance: f64,
 ) {
     let (place, difference) = largest_difference(got, expected);
-    assert!(difference <= tolerance, "value {place} is off by {difference:e}, allowed {tolerance:e}");
+    assert!(
+        difference <= tolerance,
+        "value {place} is off by {difference:e}, allowed {tolerance:e}"
+    );
 }
