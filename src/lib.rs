@@ -12,7 +12,9 @@
 //! of threads never changes a bit of it.
 
 pub mod dataset;
+pub mod encoding;
 pub mod error;
+pub mod gmm;
 pub mod linalg;
 pub mod parameters;
 pub mod progress;

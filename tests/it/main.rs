@@ -1,3 +1,7 @@
 //! The integration tests, one binary: each file says what it holds.
 
+#![allow(clippy::unwrap_used, clippy::neg_cmp_op_on_partial_ord)]
+
+mod encoding;
+mod gmm;
 mod support;

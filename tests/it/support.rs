@@ -51,5 +51,13 @@ pub fn assert_close<'a>(
     tolerance: f64,
 ) {
     let (place, difference) = largest_difference(got, expected);
-    assert!(difference <= tolerance, "value {place} is off by {difference:e}, allowed {tolerance:e}");
+    assert!(
+        difference <= tolerance,
+        "value {place} is off by {difference:e}, allowed {tolerance:e}"
+    );
+}
+
+/// Runs `work` in a pool of `threads` threads.
+pub fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
