@@ -18,6 +18,7 @@ pub mod gmm;
 pub mod linalg;
 pub mod parameters;
 pub mod progress;
+pub mod projection;
 pub mod random;
 
 pub use error::{Error, Result};

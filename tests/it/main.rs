@@ -4,4 +4,5 @@
 
 mod encoding;
 mod gmm;
+mod projection;
 mod support;
