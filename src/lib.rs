@@ -13,6 +13,7 @@
 
 pub mod dataset;
 pub mod error;
+pub mod evaluation;
 pub mod linalg;
 pub mod parameters;
 pub mod progress;
