@@ -14,6 +14,7 @@
 pub mod dataset;
 pub mod encoding;
 pub mod error;
+pub mod evaluation;
 pub mod gmm;
 pub mod linalg;
 pub mod parameters;

@@ -1,8 +1,9 @@
 //! The integration tests, one binary: each file says what it holds.
 
 #![allow(clippy::unwrap_used, clippy::neg_cmp_op_on_partial_ord)]
-
 mod encoding;
+mod evaluation;
+mod evaluation_report;
 mod gmm;
 mod projection;
 mod support;
