@@ -376,8 +376,7 @@ fn eigen(c: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
         let image = c.dot(&v);
         let value = v.dot(&image);
         let residual = (&image - &(&v * value)).mapv(|r| r * r).sum().sqrt();
-        // Written so that a NaN fails.
-        if !(residual <= LARGEST_RESIDUAL * largest) {
+        if residual.is_nan() || residual > LARGEST_RESIDUAL * largest {
             return Err(Error::Numerical {
                 what: "PCA",
                 problem: format!(
