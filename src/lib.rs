@@ -12,7 +12,9 @@
 //! of threads never changes a bit of it.
 
 pub mod dataset;
+pub mod descriptors;
 pub mod error;
+pub mod image;
 pub mod linalg;
 pub mod parameters;
 pub mod progress;
