@@ -14,10 +14,12 @@
 pub mod artifacts;
 pub mod config;
 pub mod dataset;
+pub mod descriptors;
 pub mod encoding;
 pub mod error;
 pub mod evaluation;
 pub mod gmm;
+pub mod image;
 pub mod linalg;
 pub mod parameters;
 pub mod pipeline;
