@@ -121,7 +121,8 @@ impl Config {
     /// [`Error::Config`] as for [`named`](Self::named).
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         toml::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| {
-            let line = e.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let line =
+                e.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             let origin = match line {
                 Some(line) => format!("{origin}:{line}"),
                 None => origin.to_owned(),
@@ -213,7 +214,10 @@ impl Config {
              `seed` (default 1) stands outside the groups and is also `--seed`.\n",
         );
         for group in GROUPS {
-            page += &format!("\n## `[{}]`: {}\n\n| key | default | meaning |\n|---|---|---|\n", group.name, group.about);
+            page += &format!(
+                "\n## `[{}]`: {}\n\n| key | default | meaning |\n|---|---|---|\n",
+                group.name, group.about
+            );
             for (key, meaning) in group.keys {
                 let default = defaults
                     .get(group.name)
@@ -225,11 +229,8 @@ impl Config {
         }
         page += "\n## Presets\n\n| preset | what it is |\n|---|---|\n";
         for (name, text) in PRESETS {
-            let about: Vec<&str> = text
-                .lines()
-                .map_while(|line| line.strip_prefix('#'))
-                .map(str::trim)
-                .collect();
+            let about: Vec<&str> =
+                text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
             page += &format!("| `{name}` | {} |\n", about.join(" "));
         }
         page

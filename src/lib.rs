@@ -26,5 +26,6 @@ pub mod pipeline;
 pub mod progress;
 pub mod projection;
 pub mod random;
+pub mod svm;
 
 pub use error::{Error, Result};

@@ -116,7 +116,12 @@ struct Faults {
 }
 
 impl RunFolder {
-    fn open<'p>(&self, global: &Global, ui: &'p Ui, strict: bool) -> fvtool::Result<pipeline::Run<'p>> {
+    fn open<'p>(
+        &self,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
         let options = pipeline::Options {
             config: self.config.clone(),
             overrides: self.overrides.clone(),

@@ -4,32 +4,43 @@
 //! the seed and the image's number alone, so images can be visited in any order by any number of
 //! threads.
 
-use ndarray::{Array2, Axis};
-
-use super::Descriptors;
+use crate::error::{Error, Result};
 use crate::random::Seed;
+
+crate::parameters! {
+    /// Settings of the descriptors that PCA and mixture learn from (group `sample`).
+    pub struct Params {
+        /// Descriptors drawn in all (at least 2); memory is 512 bytes for each.
+        pub rows: usize = 256_000,
+        /// Images they are drawn from at most, a seeded choice (0: all).
+        pub images: usize = 5000,
+    }
+}
+
+impl Params {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first setting out of range.
+    pub fn validate(&self) -> Result<()> {
+        Error::require(self.rows >= 2, "sample.rows", self.rows, "at least 2")
+    }
+}
 
 /// Rows each of `images` images gives so that `total_rows` come together; 0 when there is no image.
 pub fn quota(total_rows: usize, images: usize) -> usize {
     if images == 0 { 0 } else { total_rows.div_ceil(images) }
 }
 
-/// Up to `quota` rows of one image, uniform without replacement, in their order in the image:
-/// `M × 128`, `M = min(quota, rows)`. `item` is the image's number in its split.
-pub fn choose(descriptors: &Descriptors, quota: usize, seed: Seed, item: u64) -> Array2<f32> {
-    let chosen = seed.stream("descriptors.sample", item).sample(descriptors.rows.nrows(), quota);
-    descriptors.rows.select(Axis(0), &chosen)
+/// Up to `quota` of an image's `count` descriptors, uniform without replacement: their indices,
+/// ascending. `item` is the image's number in its split.
+pub fn choose(count: usize, quota: usize, seed: Seed, item: u64) -> Vec<usize> {
+    seed.stream("descriptors.sample", item).sample(count, quota)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptors::DIM;
-
-    fn numbered(n: usize) -> Descriptors {
-        let rows = Array2::from_shape_fn((n, DIM), |(i, _)| i as f32);
-        Descriptors { rows, frames: Vec::new() }
-    }
 
     #[test]
     fn quotas_cover_the_total() {
@@ -40,14 +51,13 @@ mod tests {
 
     #[test]
     fn rows_are_distinct_in_order_and_tied_to_the_item() {
-        let descriptors = numbered(50);
-        let first = choose(&descriptors, 10, Seed(3), 0);
-        assert_eq!(first.dim(), (10, DIM));
-        assert!(first.column(0).windows(2).into_iter().all(|w| w[0] < w[1]));
-        assert_eq!(first, choose(&descriptors, 10, Seed(3), 0));
-        assert_ne!(first, choose(&descriptors, 10, Seed(3), 1));
-        assert_ne!(first, choose(&descriptors, 10, Seed(4), 0));
-        assert_eq!(choose(&descriptors, 80, Seed(3), 0), descriptors.rows);
-        assert_eq!(choose(&numbered(0), 5, Seed(3), 0).dim(), (0, DIM));
+        let first = choose(50, 10, Seed(3), 0);
+        assert_eq!(first.len(), 10);
+        assert!(first.windows(2).all(|w| w[0] < w[1]) && first[9] < 50);
+        assert_eq!(first, choose(50, 10, Seed(3), 0));
+        assert_ne!(first, choose(50, 10, Seed(3), 1));
+        assert_ne!(first, choose(50, 10, Seed(4), 0));
+        assert_eq!(choose(50, 80, Seed(3), 0), (0..50).collect::<Vec<_>>());
+        assert!(choose(0, 5, Seed(3), 0).is_empty());
     }
 }

@@ -85,14 +85,8 @@ impl Run<'_> {
         }
         let vectors = self.vectors(&index)?;
         let config = &self.config;
-        let model = svm::train(
-            &vectors,
-            &labels,
-            &index.classes,
-            &config.svm,
-            config.seed,
-            self.progress,
-        )?;
+        let model =
+            svm::train(&vectors, &labels, &index.classes, &config.svm, config.seed, self.progress)?;
         let report = json!({
             "split": split,
             "images": index.images.len(),
@@ -239,11 +233,8 @@ impl Run<'_> {
     /// [`Error::Missing`] when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
         let (model, _) = self.load_svm()?;
-        let encoder = ImageEncoder::new(
-            &self.config,
-            self.load_projection()?.0,
-            &self.load_gmm()?.0,
-        )?;
+        let encoder =
+            ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0)?;
         self.progress.begin("predict", images.len() as u64, "images");
         let predictions = images
             .par_iter()
@@ -272,7 +263,11 @@ fn predict_one(
         .iter()
         .zip(scores)
         .zip(probabilities)
-        .map(|((class, score), probability)| ClassScore { class: class.clone(), score, probability })
+        .map(|((class, score), probability)| ClassScore {
+            class: class.clone(),
+            score,
+            probability,
+        })
         .collect())
 }
 

@@ -131,10 +131,11 @@ impl ImageEncoder {
             let positions = positions(frames, width, height);
             projected.resize(rows.nrows() * self.projection.output_dim(), 0.0);
             let shape = (rows.nrows(), self.projection.output_dim());
-            let pushed = self.projection.apply(rows, &positions, product, projected).and_then(|()| {
-                let view = ndarray::ArrayView2::from_shape(shape, &projected[..]);
-                self.encoder.push(view.expect("sizes agree"), &positions, workspace)
-            });
+            let pushed =
+                self.projection.apply(rows, &positions, product, projected).and_then(|()| {
+                    let view = ndarray::ArrayView2::from_shape(shape, &projected[..]);
+                    self.encoder.push(view.expect("sizes agree"), &positions, workspace)
+                });
             failed = pushed.err();
         });
         if let Some(error) = failed {
@@ -321,13 +322,18 @@ impl Run<'_> {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::Missing {
                     what: format!("{} (Fisher vectors of split `{split}`)", path.display()),
-                    hint: format!("make them: `fvtool encode --data DATA --split {split} --run RUN`"),
+                    hint: format!(
+                        "make them: `fvtool encode --data DATA --split {split} --run RUN`"
+                    ),
                 });
             }
             Err(e) => return Err(Error::io("read", &path)(e)),
         };
         serde_json::from_str(&text).map_err(|e| {
-            Error::artifact(&path, format!("damaged ({e}); delete it and run `fvtool encode` again"))
+            Error::artifact(
+                &path,
+                format!("damaged ({e}); delete it and run `fvtool encode` again"),
+            )
         })
     }
 
@@ -340,7 +346,9 @@ impl Run<'_> {
         if expected != got {
             return Err(Error::artifact(
                 folder.join("index.json"),
-                format!("lists {expected} images, the shards hold {got}; run `fvtool encode` again"),
+                format!(
+                    "lists {expected} images, the shards hold {got}; run `fvtool encode` again"
+                ),
             ));
         }
         Ok(shards)

@@ -73,8 +73,9 @@ impl Run<'_> {
         let Some(source) = self.source()? else {
             return Err(Error::Missing {
                 what: format!("a model in {}", self.dir.display()),
-                hint: "train one first: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`"
-                    .into(),
+                hint:
+                    "train one first: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`"
+                        .into(),
             });
         };
         if !source.data.exists() {
@@ -148,10 +149,8 @@ impl Run<'_> {
         let report = json!({ "split": split.name, "images": chosen.len(), "left_out": left_out });
         let header = header("sample", &inputs, report);
         let dim = extractor.dim();
-        let tensors = [
-            Tensor::f32("rows", [n, dim], &rows),
-            Tensor::f32("positions", [n, 2], &positions),
-        ];
+        let tensors =
+            [Tensor::f32("rows", [n, dim], &rows), Tensor::f32("positions", [n, 2], &positions)];
         write(&path, &header, &tensors)?;
         self.done("extract", &format!("{n} descriptors of {} images", chosen.len()), started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
@@ -164,11 +163,7 @@ impl Run<'_> {
             return split.items.clone();
         }
         let mut stream = self.config.seed.stream("sampled images", 0);
-        stream
-            .sample(split.items.len(), most)
-            .into_iter()
-            .map(|i| split.items[i].clone())
-            .collect()
+        stream.sample(split.items.len(), most).into_iter().map(|i| split.items[i].clone()).collect()
     }
 
     fn draw(
@@ -234,8 +229,7 @@ impl Run<'_> {
             return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
         }
         let projected = self.project_sample(sample)?;
-        let fit =
-            gmm::fit(projected.view(), &self.config.gmm, self.config.seed, self.progress)?;
+        let fit = gmm::fit(projected.view(), &self.config.gmm, self.config.seed, self.progress)?;
         let report = serde_json::to_value(&fit.report).expect("a fit report is JSON");
         let (k, d) = (fit.gmm.components(), fit.gmm.dim());
         let tensors = [

@@ -123,11 +123,7 @@ pub(super) fn labels_for<'s>(
         .iter()
         .map(|row| columns.iter().map(|c| c.map_or(Label::Ignored, |c| row[c])).collect())
         .collect();
-    let unknown = split
-        .classes
-        .iter()
-        .filter(|class| !classes.contains(class))
-        .map(String::as_str)
-        .collect();
+    let unknown =
+        split.classes.iter().filter(|class| !classes.contains(class)).map(String::as_str).collect();
     (labels, unknown)
 }
