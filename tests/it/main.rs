@@ -1,3 +1,4 @@
 //! The integration tests, one binary: each file says what it holds.
 
+mod dataset;
 mod support;
