@@ -1,4 +1,4 @@
-//! A canvas of linear `f32` colours with anti-aliased painting, and the drawing of a scene.
+//! A canvas of `f32` colours with anti-aliased painting, and the drawing of a scene.
 
 use image::RgbImage;
 
