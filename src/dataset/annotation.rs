@@ -38,8 +38,14 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Named>> {
             "has a DTD (`<!DOCTYPE …>`), which is not read; remove it, with any entities",
         ),
         error => {
-            // The parser's message ends with its own position, which is given as path:line here.
-            let line = error.pos().row as usize;
+            use roxmltree::Error::{NoRootNode, UnclosedRootNode, UnexpectedEndOfStream};
+            // What is missing at the end has no position of its own.
+            let line = match error {
+                NoRootNode | UnclosedRootNode | UnexpectedEndOfStream => {
+                    text.lines().count().max(1)
+                }
+                ref error => error.pos().row as usize,
+            };
             Error::data(at_line(path, line), format!("not well-formed XML: {error}"))
         }
     })?;

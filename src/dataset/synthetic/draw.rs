@@ -1,4 +1,4 @@
-//! A canvas of linear `f32` colours with anti-aliased painting, and the drawing of a scene.
+//! A canvas of `f32` colours with anti-aliased painting, and the drawing of a scene.
 
 use image::RgbImage;
 
@@ -207,9 +207,9 @@ pub(super) fn tag_bounds(width: u32, height: u32) -> [u32; 4] {
     let dot = dot(width, height);
     let columns = 6 * TAG_LETTERS.len() as u32 + 1;
     let margin = 2 * dot;
-    let right = (margin + columns * dot).min(width) - 1;
-    let bottom = height.saturating_sub(margin + 1);
-    [margin.min(right), bottom.saturating_sub(9 * dot - 1), right, bottom]
+    // The unit follows the shorter side, so that neither edge is ever reached.
+    let bottom = height - margin - 1;
+    [margin, bottom + 1 - 9 * dot, margin + columns * dot - 1, bottom]
 }
 
 /// Left, top, right, bottom (exclusive) of the pixels within reach of a point.
@@ -237,4 +237,50 @@ pub(super) fn grey(level: f32) -> Colour {
 
 fn luminance(colour: Colour) -> f32 {
     colour.iter().zip(LUMINANCE).map(|(c, w)| c * w).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::synthetic::Synthetic;
+
+    /// Each object alone, in white on black: what is painted and the box must end together.
+    #[test]
+    fn boxes_enclose_what_is_painted() {
+        let params = Synthetic::default();
+        for index in 0..60 {
+            for thing in &Scene::plan(&params, Seed(1), index).things {
+                let mut canvas = Canvas::new(240, 180);
+                // Further than any object reaches, so that nothing may be cut off.
+                canvas.paint(thing.centre, 2.0 * thing.reach(), |x, y, _| {
+                    let cover = thing.cover(x, y);
+                    grey(cover.fill.max(cover.detail))
+                });
+                let painted = (0..240 * 180).filter(|&i| canvas.pixels[i][0] > 0.25);
+                let painted: Vec<[u32; 2]> =
+                    painted.map(|i| [i as u32 % 240, i as u32 / 240]).collect();
+                if painted.is_empty() {
+                    assert!(thing.difficult);
+                    continue;
+                }
+                let edge = |axis: usize| painted.iter().map(move |place| place[axis]);
+                let expected = [
+                    edge(0).min().unwrap(),
+                    edge(1).min().unwrap(),
+                    edge(0).max().unwrap(),
+                    edge(1).max().unwrap(),
+                ];
+                assert_eq!(thing.bounds(240, 180), expected, "image {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_tag_fits_into_every_size() {
+        for (width, height) in [(96, 96), (96, 4096), (4096, 96), (240, 180), (640, 480)] {
+            let [left, top, right, bottom] = tag_bounds(width, height);
+            assert!(left < right && right < width / 2 + 1, "{width} x {height}");
+            assert!(top < bottom && bottom < height, "{width} x {height}");
+        }
+    }
 }

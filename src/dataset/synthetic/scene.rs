@@ -219,7 +219,7 @@ impl Thing {
 
     /// No pixel further than this from the centre is touched.
     pub fn reach(&self) -> f32 {
-        1.4 * self.radius + 1.0
+        1.6 * self.radius + 1.0
     }
 
     /// Coverage of the pixel at `x`, `y`.
