@@ -5,7 +5,7 @@
 //! is the same for any number of threads. An emptied cluster moves to the row furthest from its
 //! centre.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::PART_ROWS;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS};
 use crate::progress::Progress;
 use crate::random::Seed;
+use crate::widest;
 
 /// k-means++ looks at this many rows per centre, drawn at random; more does not help a start.
 const SEEDING_ROWS_PER_CENTRE: usize = 128;
@@ -77,7 +78,7 @@ fn plus_plus(
         let point = centre.as_slice().expect("a row is contiguous");
         values.par_chunks(BLOCK_ROWS * dim).zip(nearest.par_chunks_mut(BLOCK_ROWS)).for_each(
             |(block, distances)| {
-                linalg::squared_distances(block, point, |i, d| distances[i] = distances[i].min(d));
+                linalg::keep_smaller_distances(block, point, distances);
             },
         );
         progress.advance(1);
@@ -140,6 +141,14 @@ pub fn lloyd(
     Ok(Clusters { centres, assignment, inertia })
 }
 
+/// Buffers of one worker.
+struct Buffers {
+    centred: Array2<f32>,
+    scores: Array2<f32>,
+    nearest: Vec<u32>,
+    best: Vec<f32>,
+}
+
 /// Assigns every row to its nearest centre and sums the rows of each.
 fn assign(
     rows: ArrayView2<'_, f32>,
@@ -155,61 +164,87 @@ fn assign(
         .into_iter()
         .map(|c| (-0.5 * c.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()) as f32)
         .collect();
+    let buffers = || Buffers {
+        centred: Array2::zeros((BLOCK_ROWS, dim)),
+        scores: Array2::zeros((BLOCK_ROWS, k)),
+        nearest: vec![0; BLOCK_ROWS],
+        best: vec![0.0; BLOCK_ROWS],
+    };
     let values = rows.as_slice().expect("training rows are row-major");
     values
         .par_chunks(PART_ROWS * dim)
         .zip(assignment.par_chunks_mut(PART_ROWS))
         .zip(distances.par_chunks_mut(PART_ROWS))
-        .map_init(
-            || (Array2::zeros((BLOCK_ROWS, dim)), Array2::zeros((BLOCK_ROWS, k))),
-            |(block, scores), ((values, assignment), distances)| {
-                let mut part = Part {
-                    sums: Array2::zeros((k, dim)),
-                    counts: vec![0; k],
-                    inertia: 0.0,
-                    changed: false,
-                };
-                for ((values, assignment), distances) in values
-                    .chunks(BLOCK_ROWS * dim)
-                    .zip(assignment.chunks_mut(BLOCK_ROWS))
-                    .zip(distances.chunks_mut(BLOCK_ROWS))
-                {
-                    let n = assignment.len();
-                    let mut x = block.slice_mut(s![..n, ..]);
-                    let x_values = x.as_slice_mut().expect("leading rows are contiguous");
-                    subtract_from_rows(values, mean, x_values);
-                    let mut score = scores.slice_mut(s![..n, ..]);
-                    linalg::multiply(score.view_mut(), x.view(), centred.t());
-                    let score = score.as_slice_mut().expect("leading rows are contiguous");
-                    linalg::add_to_rows(score, &half_norms);
-                    let x_values = x.as_slice().expect("leading rows are contiguous");
-                    linalg::argmax_rows(score, k, |i, nearest, best| {
-                        part.changed |= assignment[i] != nearest as u32;
-                        assignment[i] = nearest as u32;
-                        let row = &x_values[i * dim..(i + 1) * dim];
-                        let norm: f32 = row.iter().map(|v| v * v).sum();
-                        distances[i] = (norm - 2.0 * best).max(0.0);
-                        part.inertia += f64::from(distances[i]);
-                        part.counts[nearest] += 1;
-                        let mut sums = part.sums.row_mut(nearest);
-                        let sums = sums.as_slice_mut().expect("a row is contiguous");
-                        sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
-                    });
-                }
-                // Back to the data's own coordinates.
-                for (mut sums, &count) in part.sums.rows_mut().into_iter().zip(&part.counts) {
-                    sums.iter_mut()
-                        .zip(mean)
-                        .for_each(|(sum, &m)| *sum += f64::from(m) * count as f64);
-                }
-                part
-            },
-        )
+        .map_init(buffers, |buffers, ((values, assignment), distances)| {
+            let mut part = Part {
+                sums: Array2::zeros((k, dim)),
+                counts: vec![0; k],
+                inertia: 0.0,
+                changed: false,
+            };
+            for ((values, assignment), distances) in values
+                .chunks(BLOCK_ROWS * dim)
+                .zip(assignment.chunks_mut(BLOCK_ROWS))
+                .zip(distances.chunks_mut(BLOCK_ROWS))
+            {
+                let n = assignment.len();
+                let mut x = buffers.centred.slice_mut(s![..n, ..]);
+                subtract_from_rows(values, mean, contiguous(&mut x));
+                let mut scores = buffers.scores.slice_mut(s![..n, ..]);
+                linalg::multiply(scores.view_mut(), x.view(), centred.t());
+                let scores = contiguous(&mut scores);
+                linalg::add_to_rows(scores, &half_norms);
+                let (nearest, best) = (&mut buffers.nearest[..n], &mut buffers.best[..n]);
+                linalg::argmax_rows(scores, k, nearest, best);
+                part.changed |= assignment != nearest;
+                assignment.copy_from_slice(nearest);
+                part.add(contiguous(&mut x), nearest, best, distances);
+            }
+            // Back to the data's own coordinates.
+            for (mut sums, &count) in part.sums.rows_mut().into_iter().zip(&part.counts) {
+                sums.iter_mut().zip(mean).for_each(|(sum, &m)| *sum += f64::from(m) * count as f64);
+            }
+            part
+        })
         .collect()
 }
 
+fn contiguous<'a>(rows: &'a mut ArrayViewMut2<'_, f32>) -> &'a mut [f32] {
+    rows.as_slice_mut().expect("leading rows of a buffer are contiguous")
+}
+
+impl Part {
+    /// Adds rows to the sums of their clusters; `best` is `x·c − ½‖c‖²` of the nearest centre.
+    fn add(&mut self, rows: &[f32], nearest: &[u32], best: &[f32], distances: &mut [f32]) {
+        let dim = self.sums.ncols();
+        let (sums, counts) = (self.sums.as_slice_mut().expect("sums are row-major"), &mut self.counts);
+        let inertia = widest!(<'a> |sums: &'a mut [f64], counts: &'a mut [u64], dim: usize, rows: &'a [f32], nearest: &'a [u32], best: &'a [f32], distances: &'a mut [f32]| -> f64 {
+            let mut inertia = 0.0;
+            for (i, row) in rows.chunks_exact(dim).enumerate() {
+                let cluster = nearest[i] as usize;
+                counts[cluster] += 1;
+                let mut norms = [0.0f32; 16];
+                let sums = &mut sums[cluster * dim..(cluster + 1) * dim];
+                for (j, (sum, &value)) in sums.iter_mut().zip(row).enumerate() {
+                    *sum += f64::from(value);
+                    norms[j % 16] += value * value;
+                }
+                let mut norm = 0.0;
+                for lane in norms {
+                    norm += lane;
+                }
+                let distance = norm - 2.0 * best[i];
+                distances[i] = if distance > 0.0 { distance } else { 0.0 };
+                inertia += f64::from(distances[i]);
+            }
+            inertia
+        });
+        self.inertia += inertia;
+    }
+}
+
 fn subtract_from_rows(rows: &[f32], mean: &[f32], out: &mut [f32]) {
-    pulp::Arch::new().dispatch(|| {
+    widest!(<'a> |rows: &'a [f32], mean: &'a [f32], out: &'a mut [f32]| -> () {
         for (row, out) in rows.chunks_exact(mean.len()).zip(out.chunks_exact_mut(mean.len())) {
             for j in 0..mean.len() {
                 out[j] = row[j] - mean[j];

@@ -17,6 +17,7 @@ use super::Gmm;
 use super::em::Mixture;
 use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS};
+use crate::widest;
 
 /// Standardised values are clamped here, so that their squares stay finite in f32. A value a
 /// hundred million standard deviations away has the same posterior as one further out.
@@ -225,7 +226,7 @@ impl Evaluator {
     fn standardise(&self, rows: &[f32], features: &mut [f32]) {
         let d = self.dim();
         let (centre, inverse_scale) = (&self.centre_f32[..], &self.inverse_scale[..]);
-        pulp::Arch::new().dispatch(|| {
+        widest!(<'a> |rows: &'a [f32], features: &'a mut [f32], d: usize, centre: &'a [f32], inverse_scale: &'a [f32]| -> () {
             for (row, out) in rows.chunks_exact(d).zip(features.chunks_exact_mut(2 * d)) {
                 let (squares, plain) = out.split_at_mut(d);
                 for j in 0..d {

@@ -13,6 +13,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use super::posteriors::{Block, Evaluator, Scratch};
 use crate::error::Result;
 use crate::linalg::{self, BLOCK_ROWS};
+use crate::widest;
 
 /// How rows are given to components.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,39 +153,20 @@ impl Block<'_> {
         let posteriors = self.posteriors.as_slice().expect("leading rows are contiguous");
         let features = self.features.as_slice().expect("leading rows are contiguous");
         self.sums.select(posteriors, k, threshold);
-        let (starts, grouped) = (&self.sums.starts, &self.sums.grouped);
+        let (starts, grouped) = (&self.sums.starts[..], &self.sums.grouped[..]);
         let moments = sums.moments.as_slice_mut().expect("sums are row-major");
-        pulp::Arch::new().dispatch(|| {
-            for (component, sums_k) in moments.chunks_exact_mut(width).enumerate() {
+        widest!(<'a> |moments: &'a mut [f64], width: usize, dim: usize, starts: &'a [usize], grouped: &'a [(u32, f32)], features: &'a [f32]| -> () {
+            for (component, sums) in moments.chunks_exact_mut(width).enumerate() {
                 let pairs = &grouped[starts[component]..starts[component + 1]];
-                if pairs.is_empty() {
-                    continue;
-                }
-                let (second, first) = sums_k.split_at_mut(dim);
                 let mut done = 0;
-                while done + LANES <= dim {
-                    add_lanes(
-                        pairs,
-                        |row, lanes: &mut [f32; LANES]| {
-                            let start = row * width + dim + done;
-                            lanes.copy_from_slice(&features[start..start + LANES]);
-                        },
-                        &mut first[done..done + LANES],
-                        &mut second[done..done + LANES],
-                    );
-                    done += LANES;
+                while done + 5 * LANES <= dim {
+                    add_lanes::<5>(pairs, features, width, dim + done, sums, done, 5 * LANES);
+                    done += 5 * LANES;
                 }
-                if done < dim {
-                    let rest = dim - done;
-                    add_lanes(
-                        pairs,
-                        |row, lanes: &mut [f32; LANES]| {
-                            let start = row * width + dim + done;
-                            lanes[..rest].copy_from_slice(&features[start..start + rest]);
-                        },
-                        &mut first[done..],
-                        &mut second[done..],
-                    );
+                while done < dim {
+                    let count = if dim - done < LANES { dim - done } else { LANES };
+                    add_lanes::<1>(pairs, features, width, dim + done, sums, done, count);
+                    done += count;
                 }
             }
         });
@@ -209,30 +191,49 @@ impl Block<'_> {
     }
 }
 
-/// Columns summed together over a component's rows.
+/// Columns in one vector register of f32.
 const LANES: usize = 16;
 
-/// `first += Σ γ y`, `second += Σ γ y²` over the pairs, for up to [`LANES`] columns that `load`
-/// reads of a row.
+/// Adds `Σ γ y²` and `Σ γ y` over the pairs to `sums`, for `count` columns from `done`, which stand
+/// at `offset` of each row of `width` features. `VECTORS` registers hold each of the two sums.
 #[inline(always)]
-fn add_lanes(
+fn add_lanes<const VECTORS: usize>(
     pairs: &[(u32, f32)],
-    load: impl Fn(usize, &mut [f32; LANES]),
-    first: &mut [f64],
-    second: &mut [f64],
+    features: &[f32],
+    width: usize,
+    offset: usize,
+    sums: &mut [f64],
+    done: usize,
+    count: usize,
 ) {
-    let (mut sum1, mut sum2) = ([0.0f32; LANES], [0.0f32; LANES]);
-    let mut y = [0.0f32; LANES];
+    let mut first = [[0.0f32; LANES]; VECTORS];
+    let mut second = [[0.0f32; LANES]; VECTORS];
     for &(row, gamma) in pairs {
-        load(row as usize, &mut y);
-        for lane in 0..LANES {
-            let weighted = gamma * y[lane];
-            sum1[lane] += weighted;
-            sum2[lane] = weighted.mul_add(y[lane], sum2[lane]);
+        let start = row as usize * width + offset;
+        let y = &features[start..start + count];
+        if count == VECTORS * LANES {
+            for v in 0..VECTORS {
+                for lane in 0..LANES {
+                    let value = y[v * LANES + lane];
+                    let weighted = gamma * value;
+                    first[v][lane] += weighted;
+                    second[v][lane] = weighted.mul_add(value, second[v][lane]);
+                }
+            }
+        } else {
+            for (lane, &value) in y.iter().enumerate() {
+                let weighted = gamma * value;
+                first[lane / LANES][lane % LANES] += weighted;
+                let sum = &mut second[lane / LANES][lane % LANES];
+                *sum = weighted.mul_add(value, *sum);
+            }
         }
     }
-    first.iter_mut().zip(&sum1).for_each(|(a, &b)| *a += f64::from(b));
-    second.iter_mut().zip(&sum2).for_each(|(a, &b)| *a += f64::from(b));
+    let dim = width / 2;
+    for j in 0..count {
+        sums[done + j] += f64::from(second[j / LANES][j % LANES]);
+        sums[dim + done + j] += f64::from(first[j / LANES][j % LANES]);
+    }
 }
 
 impl Buffers {

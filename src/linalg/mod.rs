@@ -8,8 +8,9 @@ mod elementwise;
 mod exp;
 mod product;
 mod rows;
+mod widest;
 
-pub use elementwise::{add_to_rows, argmax_rows, squared_distances, sum_rows};
+pub use elementwise::{add_to_rows, argmax_rows, keep_smaller_distances, sum_rows};
 pub use exp::{EXP_UNDERFLOW, softmax_rows};
 pub use product::{gram, mirror_lower, multiply, multiply_add};
 pub use rows::Rows;
