@@ -97,7 +97,11 @@ impl DenseSift {
             None => 0,
         };
         let (columns, rows) = (places(width), places(height));
-        if columns == 0 || rows == 0 { Grid { columns: 0, rows: 0 } } else { Grid { columns, rows } }
+        if columns == 0 || rows == 0 {
+            Grid { columns: 0, rows: 0 }
+        } else {
+            Grid { columns, rows }
+        }
     }
 
     /// Reach of a bin on each side of its centre.
@@ -139,13 +143,25 @@ impl DenseSift {
         for y in first..=last {
             while smoothed <= (y + 1).min(height - 1) {
                 let Strips { smooth, line, .. } = strips;
-                planes::smooth_row(&mut smooth[smoothed % 3], line, pixels, smoothed, &self.smoothing);
+                planes::smooth_row(
+                    &mut smooth[smoothed % 3],
+                    line,
+                    pixels,
+                    smoothed,
+                    &self.smoothing,
+                );
                 smoothed += 1;
             }
             strips.orient(y, (width, height), &across);
             let slot = (y % depth) * columns;
             let pooled = &mut strips.ring[slot..slot + columns];
-            pool::pool_x(pooled, &strips.orientations[..across.len()], self.step, self.bin, &self.kernels);
+            pool::pool_x(
+                pooled,
+                &strips.orientations[..across.len()],
+                self.step,
+                self.bin,
+                &self.kernels,
+            );
 
             // Descriptor rows whose last image row has now been pooled.
             while row < rows && inside(self.seen(row + 1).end - 1) <= y {

@@ -2,8 +2,8 @@
 //!
 //! A descriptor is 128 values: 4 × 4 spatial bins of 8 gradient orientations, value
 //! `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`). The formulas stand where they are
-//! computed: [`dense_sift`] (gradient, orientation, pooling), [`multiscale`] (scales, grids, centres),
-//! [`normalise`] (contrast, unit length).
+//! computed: `dense_sift` (gradient, orientation, pooling), `multiscale` (scales, grids, centres),
+//! `normalise` (contrast, unit length).
 //!
 //! Descriptors come in a fixed order: resize factors and bin sizes as the settings list them, then
 //! rows from the top, then columns from the left. An image too small for a descriptor has none,
@@ -120,7 +120,12 @@ impl Params {
             "a list of one or more numbers from 0.01 to 8",
         )?;
         let step = self.step_px;
-        Error::require((1..=256).contains(&step), "descriptors.step_px", step, "from 1 to 256 pixels")?;
+        Error::require(
+            (1..=256).contains(&step),
+            "descriptors.step_px",
+            step,
+            "from 1 to 256 pixels",
+        )?;
         let size = self.window_size;
         Error::require(
             (0.1..=100.0).contains(&size),
@@ -240,8 +245,16 @@ impl Extractor {
         rows.resize(BLOCK_ROWS, [0.0; DIM]);
         frames.clear();
         let mapping = Mapping::IDENTITY;
-        let mut blocks =
-            Blocks { params: &self.params, least, bin: 0, size_px: 0.0, mapping, rows, frames, consume };
+        let mut blocks = Blocks {
+            params: &self.params,
+            least,
+            bin: 0,
+            size_px: 0.0,
+            mapping,
+            rows,
+            frames,
+            consume,
+        };
         multiscale::run(&self.levels, image, work, &mut blocks, |blocks, sift, mapping| {
             blocks.bin = sift.bin;
             blocks.size_px = mapping.length(sift.bin as f64);

@@ -85,8 +85,9 @@ fn decode_bytes(bytes: Vec<u8>, params: &Params) -> Result<DynamicImage, String>
     if bytes.is_empty() {
         return Err("the file is empty".to_owned());
     }
-    let format = ::image::guess_format(&bytes)
-        .map_err(|_| "not an image in a known format (PNG, JPEG, WebP, TIFF, BMP, GIF, PNM)".to_owned())?;
+    let format = ::image::guess_format(&bytes).map_err(|_| {
+        "not an image in a known format (PNG, JPEG, WebP, TIFF, BMP, GIF, PNM)".to_owned()
+    })?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(&bytes) {
         return Err("the JPEG file is cut short".to_owned());
     }
@@ -244,7 +245,10 @@ mod tests {
         let rgb = gradient();
         let exact: Vec<f32> = rgb
             .pixels()
-            .map(|p| (0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])) / 255.0)
+            .map(|p| {
+                (0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]))
+                    / 255.0
+            })
             .collect();
         let colour = DynamicImage::ImageRgb8(rgb);
         for image in [

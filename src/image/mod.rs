@@ -45,7 +45,12 @@ impl Params {
     pub fn validate(&self) -> Result<()> {
         let (sigma, megapixels) = (self.presmoothing_px, self.max_megapixels);
         let whole = "a whole number from 0 (any height) to 65535";
-        Error::require(self.max_height_px <= 65_535, "image.max_height_px", self.max_height_px, whole)?;
+        Error::require(
+            self.max_height_px <= 65_535,
+            "image.max_height_px",
+            self.max_height_px,
+            whole,
+        )?;
         Error::require(
             (0.0..=16.0).contains(&sigma),
             "image.presmoothing_px",
@@ -93,7 +98,11 @@ impl Plane {
     }
 
     /// A plane computed pixel by pixel from (x, y).
-    pub fn from_fn(width: usize, height: usize, mut value: impl FnMut(usize, usize) -> f32) -> Self {
+    pub fn from_fn(
+        width: usize,
+        height: usize,
+        mut value: impl FnMut(usize, usize) -> f32,
+    ) -> Self {
         let pixels = (0..width * height).map(|i| value(i % width, i / width));
         Self { width, height, values: pixels.collect() }
     }

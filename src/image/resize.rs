@@ -36,7 +36,13 @@ impl Resizer {
     }
 
     /// Scales interleaved 8-bit RGB of `from_size` (width, height) into `to`.
-    pub(super) fn rgb_into(&mut self, from: &[u8], from_size: (usize, usize), to: &mut [u8], to_size: (usize, usize)) {
+    pub(super) fn rgb_into(
+        &mut self,
+        from: &[u8],
+        from_size: (usize, usize),
+        to: &mut [u8],
+        to_size: (usize, usize),
+    ) {
         self.run(from, from_size, to, to_size, fir::PixelType::U8x3);
     }
 
@@ -49,8 +55,10 @@ impl Resizer {
         pixels: fir::PixelType,
     ) {
         let fits = "the slice holds width · height pixels";
-        let source = fir::images::ImageRef::new(from_size.0 as u32, from_size.1 as u32, from, pixels);
-        let target = fir::images::Image::from_slice_u8(to_size.0 as u32, to_size.1 as u32, to, pixels);
+        let source =
+            fir::images::ImageRef::new(from_size.0 as u32, from_size.1 as u32, from, pixels);
+        let target =
+            fir::images::Image::from_slice_u8(to_size.0 as u32, to_size.1 as u32, to, pixels);
         let bicubic = fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom);
         let options = fir::ResizeOptions::new().resize_alg(bicubic).use_alpha(false);
         self.inner

@@ -201,7 +201,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_described(got: &[Described], frames: &Array2<f32>, rows: &Array2<f32>, tolerance: f64) {
+    fn assert_described(
+        got: &[Described],
+        frames: &Array2<f32>,
+        rows: &Array2<f32>,
+        tolerance: f64,
+    ) {
         assert_eq!(got.len(), rows.nrows());
         for (i, one) in got.iter().enumerate() {
             assert_eq!((one.x, one.y), (f64::from(frames[[i, 0]]), f64::from(frames[[i, 1]])));
@@ -305,7 +310,8 @@ mod tests {
                     contrast_threshold: 0.0,
                     ..Params::default()
                 };
-                let fast = Extractor::new(&params).unwrap().extract(&image, &mut Scratch::default());
+                let fast =
+                    Extractor::new(&params).unwrap().extract(&image, &mut Scratch::default());
                 let largest = *bins.iter().max().unwrap();
                 let mut slow = Vec::new();
                 for &bin in &bins {
