@@ -3,7 +3,7 @@
 //! The plane is drawn, not a photograph: time does not depend on its content, except that empty
 //! descriptors are not normalised, and here few are empty.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a bench may panic and documents nothing")]
+#![expect(clippy::unwrap_used, reason = "a bench may panic")]
 
 use std::hint::black_box;
 

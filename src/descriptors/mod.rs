@@ -2,8 +2,8 @@
 //!
 //! A descriptor is 128 values: 4 × 4 spatial bins of 8 gradient orientations, value
 //! `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`). The formulas stand where they are
-//! computed: [`dense_sift`] (gradient, orientation, pooling), [`multiscale`] (scales, grids, centres),
-//! [`normalise`] (contrast, unit length).
+//! computed: `dense_sift` (gradient, orientation, pooling), `multiscale` (scales, grids, centres),
+//! `normalise` (contrast, unit length).
 //!
 //! Descriptors come in a fixed order: resize factors and bin sizes as the settings list them, then
 //! rows from the top, then columns from the left. An image too small for a descriptor has none,

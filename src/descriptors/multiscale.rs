@@ -181,4 +181,30 @@ mod tests {
         let same = Mapping::IDENTITY;
         assert_eq!((same.x(17.5), same.length(4.0)), (17.5, 4.0));
     }
+
+    #[derive(Default, PartialEq, Debug)]
+    struct All(Vec<(usize, usize, [u32; DIM])>);
+
+    impl Sink for All {
+        #[inline(always)]
+        fn push(&mut self, x: usize, y: usize, raw: &[f32; DIM]) {
+            self.0.push((x, y, raw.map(f32::to_bits)));
+        }
+    }
+
+    /// No sum is reordered and nothing is fused, so the widest instructions and none agree.
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let mut stream = crate::random::Seed(5).stream("multiscale", 0);
+        let image = Plane::from_fn(75, 58, |_, _| stream.unit() as f32);
+        let sift = &levels(&Params::default())[0].sizes[1];
+        let (mut found, mut plain) = (All::default(), All::default());
+        let size = (image.width, image.height);
+        let mut strips = Strips::default();
+        let (values, strips) = (&image.values[..], &mut strips);
+        pulp::Arch::new().dispatch(Run { sift, values, size, strips, sink: &mut found });
+        sift.run(values, size, strips, &mut plain);
+        assert_eq!(found.0.len(), sift.grid(75, 58).columns * sift.grid(75, 58).rows);
+        assert!(found == plain);
+    }
 }
