@@ -217,7 +217,8 @@ impl Part {
     /// Adds rows to the sums of their clusters; `best` is `x·c − ½‖c‖²` of the nearest centre.
     fn add(&mut self, rows: &[f32], nearest: &[u32], best: &[f32], distances: &mut [f32]) {
         let dim = self.sums.ncols();
-        let (sums, counts) = (self.sums.as_slice_mut().expect("sums are row-major"), &mut self.counts);
+        let (sums, counts) =
+            (self.sums.as_slice_mut().expect("sums are row-major"), &mut self.counts);
         let inertia = widest!(<'a> |sums: &'a mut [f64], counts: &'a mut [u64], dim: usize, rows: &'a [f32], nearest: &'a [u32], best: &'a [f32], distances: &'a mut [f32]| -> f64 {
             let mut inertia = 0.0;
             for (i, row) in rows.chunks_exact(dim).enumerate() {

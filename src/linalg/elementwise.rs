@@ -106,11 +106,8 @@ mod tests {
         let mut distances = [f32::INFINITY, f32::INFINITY, 0.5];
         keep_smaller_distances(&values, &point, &mut distances);
         for (i, row) in values.chunks(19).enumerate() {
-            let exact: f64 = row
-                .iter()
-                .zip(&point)
-                .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
-                .sum();
+            let exact: f64 =
+                row.iter().zip(&point).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
             let expected = if i == 2 { exact.min(0.5) } else { exact };
             assert!((f64::from(distances[i]) - expected).abs() < 1e-5);
         }
