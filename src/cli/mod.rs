@@ -5,6 +5,7 @@
 
 mod data_stages;
 mod demo;
+mod describe;
 mod eval;
 mod inspect;
 mod predict;
@@ -76,6 +77,8 @@ enum Command {
     Eval(eval::Eval),
     /// Classify image files
     Predict(predict::Predict),
+    /// Write one image's descriptors, projections and Fisher vector, for use elsewhere
+    Describe(describe::Describe),
     /// Show what an artifact holds and what it was made from
     Inspect(inspect::Inspect),
     /// List every setting, or print a preset or a run's configuration
@@ -185,6 +188,7 @@ impl Command {
             Self::TrainSvm(args) => train_svm::run(args, global, ui, out),
             Self::Eval(args) => eval::run(args, global, ui, out),
             Self::Predict(args) => predict::run(args, global, ui, out),
+            Self::Describe(args) => describe::run(args, global, ui, out),
             Self::Inspect(args) => inspect::run(args, global, out),
             Self::Settings(args) => settings::run(args, out),
             Self::Completions(args) => shell::completions(args, out),

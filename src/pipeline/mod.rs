@@ -12,6 +12,7 @@
 
 mod classify;
 pub mod demo;
+mod describe;
 mod fisher;
 mod models;
 mod source;

@@ -71,12 +71,7 @@ impl Run<'_> {
     /// [`Error::Missing`] when nothing was fitted in this folder.
     pub(super) fn check_models(&self) -> Result<()> {
         let Some(source) = self.source()? else {
-            return Err(Error::Missing {
-                what: format!("a model in {}", self.dir.display()),
-                hint:
-                    "train one first: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`"
-                        .into(),
-            });
+            return self.require_models();
         };
         if !source.data.exists() {
             self.progress.note(&format!(
