@@ -224,6 +224,11 @@ impl Extractor {
         self.levels.iter().map(|level| level.count(width, height)).sum()
     }
 
+    /// Whether every descriptor of the grid is kept, so that [`count`](Self::count) is exact.
+    pub fn keeps_all(&self) -> bool {
+        self.params.low_contrast == LowContrast::Zero && self.params.keep == Keep::All
+    }
+
     /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`] rows with one
     /// frame each, so that a block is used while it is in cache. `consume` is not called when there
     /// are none. Pixels that are NaN or infinite make the descriptors that see them empty.

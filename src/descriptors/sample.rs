@@ -4,7 +4,11 @@
 //! the seed and the image's number alone, so images can be visited in any order by any number of
 //! threads.
 
+use ndarray::Array2;
+
+use super::{DIM, Descriptors, Extractor, Scratch};
 use crate::error::{Error, Result};
+use crate::image::Plane;
 use crate::random::Seed;
 
 crate::parameters! {
@@ -32,15 +36,44 @@ pub fn quota(total_rows: usize, images: usize) -> usize {
     if images == 0 { 0 } else { total_rows.div_ceil(images) }
 }
 
-/// Up to `quota` of an image's `count` descriptors, uniform without replacement: their indices,
-/// ascending. `item` is the image's number in its split.
-pub fn choose(count: usize, quota: usize, seed: Seed, item: u64) -> Vec<usize> {
-    seed.stream("descriptors.sample", item).sample(count, quota)
+/// Up to `quota` descriptors of an image, uniform without replacement, in the image's order.
+/// `item` is the image's number in its split. Only what is drawn is stored.
+pub fn draw(
+    extractor: &Extractor,
+    image: &Plane,
+    quota: usize,
+    seed: Seed,
+    item: u64,
+    scratch: &mut Scratch,
+) -> Descriptors {
+    let mut count = 0;
+    if extractor.keeps_all() {
+        count = extractor.count(image.width, image.height);
+    } else {
+        extractor.for_each_block(image, scratch, &mut |_, frames| count += frames.len());
+    }
+    let chosen = seed.stream("descriptors.sample", item).sample(count, quota);
+    let mut frames = Vec::with_capacity(chosen.len());
+    let mut values = Vec::with_capacity(chosen.len() * DIM);
+    let (mut seen, mut wanted) = (0, &chosen[..]);
+    extractor.for_each_block(image, scratch, &mut |rows, of_rows| {
+        while let Some((&next, rest)) = wanted.split_first()
+            && next < seen + of_rows.len()
+        {
+            values.extend(rows.row(next - seen));
+            frames.push(of_rows[next - seen]);
+            wanted = rest;
+        }
+        seen += of_rows.len();
+    });
+    let rows = Array2::from_shape_vec((frames.len(), DIM), values).expect("one frame a row");
+    Descriptors { rows, frames }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptors::LowContrast;
 
     #[test]
     fn quotas_cover_the_total() {
@@ -50,14 +83,37 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_distinct_in_order_and_tied_to_the_item() {
-        let first = choose(50, 10, Seed(3), 0);
-        assert_eq!(first.len(), 10);
-        assert!(first.windows(2).all(|w| w[0] < w[1]) && first[9] < 50);
-        assert_eq!(first, choose(50, 10, Seed(3), 0));
-        assert_ne!(first, choose(50, 10, Seed(3), 1));
-        assert_ne!(first, choose(50, 10, Seed(4), 0));
-        assert_eq!(choose(50, 80, Seed(3), 0), (0..50).collect::<Vec<_>>());
-        assert!(choose(0, 5, Seed(3), 0).is_empty());
+    fn rows_are_those_of_the_image_in_order_and_tied_to_the_item() {
+        let image = Plane::from_fn(60, 50, |x, y| ((x * x + 3 * y) % 17) as f32 / 17.0);
+        let scratch = &mut Scratch::default();
+        for low_contrast in [LowContrast::Zero, LowContrast::Drop] {
+            let params = crate::descriptors::Params {
+                contrast_threshold: 0.02,
+                low_contrast,
+                ..Default::default()
+            };
+            let extractor = Extractor::new(&params).unwrap();
+            let all = extractor.extract(&image, scratch);
+            let mut take =
+                |quota, seed, item| draw(&extractor, &image, quota, Seed(seed), item, scratch);
+            let first = take(10, 3, 0);
+            assert_eq!(first.rows.dim(), (10, DIM));
+            let places: Vec<usize> = first
+                .frames
+                .iter()
+                .map(|frame| all.frames.iter().position(|f| f == frame).unwrap())
+                .collect();
+            assert!(places.windows(2).all(|w| w[0] < w[1]), "{places:?}");
+            for (row, &place) in first.rows.rows().into_iter().zip(&places) {
+                assert_eq!(row, all.rows.row(place));
+            }
+            assert_eq!(first.frames, take(10, 3, 0).frames);
+            assert_ne!(first.frames, take(10, 3, 1).frames);
+            assert_ne!(first.frames, take(10, 4, 0).frames);
+            assert_eq!(take(1_000_000, 3, 0).rows, all.rows);
+        }
+        let tiny = Plane::from_fn(3, 3, |_, _| 0.5);
+        let extractor = Extractor::new(&Default::default()).unwrap();
+        assert!(draw(&extractor, &tiny, 5, Seed(3), 0, scratch).frames.is_empty());
     }
 }

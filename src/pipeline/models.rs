@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -170,13 +170,9 @@ impl Run<'_> {
         scratch: &mut Scratch,
     ) -> Result<Drawn> {
         let plane = image::load_luminance(&item.path, &self.config.image)?;
-        let all = extractor.extract(&plane, scratch);
-        let kept = sample::choose(all.frames.len(), quota, self.config.seed, number);
-        let frames: Vec<_> = kept.iter().map(|&i| all.frames[i]).collect();
-        Ok(Drawn {
-            rows: all.rows.select(Axis(0), &kept),
-            positions: fisher::positions(&frames, plane.width, plane.height),
-        })
+        let drawn = sample::draw(extractor, &plane, quota, self.config.seed, number, scratch);
+        let positions = fisher::positions(&drawn.frames, plane.width, plane.height);
+        Ok(Drawn { rows: drawn.rows, positions })
     }
 
     fn fit_pca(&self, sample: &Stamp) -> Result<Stamp> {
