@@ -1,5 +1,6 @@
 //! Fisher vectors of a split as one matrix over several shard files.
 
+use std::ops::Range;
 use std::path::Path;
 
 use half::slice::HalfFloatSliceExt;
@@ -56,12 +57,22 @@ impl Rows for Shards {
     }
 
     fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        self.segment(i, 0..self.dim, scratch)
+    }
+
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
         let shard = self.starts.partition_point(|&start| start <= i) - 1;
-        let range = (i - self.starts[shard]) * self.dim..(i - self.starts[shard] + 1) * self.dim;
+        let row = (i - self.starts[shard]) * self.dim;
+        let range = row + columns.start..row + columns.end;
         match self.shards[shard].values(VECTORS).expect("checked when opened").1 {
             Values::F32(values) => &values[range],
             Values::F16(values) => {
-                scratch.resize(self.dim, 0.0);
+                scratch.resize(columns.len(), 0.0);
                 values[range].convert_to_f32_slice(scratch);
                 scratch
             }

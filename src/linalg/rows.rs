@@ -1,5 +1,7 @@
 //! Rows of a matrix that may live in memory or in mapped files.
 
+use std::ops::Range;
+
 use ndarray::ArrayView2;
 
 /// An `N × dim` matrix read row by row, whatever stores it.
@@ -13,6 +15,17 @@ pub trait Rows: Sync {
     /// Row `i` as f32. `scratch` is used where the stored form is another one (f16), so that a
     /// caller keeps one per worker.
     fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32];
+
+    /// The values of row `i` in the given columns. A store in another form than f32 overrides this,
+    /// so that a pass over panels of columns converts each value once.
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        &self.row(i, scratch)[columns]
+    }
 
     /// True when there is no row.
     fn is_empty(&self) -> bool {

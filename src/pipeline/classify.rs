@@ -17,7 +17,7 @@ use crate::artifacts::{Artifact, Tensor, write, write_atomically};
 use crate::dataset::{Label, Split};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
-use crate::svm::{self, Model};
+use crate::svm::{self, Model, Stop};
 
 /// An evaluated split.
 #[derive(Debug, Clone)]
@@ -90,22 +90,22 @@ impl Run<'_> {
         let report = json!({
             "split": split,
             "images": index.images.len(),
-            "classes": model.classes(),
-            "reports": model.reports(),
-            "sigmoids": model.sigmoids(),
-            "selection": model.selection(),
+            "classes": model.classes,
+            "reports": model.reports,
+            "sigmoids": model.sigmoids,
+            "selection": model.selection,
         });
-        let weights = model.weights();
+        let weights = &model.weights;
         let tensors = [
             Tensor::f32(
                 "weights",
                 weights.shape(),
-                weights.to_slice().expect("a model's arrays are row-major"),
+                weights.as_slice().expect("a model's arrays are row-major"),
             ),
-            Tensor::f32("bias", [model.bias().len()], model.bias()),
+            Tensor::f32("bias", [model.bias.len()], &model.bias),
         ];
         write(&path, &header("svm", &inputs, report), &tensors)?;
-        self.done("train-svm", &model.summary(), started);
+        self.done("train-svm", &summary(&model), started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
     }
 
@@ -124,7 +124,7 @@ impl Run<'_> {
         let artifact = Artifact::open_verified(&path, "svm")?;
         let report = &artifact.header().report;
         let damaged = |e: serde_json::Error| Error::artifact(&path, format!("damaged ({e})"));
-        let model = Model::from_parts(
+        let model = Model::new(
             serde_json::from_value(report["classes"].clone()).map_err(damaged)?,
             artifact.matrix("weights")?.to_owned(),
             artifact.f32("bias")?.1.to_vec(),
@@ -146,7 +146,7 @@ impl Run<'_> {
         }
         let (model, svm_print) = self.load_svm()?;
         let index = self.index(&split.name)?;
-        let (labels, unknown) = labels_for(model.classes(), split);
+        let (labels, unknown) = labels_for(&model.classes, split);
         for class in unknown {
             self.progress.note(&format!("class `{class}` is unknown to the classifier: left out"));
         }
@@ -154,7 +154,7 @@ impl Run<'_> {
             "eval",
             json!({}),
             &[("svm.safetensors", svm_print.as_str()), ("fisher", index.fingerprint.as_str())],
-            labels_hash(model.classes(), &labels),
+            labels_hash(&model.classes, &labels),
         );
         let folder = self.dir.join("eval");
         let path = folder.join(format!("{}.json", split.name));
@@ -171,7 +171,7 @@ impl Run<'_> {
         let scored = model.scores(&vectors)?;
         let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
         // An image without a vector has no score: it ranks last (VOC devkit).
-        let mut scores = Array2::from_elem((ids.len(), model.classes().len()), f32::NEG_INFINITY);
+        let mut scores = Array2::from_elem((ids.len(), model.classes.len()), f32::NEG_INFINITY);
         let rows: BTreeMap<&str, usize> =
             index.images.iter().enumerate().map(|(row, image)| (image.id.as_str(), row)).collect();
         for (i, id) in ids.iter().enumerate() {
@@ -182,14 +182,14 @@ impl Run<'_> {
         let report = evaluation::evaluate(&Scored {
             split: &split.name,
             ids: &ids,
-            classes: model.classes(),
+            classes: &model.classes,
             labels: &labels,
             scores: scores.view(),
             single_label: split.single_label,
         })?;
         self.write_results(&split.name, &ids, &model, scores, &report)?;
         let settings = self.config.to_toml();
-        let stages = [("Classifier", model.summary())];
+        let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
         write_text(&page, &html::report(&report, &settings, &stages))?;
         let mut stored = serde_json::to_value(&report).expect("a report is JSON");
@@ -209,11 +209,11 @@ impl Run<'_> {
         report: &Report,
     ) -> Result<()> {
         let results = self.dir.join("results");
-        for (class, column) in model.classes().iter().zip(scores.columns()) {
+        for (class, column) in model.classes.iter().zip(scores.columns()) {
             let text = voc_results::write(ids, &column.to_vec())?;
             write_text(&results.join(voc_results::file_name(split, class)), &text)?;
         }
-        let table = Scores { ids: ids.to_vec(), classes: model.classes().to_vec(), values: scores };
+        let table = Scores { ids: ids.to_vec(), classes: model.classes.clone(), values: scores };
         write_text(&self.dir.join("scores").join(format!("{split}.csv")), &table.to_csv())?;
         let folder = self.dir.join("eval").join(split);
         for class in &report.classes {
@@ -259,7 +259,7 @@ fn predict_one(
     let scores = model.score(&encoder.encode(path, worker)?)?;
     let probabilities = model.probabilities(&scores);
     Ok(model
-        .classes()
+        .classes
         .iter()
         .zip(scores)
         .zip(probabilities)
@@ -269,6 +269,24 @@ fn predict_one(
             probability,
         })
         .collect())
+}
+
+/// How the training ended, in a line.
+fn summary(model: &Model) -> String {
+    let images = model.reports.first().map_or(0, |r| r.positives + r.negatives + r.ignored);
+    let widest = model.reports.iter().map(|r| r.relative_gap).fold(0.0, f64::max);
+    let unfinished = model.reports.iter().filter(|r| r.stop == Stop::EpochLimit).count();
+    let mut text = format!(
+        "{} classes on {images} images, largest relative duality gap {widest:.1e}",
+        model.classes.len()
+    );
+    if let Some(c) = model.selection.as_ref().map(|s| s.chosen) {
+        text += &format!(", C = {c} by cross-validation");
+    }
+    if unfinished > 0 {
+        text += &format!("; {unfinished} classes stopped at the epoch limit");
+    }
+    text
 }
 
 fn index_labels(index: &Index) -> Vec<Vec<Label>> {

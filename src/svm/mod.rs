@@ -1,67 +1,319 @@
-//! stub
+//! Linear support vector machines, one against the rest for every class.
+//!
+//! For rows `x_i` (`n × dim`) and labels `y_i = ±1` of one class, `C_i = C`, times the positive
+//! weight where `y_i = +1`:
+//!
+//! ```text
+//! min ½(‖w‖² + b²) + Σ C_i ξ_i   or  Σ C_i ξ_i²     ξ_i = max(0, 1 − y_i(w·x_i + b))
+//! ```
+//!
+//! The bias is regularised, as the weight of a constant feature 1; [`Solver::Smo`] alone solves the
+//! problem with a free bias, `½‖w‖² + Σ C_i ξ_i`. Rows labelled [`Label::Ignored`] are left out of
+//! that class. Every result carries its duality gap, which bounds the distance from the optimum:
+//! `½(‖w − w*‖² + (b − b*)²) ≤ primal − dual`.
+//!
+//! Scores are `w·x + b`; [`Sigmoid`]s fitted on out-of-fold scores turn them into probabilities.
+//! Source: Hsieh, Chang, Lin, Keerthi & Sundararajan 2008 (the problem and its dual); Platt 1999.
+
+mod calibrate;
+mod dual_coordinate;
+mod gram;
+mod machine;
+mod model;
+mod products;
+mod selection;
+mod smo;
+mod weights;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+pub use calibrate::Sigmoid;
+pub use model::{ClassReport, Model, Stop};
+pub use selection::{Candidate, Selection};
+
 use crate::dataset::Label;
 use crate::linalg::Rows;
-use crate::*;
-use ndarray::*;
-crate::parameters! { /// x
-pub struct Params { /// c
- pub c: f64 = 10.0, /// g
- pub c_grid: Vec<f64> = vec![], } }
+use crate::progress::Progress;
+use crate::random::Seed;
+use crate::{Error, Result};
+use machine::{Machine, Penalty};
+
+/// How the optimum is found. [`Solver::Dual`] and [`Solver::Gram`] solve the same problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// `gram` up to [`GRAM_ROWS`] rows, `dual` above.
+    Auto,
+    /// Dual coordinate descent over blocks of rows; needs no `n × n` matrix.
+    Dual,
+    /// Dual coordinate descent on the `n × n` Gram matrix; `4·n²` bytes, `6·n²` while it is formed.
+    Gram,
+    /// Sequential minimal optimisation (linfa-svm) on the Gram matrix: the bias is not
+    /// regularised, as in libsvm. Hinge loss only.
+    Smo,
+}
+
+/// What an error costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// `ξ`.
+    Hinge,
+    /// `ξ²`.
+    SquaredHinge,
+}
+
+/// How errors on positive and negative images compare, before `positive_weight`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// Every image counts the same.
+    Equal,
+    /// A positive counts (number of negatives)/(number of positives) times, class by class.
+    Balanced,
+}
+
+/// Whether scores get a sigmoid that makes them probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Calibration {
+    /// Scores only.
+    None,
+    /// Platt scaling on scores of images that the scoring model had not seen (`svm.folds`).
+    Platt,
+}
+
+/// Most rows for which [`Solver::Auto`] forms a Gram matrix: 1.6 GB of f32.
+pub const GRAM_ROWS: usize = 20_000;
+
+const TRAINING: &str = "training the SVM";
+
+crate::parameters! {
+    /// Settings of the classifier, group `svm`. The default is VLFeat's recipe.
+    pub struct Params {
+        /// How the optimum is found: `auto`, `dual`, `gram` or `smo` (free bias).
+        pub solver: Solver = Solver::Auto,
+        /// What an error costs: `hinge` or `squared-hinge`.
+        pub loss: Loss = Loss::Hinge,
+        /// Weight of errors against the size of the weights (above 0).
+        pub c: f64 = 10.0,
+        /// Values of C (above 0) to choose from by cross-validated mean average precision; when
+        /// not empty, the choice replaces `c`.
+        pub c_grid: Vec<f64> = Vec::new(),
+        /// Parts the training images are split into for choosing C and for calibration (2 to 100).
+        pub folds: usize = 5,
+        /// Whether errors on positives weigh as much (`equal`) or are weighted by
+        /// negatives/positives (`balanced`).
+        pub balance: Balance = Balance::Equal,
+        /// Weight of an error on a positive image, on top of `balance` (above 0).
+        pub positive_weight: f64 = 1.0,
+        /// Relative duality gap (primal − dual)/primal at which a class is done (1e-6 to 0.5).
+        pub tolerance: f64 = 1e-3,
+        /// Most passes over the images for a class (1 or more).
+        pub max_epochs: usize = 1000,
+        /// Whether to fit probabilities: `none` or `platt` (out-of-fold).
+        pub calibration: Calibration = Calibration::None,
+    }
+}
+
 impl Params {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first one outside its range.
     pub fn validate(&self) -> Result<()> {
-        Ok(())
+        let positive = |c: f64| c.is_finite() && c > 0.0;
+        Error::require(positive(self.c), "svm.c", self.c, "above 0")?;
+        for &c in &self.c_grid {
+            Error::require(positive(c), "svm.c_grid", c, "values above 0")?;
+        }
+        Error::require((2..=100).contains(&self.folds), "svm.folds", self.folds, "2 to 100")?;
+        let weight = self.positive_weight;
+        Error::require(positive(weight), "svm.positive_weight", weight, "above 0")?;
+        let tolerance = (1e-6..=0.5).contains(&self.tolerance);
+        Error::require(tolerance, "svm.tolerance", self.tolerance, "1e-6 to 0.5")?;
+        Error::require(self.max_epochs > 0, "svm.max_epochs", self.max_epochs, "1 or more")?;
+        let fits = self.solver != Solver::Smo || self.loss == Loss::Hinge;
+        Error::require(fits, "svm.loss", "squared-hinge", "hinge when svm.solver is smo")
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { tolerance: self.tolerance, max_epochs: self.max_epochs }
+    }
+
+    fn penalty(&self, sign: &[f32], c: f64) -> Penalty {
+        let count = |wanted: f32| sign.iter().filter(|&&y| y == wanted).count() as f64;
+        let balance = match self.balance {
+            Balance::Equal => 1.0,
+            Balance::Balanced => count(-1.0) / count(1.0),
+        };
+        Penalty { loss: self.loss, positive: c * balance * self.positive_weight, negative: c }
     }
 }
-pub struct Model;
+
+/// When a machine is done.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    tolerance: f64,
+    max_epochs: usize,
+}
+
+/// What solves a set of binary problems over the same rows.
+trait Backend {
+    /// Brings every machine that is not done to the tolerance, starting from its dual variables.
+    /// Afterwards the margins of every row, left out or not, belong to these variables.
+    fn solve(
+        &mut self,
+        machines: &mut [Machine],
+        limits: &Limits,
+        progress: &dyn Progress,
+    ) -> Result<()>;
+
+    /// The weights of solved machines, `M × dim`.
+    fn weights(&self, machines: &[Machine]) -> Array2<f32>;
+}
+
+/// Trains one machine per class, against all other images.
+///
+/// `rows` is `n × dim`, `labels[image][class]`. A class without a positive or without a negative
+/// gets the constant score −1 or +1, [`Stop::OneSided`], and a note through `progress`. With
+/// [`Params::c_grid`], C is chosen first; with [`Calibration::Platt`], sigmoids are fitted on the
+/// scores of models that had not seen the images. The result depends on `seed`, never on the number
+/// of threads.
+///
+/// # Errors
+/// [`Error::Setting`] for settings outside their ranges, [`Error::Shape`] when labels and rows do
+/// not fit, [`Error::Numerical`] when there is nothing to train on or a row (named) is not finite,
+/// [`Error::Interrupted`].
+///
+/// ```
+/// use fvtool::{dataset::Label, progress::Silent, random::Seed, svm};
+/// let x = ndarray::array![[1.0_f32, 0.2], [0.9, -0.1], [-1.0, 0.1], [-0.8, 0.0]];
+/// let labels = [Label::Yes, Label::Yes, Label::No, Label::No].map(|label| vec![label]);
+/// let params = svm::Params::default();
+/// let model = svm::train(&x.view(), &labels, &["cat".into()], &params, Seed(1), &Silent)?;
+/// let scores = model.scores(&x.view())?;
+/// assert!(scores[[0, 0]] > 0.9 && scores[[2, 0]] < -0.9);
+/// assert!(model.reports[0].relative_gap <= params.tolerance);
+/// # Ok::<(), fvtool::Error>(())
+/// ```
 pub fn train(
-    _r: &dyn Rows,
-    _l: &[Vec<Label>],
-    _c: &[String],
-    _p: &Params,
-    _s: random::Seed,
-    _g: &dyn progress::Progress,
+    rows: &dyn Rows,
+    labels: &[Vec<Label>],
+    classes: &[String],
+    params: &Params,
+    seed: Seed,
+    progress: &dyn Progress,
 ) -> Result<Model> {
-    todo!()
+    params.validate()?;
+    check(rows, labels, classes)?;
+    let signs = signs(labels, classes.len());
+    let trainable: Vec<usize> = (0..classes.len()).filter(|&c| both_sides(&signs[c])).collect();
+    let mut model = Model::constant(classes, &signs, rows.dim());
+    for (class, report) in model.reports.iter().enumerate() {
+        if report.stop == Stop::OneSided && !trainable.contains(&class) {
+            progress.note(&format!(
+                "class {}: {} positive and {} negative images; its score is constant",
+                report.class, report.positives, report.negatives
+            ));
+        }
+    }
+    if trainable.is_empty() {
+        return Ok(model);
+    }
+    let solver = match params.solver {
+        Solver::Auto if rows.len() <= GRAM_ROWS => Solver::Gram,
+        Solver::Auto => Solver::Dual,
+        chosen => chosen,
+    };
+    let mut backend: Box<dyn Backend> = match solver {
+        Solver::Smo => Box::new(smo::Smo::new(gram::Gram::new(rows, seed, progress)?)),
+        Solver::Gram => Box::new(gram::Gram::new(rows, seed, progress)?),
+        Solver::Dual | Solver::Auto => Box::new(dual_coordinate::Dual::new(rows, seed)),
+    };
+    let mut c = params.c;
+    if !params.c_grid.is_empty() || params.calibration == Calibration::Platt {
+        let folds = selection::Folds::new(labels, params.folds, seed)?;
+        let held_out = selection::cross_validate(
+            backend.as_mut(),
+            &folds,
+            &signs,
+            &trainable,
+            params,
+            progress,
+        )?;
+        c = held_out.c;
+        if params.calibration == Calibration::Platt {
+            for &class in &trainable {
+                model.sigmoids[class] = calibrate::class(
+                    &classes[class],
+                    &signs[class],
+                    &held_out.scores[class],
+                    progress,
+                );
+            }
+        }
+        model.selection = held_out.selection;
+    }
+    let machine = |&class: &usize| {
+        Machine::new(class, signs[class].clone(), params.penalty(&signs[class], c))
+    };
+    let mut machines: Vec<Machine> = trainable.iter().map(machine).collect();
+    progress.begin("training", machines.len() as u64, "classes");
+    let solved = backend.solve(&mut machines, &params.limits(), progress);
+    progress.end();
+    solved?;
+    let weights = backend.weights(&machines);
+    for (machine, weights) in machines.iter().zip(weights.rows()) {
+        model.set(machine, weights, c);
+        if !machine.done {
+            let report = &model.reports[machine.class];
+            progress.note(&format!(
+                "class {}: stopped after {} epochs at a relative gap of {:.1e}; raise \
+                 svm.max_epochs or svm.tolerance",
+                report.class, report.epochs, report.relative_gap
+            ));
+        }
+    }
+    Ok(model)
 }
-impl Model {
-    pub fn classes(&self) -> &[String] {
-        todo!()
+
+/// The labels of each class as ±1, and 0 where the image is left out.
+fn signs(labels: &[Vec<Label>], classes: usize) -> Vec<Vec<f32>> {
+    let sign = |label: Label| match label {
+        Label::Yes => 1.0,
+        Label::No => -1.0,
+        Label::Ignored => 0.0,
+    };
+    (0..classes).map(|c| labels.iter().map(|of_image| sign(of_image[c])).collect()).collect()
+}
+
+fn both_sides(sign: &[f32]) -> bool {
+    sign.contains(&1.0) && sign.contains(&-1.0)
+}
+
+fn check(rows: &dyn Rows, labels: &[Vec<Label>], classes: &[String]) -> Result<()> {
+    let nothing = |problem: &str| Err(Error::Numerical { what: TRAINING, problem: problem.into() });
+    if rows.is_empty() {
+        return nothing("there are no images; check the training split");
     }
-    pub fn reports(&self) -> &[String] {
-        todo!()
+    if rows.dim() == 0 {
+        return nothing("the encodings have no values; encode the images again");
     }
-    pub fn sigmoids(&self) -> &[String] {
-        todo!()
+    if classes.is_empty() {
+        return nothing("there are no classes; check the data set");
     }
-    pub fn selection(&self) -> Option<&String> {
-        todo!()
+    if labels.len() != rows.len() {
+        let (expected, got) = (rows.len(), labels.len());
+        return Err(Error::Shape { what: "labels of the training images", expected, got });
     }
-    pub fn weights(&self) -> ArrayView2<'_, f32> {
-        todo!()
+    if let Some(odd) = labels.iter().find(|of_image| of_image.len() != classes.len()) {
+        let (expected, got) = (classes.len(), odd.len());
+        return Err(Error::Shape { what: "labels of one image", expected, got });
     }
-    pub fn bias(&self) -> &[f32] {
-        todo!()
+    if labels.iter().flatten().all(|&label| label == Label::Ignored) {
+        return nothing("every label is `ignored` (0); nothing is left to learn from");
     }
-    pub fn summary(&self) -> String {
-        todo!()
-    }
-    pub fn from_parts(
-        _c: Vec<String>,
-        _w: Array2<f32>,
-        _b: Vec<f32>,
-        _s: Vec<String>,
-        _r: Vec<String>,
-        _x: Option<String>,
-    ) -> Result<Self> {
-        todo!()
-    }
-    pub fn scores(&self, _r: &dyn Rows) -> Result<Array2<f32>> {
-        todo!()
-    }
-    pub fn score(&self, _r: &[f32]) -> Result<Vec<f32>> {
-        todo!()
-    }
-    pub fn probabilities(&self, _s: &[f32]) -> Vec<Option<f32>> {
-        todo!()
-    }
+    Ok(())
 }

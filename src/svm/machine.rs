@@ -1,0 +1,411 @@
+//! One binary problem and its dual variables; the coordinate step that both exact solvers share.
+//!
+//! With `y_i = ±1`, `w = Σ α_i y_i x_i`, `b = Σ α_i y_i` (the weight of a constant feature 1),
+//! `f_i = w·x_i + b`, and per-row `C_i`:
+//!
+//! ```text
+//! primal  ½(‖w‖² + b²) + Σ C_i ξ_i        (hinge)     or Σ C_i ξ_i²   ξ_i = max(0, 1 − y_i f_i)
+//! dual    Σ α_i − ½ Σ α_i y_i f_i − ½ Σ r_i α_i²       0 ≤ α_i ≤ U_i
+//!         hinge: U_i = C_i, r_i = 0     squared hinge: U_i = ∞, r_i = 1/(2 C_i)
+//! step    α_i ← clamp(α_i − (y_i f_i − 1 + r_i α_i)/(‖x_i‖² + 1 + r_i), 0, U_i)
+//! ```
+//!
+//! Source: Hsieh, Chang, Lin, Keerthi & Sundararajan 2008, algorithm 1. Departs from it in that the
+//! products `w·x_i` of all rows at hand are kept up to date with rows of their Gram matrix, so a row whose
+//! variable need not move costs nothing, and small steps are put off while large ones remain.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::Loss;
+use super::products::axpy;
+
+/// Steps below this share of the largest one of the sweep before wait for a later sweep.
+const POSTPONED_SHARE: f32 = 0.3;
+
+/// Rows at rest stay active while they are held by less than this times the mean pull of the rows
+/// that move. A row put to rest wrongly is found again in the next round.
+const ACTIVE_PULL: f64 = 0.5;
+
+/// One binary problem: labels, weights of errors, and the dual variables reached so far.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    /// Index of the class, in the order of the model.
+    pub class: usize,
+    /// +1, −1, or 0 for a row that is left out.
+    pub sign: Vec<f32>,
+    /// `α_i ≥ 0`.
+    pub alpha: Vec<f32>,
+    /// `w·x_i` of every row, left out or not. The bias stands apart: within a small `w·x_i` it
+    /// would cost digits.
+    pub product: Vec<f32>,
+    /// `Σ α_i y_i`, which is `b` at the optimum; 0 where the bias is free.
+    pub bias: f64,
+    /// True while the bias is not regularised (see [`super::smo`]).
+    pub free_bias: bool,
+    /// `w`, where the solver works on the rows themselves; empty otherwise.
+    pub weights: Vec<f32>,
+    /// How errors count.
+    pub penalty: Penalty,
+    /// Sweeps over the rows so far, and those it may reach.
+    pub epochs: usize,
+    pub last_epoch: usize,
+    /// Whether the relative gap has come below the tolerance.
+    pub done: bool,
+}
+
+/// Loss and `C_i`, which depends on the label alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Penalty {
+    pub loss: Loss,
+    /// `C_i` of positive rows.
+    pub positive: f64,
+    /// `C_i` of negative rows.
+    pub negative: f64,
+}
+
+/// Both objectives at one point; their difference bounds the distance from the optimum.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Objective {
+    pub primal: f64,
+    pub dual: f64,
+}
+
+impl Objective {
+    /// `(primal − dual)/primal`, 0 where rounding makes it negative.
+    pub fn relative_gap(self) -> f64 {
+        if self.primal > 0.0 { ((self.primal - self.dual) / self.primal).max(0.0) } else { 0.0 }
+    }
+}
+
+impl Penalty {
+    fn of(self, sign: f32) -> f64 {
+        if sign > 0.0 { self.positive } else { self.negative }
+    }
+
+    /// `(U_i, r_i)`.
+    pub fn limit(self, sign: f32) -> (f32, f32) {
+        self.limits()[usize::from(sign > 0.0)]
+    }
+
+    /// `(U_i, r_i)` for negative and positive rows.
+    fn limits(self) -> [(f32, f32); 2] {
+        [self.negative, self.positive].map(|c| match self.loss {
+            Loss::Hinge => (c as f32, 0.0),
+            Loss::SquaredHinge => (f32::INFINITY, (0.5 / c) as f32),
+        })
+    }
+}
+
+impl Machine {
+    pub fn new(class: usize, sign: Vec<f32>, penalty: Penalty) -> Self {
+        let n = sign.len();
+        let (alpha, product, weights) = (vec![0.0; n], vec![0.0; n], Vec::new());
+        Self {
+            class,
+            sign,
+            alpha,
+            product,
+            bias: 0.0,
+            free_bias: false,
+            weights,
+            penalty,
+            epochs: 0,
+            last_epoch: 0,
+            done: false,
+        }
+    }
+
+    /// `w·x_i + Σ α_i y_i`.
+    pub fn score(&self, i: usize) -> f64 {
+        f64::from(self.product[i]) + self.bias
+    }
+
+    /// What row `i` adds to `primal − dual`; never negative.
+    ///
+    /// With `‖w‖² + b² = Σ α_i y_i f_i` the gap is a sum over rows, and a row at the right bound
+    /// adds nothing.
+    pub fn gap_share(&self, i: usize) -> f64 {
+        let y = f64::from(self.sign[i]);
+        if y == 0.0 {
+            return 0.0;
+        }
+        let (a, slack) = (f64::from(self.alpha[i]), 1.0 - y * self.score(i));
+        let c = self.penalty.of(self.sign[i]);
+        let cost = slack.max(0.0);
+        match self.penalty.loss {
+            Loss::Hinge => c * cost - a * slack,
+            Loss::SquaredHinge => c * cost * cost - a * slack + 0.25 / c * a * a,
+        }
+    }
+
+    /// Both objectives, from the products as they stand.
+    pub fn objective(&self) -> Objective {
+        let terms = self.sign.iter().zip(&self.alpha).zip(&self.product);
+        let square: f64 =
+            terms.map(|((&y, &a), &f)| f64::from(a) * f64::from(y) * f64::from(f)).sum();
+        Objective { primal: self.primal(square, self.best_bias()), dual: self.dual(square) }
+    }
+
+    /// The primal with `‖w‖²` and a bias given.
+    pub fn primal(&self, square: f64, bias: f64) -> f64 {
+        let loss = |(&y, &f): (&f32, &f32)| {
+            let slack = (1.0 - f64::from(y) * (f64::from(f) + bias)).max(0.0);
+            match self.penalty.loss {
+                _ if y == 0.0 => 0.0,
+                Loss::Hinge => self.penalty.of(y) * slack,
+                Loss::SquaredHinge => self.penalty.of(y) * slack * slack,
+            }
+        };
+        let loss: f64 = self.sign.iter().zip(&self.product).map(loss).sum();
+        let bias = if self.free_bias { 0.0 } else { bias };
+        0.5 * (square + bias * bias) + loss
+    }
+
+    /// The dual with `‖w‖²` given, which may be newer than the products.
+    pub fn dual(&self, square: f64) -> f64 {
+        let gain = |(&y, &a): (&f32, &f32)| {
+            let a = f64::from(a);
+            match self.penalty.loss {
+                _ if y == 0.0 => 0.0,
+                Loss::Hinge => a,
+                Loss::SquaredHinge => a - 0.25 / self.penalty.of(y) * a * a,
+            }
+        };
+        let gain: f64 = self.sign.iter().zip(&self.alpha).map(gain).sum();
+        gain - 0.5 * (square + self.bias * self.bias)
+    }
+
+    /// The bias that minimises the primal for the present `w`.
+    ///
+    /// The primal is taken there and not at `Σ α_i y_i`: any `(w, b)` bounds the optimum, and a
+    /// small error of the bias costs every row at the margin.
+    pub fn best_bias(&self) -> f64 {
+        // The primal is convex in b, so its slope has one change of sign.
+        let (mut low, mut high, mut reach) = (self.bias, self.bias, 1e-3);
+        while self.slope(low) > 0.0 {
+            low -= reach;
+            reach *= 4.0;
+        }
+        reach = 1e-3;
+        while self.slope(high) < 0.0 {
+            high += reach;
+            reach *= 4.0;
+        }
+        while high - low > 1e-6 * (1.0 + high.abs()) {
+            let middle = 0.5 * (low + high);
+            if self.slope(middle) > 0.0 { high = middle } else { low = middle }
+        }
+        0.5 * (low + high)
+    }
+
+    /// Derivative of the primal by the bias at `b`.
+    fn slope(&self, b: f64) -> f64 {
+        const LANES: usize = 16;
+        let squared = self.penalty.loss == Loss::SquaredHinge;
+        let bias = b as f32;
+        // How hard a row pushes, apart from its C.
+        let push = |y: f32, p: f32| {
+            let slack = (1.0 - y * (p + bias)).max(0.0);
+            if squared {
+                2.0 * slack
+            } else if slack > 0.0 {
+                1.0
+            } else {
+                0.0
+            }
+        };
+        let (mut positive, mut negative) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let (signs, signs_rest) = self.sign.as_chunks::<LANES>();
+        let (products, products_rest) = self.product.as_chunks::<LANES>();
+        Arch::new().dispatch(|| {
+            for (signs, products) in signs.iter().zip(products) {
+                for lane in 0..LANES {
+                    let push = push(signs[lane], products[lane]);
+                    positive[lane] += if signs[lane] > 0.0 { push } else { 0.0 };
+                    negative[lane] += if signs[lane] < 0.0 { push } else { 0.0 };
+                }
+            }
+        });
+        for (&y, &p) in signs_rest.iter().zip(products_rest) {
+            positive[0] += if y > 0.0 { push(y, p) } else { 0.0 };
+            negative[0] += if y < 0.0 { push(y, p) } else { 0.0 };
+        }
+        let sum = |lanes: [f32; LANES]| lanes.iter().map(|&v| f64::from(v)).sum::<f64>();
+        let own = if self.free_bias { 0.0 } else { b };
+        own - self.penalty.positive * sum(positive) + self.penalty.negative * sum(negative)
+    }
+
+    /// Sets the bias to `Σ α_i y_i` afresh; steps leave rounding in it.
+    pub fn refresh_bias(&mut self) {
+        let terms = self.alpha.iter().zip(&self.sign);
+        self.bias = terms.map(|(&a, &y)| f64::from(a) * f64::from(y)).sum();
+    }
+
+    /// Rows with `α_i > 0`.
+    pub fn support_rows(&self) -> Vec<usize> {
+        (0..self.alpha.len()).filter(|&i| self.alpha[i] > 0.0).collect()
+    }
+
+    /// Number of rows with `α_i > 0`.
+    pub fn support_vectors(&self) -> usize {
+        self.alpha.iter().filter(|&&a| a > 0.0).count()
+    }
+
+    /// The dual gradient of row `i`, and whether a bound stops the step it asks for.
+    pub fn pull(&self, i: usize) -> (f64, bool) {
+        let (y, a) = (self.sign[i], self.alpha[i]);
+        let (upper, ridge) = self.penalty.limit(y);
+        let gradient = f64::from(y) * self.score(i) - 1.0 + f64::from(ridge * a);
+        let at_upper = self.penalty.loss == Loss::Hinge && a >= upper;
+        (gradient, (a == 0.0 && gradient >= 0.0) || (at_upper && gradient <= 0.0))
+    }
+
+    /// Rows that may move soon: all but those that a bound holds by more than any movable row is
+    /// pulled (shrinking).
+    pub fn active(&self) -> Vec<usize> {
+        let pulls = (0..self.sign.len()).filter(|&i| self.sign[i] != 0.0);
+        let pulls: Vec<(usize, f64, bool)> = pulls
+            .map(|i| {
+                let (pull, rests) = self.pull(i);
+                (i, pull.abs(), rests)
+            })
+            .collect();
+        let movable: Vec<f64> =
+            pulls.iter().filter(|(.., rests)| !rests).map(|(_, pull, _)| *pull).collect();
+        let force = ACTIVE_PULL * movable.iter().sum::<f64>() / movable.len().max(1) as f64;
+        let active = pulls.into_iter().filter(|(_, pull, rests)| !rests || *pull <= force);
+        active.map(|(i, ..)| i).collect()
+    }
+
+    /// The machine over some of its rows, the others held where they are.
+    pub fn part(&self, rows: &[usize]) -> Self {
+        let pick = |values: &[f32]| rows.iter().map(|&i| values[i]).collect();
+        Self {
+            class: self.class,
+            sign: pick(&self.sign),
+            alpha: pick(&self.alpha),
+            product: pick(&self.product),
+            bias: self.bias,
+            free_bias: false,
+            weights: Vec::new(),
+            penalty: self.penalty,
+            epochs: self.epochs,
+            last_epoch: self.last_epoch,
+            done: false,
+        }
+    }
+
+    /// `primal − dual` as the sum over the rows, at the bias `Σ α_i y_i`.
+    pub fn gap(&self) -> f64 {
+        (0..self.sign.len()).map(|i| self.gap_share(i)).sum()
+    }
+
+    /// All variables of the machine, for [`sweep`].
+    pub fn variables(&mut self) -> Variables<'_> {
+        Variables {
+            sign: &self.sign,
+            alpha: &mut self.alpha,
+            product: &mut self.product,
+            bias: &mut self.bias,
+            limits: self.penalty.limits(),
+            largest: 0.0,
+            postpone_below: 0.0,
+        }
+    }
+
+    /// One sweep over a block of rows, given in visiting order with their Gram matrix and their
+    /// present products. Returns for each row the change of `α·y`.
+    pub fn visit(&mut self, rows: &[usize], gram: &[f32], products: &mut [f32]) -> Vec<f32> {
+        let sign: Vec<f32> = rows.iter().map(|&i| self.sign[i]).collect();
+        let mut alpha: Vec<f32> = rows.iter().map(|&i| self.alpha[i]).collect();
+        let order: Vec<u32> = (0..rows.len() as u32).collect();
+        let variables = Variables {
+            sign: &sign,
+            alpha: &mut alpha,
+            product: products,
+            bias: &mut self.bias,
+            limits: self.penalty.limits(),
+            largest: 0.0,
+            postpone_below: 0.0,
+        };
+        let squares: Vec<f32> = gram.iter().step_by(rows.len() + 1).copied().collect();
+        sweep(gram, &squares, &order, &mut [variables]);
+        let mut changes = Vec::with_capacity(rows.len());
+        for (local, &i) in rows.iter().enumerate() {
+            changes.push((alpha[local] - self.alpha[i]) * sign[local]);
+            self.alpha[i] = alpha[local];
+            self.product[i] = products[local];
+        }
+        changes
+    }
+}
+
+/// The variables of one machine that a sweep moves.
+pub(super) struct Variables<'a> {
+    sign: &'a [f32],
+    alpha: &'a mut [f32],
+    product: &'a mut [f32],
+    bias: &'a mut f64,
+    limits: [(f32, f32); 2],
+    /// Largest change of a row's own score that a step of the last sweep wanted.
+    pub largest: f32,
+    postpone_below: f32,
+}
+
+impl Variables<'_> {
+    /// The step row `i` wants: the new `α_i`, and the size of the change of the row's own score.
+    #[inline(always)]
+    fn step(&self, i: usize, square: f32) -> (f32, f32) {
+        let y = self.sign[i];
+        if y == 0.0 {
+            return (self.alpha[i], 0.0);
+        }
+        let (upper, ridge) = self.limits[usize::from(y > 0.0)];
+        let (a, h) = (self.alpha[i], square + 1.0 + ridge);
+        let gradient = y * (self.product[i] + *self.bias as f32) - 1.0 + ridge * a;
+        let wanted = (a - gradient / h).clamp(0.0, upper);
+        (wanted, ((wanted - a) * h).abs())
+    }
+}
+
+/// One sweep of coordinate steps in the given order for a group of machines that share the Gram
+/// matrix (`gram`, row-major, as many rows and columns as the machines have variables).
+///
+/// The rows of the matrix are read once for the whole group.
+pub(super) fn sweep(gram: &[f32], squares: &[f32], order: &[u32], group: &mut [Variables<'_>]) {
+    for machine in group.iter_mut() {
+        machine.postpone_below = POSTPONED_SHARE * machine.largest;
+        machine.largest = 0.0;
+    }
+    Arch::new().dispatch(Sweep { gram, squares, order, group });
+}
+
+struct Sweep<'a, 'b> {
+    gram: &'a [f32],
+    squares: &'a [f32],
+    order: &'a [u32],
+    group: &'a mut [Variables<'b>],
+}
+
+impl WithSimd for Sweep<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let n = self.group.first().map_or(0, |machine| machine.alpha.len());
+        for &i in self.order {
+            let i = i as usize;
+            let square = self.squares[i];
+            for machine in self.group.iter_mut() {
+                let (wanted, size) = machine.step(i, square);
+                machine.largest = machine.largest.max(size);
+                if size > 0.0 && size >= machine.postpone_below {
+                    let change = (wanted - machine.alpha[i]) * machine.sign[i];
+                    machine.alpha[i] = wanted;
+                    *machine.bias += f64::from(change);
+                    axpy(simd, machine.product, change, &self.gram[i * n..(i + 1) * n]);
+                }
+            }
+        }
+    }
+}

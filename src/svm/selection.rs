@@ -1,0 +1,289 @@
+//! Folds, out-of-fold scores, and the choice of C by mean average precision.
+//!
+//! All machines of all folds (folds × classes) are solved together for one C after the other, in
+//! ascending order, each from the dual variables of the C before: what was feasible stays so. A
+//! machine's products cover the images it was not trained on too, so scores cost nothing more. The
+//! average precision of a class is that of each fold's held-out images (the area under the monotone
+//! precision envelope, as PASCAL VOC 2010 on), averaged over folds; the score of a C is the mean
+//! over classes.
+
+use linfa::DatasetBase;
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+
+use super::machine::Machine;
+use super::{Backend, Params, TRAINING, both_sides};
+use crate::dataset::Label;
+use crate::progress::Progress;
+use crate::random::Seed;
+use crate::{Error, Result};
+
+/// Fewest positives and negatives a machine of a fold needs for its scores to calibrate.
+const CALIBRATION_IMAGES: usize = 2;
+
+/// One value of C and what it achieved on held-out images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The value.
+    pub c: f64,
+    /// Mean over classes of the average precision on held-out images, 0 to 1.
+    pub mean_average_precision: f64,
+    /// Average precision per class; `None` where no fold could be scored.
+    pub average_precision: Vec<Option<f64>>,
+}
+
+/// How C was chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The whole table, ascending in C.
+    pub candidates: Vec<Candidate>,
+    /// The C with the highest mean; the smallest of equals.
+    pub chosen: f64,
+    /// Number of folds.
+    pub folds: usize,
+}
+
+/// The fold of every image.
+pub(super) struct Folds {
+    pub count: usize,
+    pub of_image: Vec<usize>,
+}
+
+/// Fills the last places of folds that have one image less.
+const GAP: usize = usize::MAX;
+
+impl Folds {
+    /// Splits images into `count` folds of equal size, with the positives of every class spread:
+    /// images are dealt out class by class, each under its rarest positive class.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when there are fewer images than folds.
+    pub fn new(labels: &[Vec<Label>], count: usize, seed: Seed) -> Result<Self> {
+        let n = labels.len();
+        let range = format!("at most the number of images, {n}");
+        Error::require(count <= n, "svm.folds", count, &range)?;
+        let classes = labels.first().map_or(0, Vec::len);
+        let mut positives = vec![0usize; classes];
+        for of_image in labels {
+            let each = positives.iter_mut().zip(of_image);
+            each.for_each(|(count, &label)| *count += usize::from(label == Label::Yes));
+        }
+        let rarest = |of_image: &[Label]| {
+            let shown = (0..classes).filter(|&c| of_image[c] == Label::Yes);
+            shown.min_by_key(|&c| (positives[c], c)).unwrap_or(classes)
+        };
+        let mut deal: Vec<usize> = (0..n).collect();
+        seed.stream("svm folds", 0).shuffle(&mut deal);
+        deal.sort_by_key(|&image| rarest(&labels[image]));
+        // linfa's folds are runs of the list, and leave the rest of an uneven division out: fold by
+        // fold, with gaps.
+        let size = n.div_ceil(count);
+        let place = |i: usize| deal.get(i % size * count + i / size).copied().unwrap_or(GAP);
+        let records = Array2::from_shape_fn((size * count, 1), |(i, _)| place(i));
+        let list = DatasetBase::new(records, Array1::from_elem(size * count, ()));
+        let mut of_image = vec![0; n];
+        for (fold, (_, held_out)) in list.fold(count).into_iter().enumerate() {
+            for &image in held_out.records().iter().filter(|&&image| image != GAP) {
+                of_image[image] = fold;
+            }
+        }
+        Ok(Self { count, of_image })
+    }
+
+    /// Labels with the images of one fold left out.
+    fn without(&self, sign: &[f32], fold: usize) -> Vec<f32> {
+        let each = sign.iter().zip(&self.of_image);
+        each.map(|(&y, &of)| if of == fold { 0.0 } else { y }).collect()
+    }
+}
+
+/// What cross-validation leaves behind.
+pub(super) struct HeldOut {
+    /// The C to train with.
+    pub c: f64,
+    /// The table, when there was a choice.
+    pub selection: Option<Selection>,
+    /// At that C, each image's score by the machine that had not seen it, for every class; `None`
+    /// where that machine had too few images.
+    pub scores: Vec<Vec<Option<f64>>>,
+}
+
+/// Out-of-fold scores at every C of the grid (at `params.c` without one), and the best C.
+///
+/// # Errors
+/// [`Error::Numerical`] when no class can be scored on any fold, or as [`Backend::solve`].
+pub(super) fn cross_validate(
+    backend: &mut dyn Backend,
+    folds: &Folds,
+    signs: &[Vec<f32>],
+    trainable: &[usize],
+    params: &Params,
+    progress: &dyn Progress,
+) -> Result<HeldOut> {
+    let mut grid = params.c_grid.clone();
+    grid.sort_by(f64::total_cmp);
+    grid.dedup();
+    if grid.is_empty() {
+        grid.push(params.c);
+    }
+    let mut machines: Vec<(usize, Machine)> = Vec::new();
+    for fold in 0..folds.count {
+        for &class in trainable {
+            let sign = folds.without(&signs[class], fold);
+            if both_sides(&sign) {
+                let penalty = params.penalty(&sign, grid[0]);
+                machines.push((fold, Machine::new(class, sign, penalty)));
+            }
+        }
+    }
+    let (of_machine, mut machines): (Vec<usize>, Vec<Machine>) = machines.into_iter().unzip();
+    let mut best: Option<(f64, f64, Vec<Vec<Option<f64>>>)> = None;
+    let mut candidates = Vec::new();
+    progress.begin("cross-validation", (grid.len() * machines.len()) as u64, "fits");
+    for c in grid {
+        for machine in &mut machines {
+            machine.penalty = params.penalty(&machine.sign, c);
+            machine.done = false;
+        }
+        if let Err(problem) = backend.solve(&mut machines, &params.limits(), progress) {
+            progress.end();
+            return Err(problem);
+        }
+        let average_precision = held_out_precision(&machines, &of_machine, folds, signs);
+        let scored: Vec<f64> = average_precision.iter().flatten().copied().collect();
+        let mean = scored.iter().sum::<f64>() / scored.len() as f64;
+        if best.as_ref().is_none_or(|(_, highest, _)| mean > *highest) {
+            best = Some((c, mean, held_out_scores(&machines, &of_machine, folds, signs)));
+        }
+        candidates.push(Candidate { c, mean_average_precision: mean, average_precision });
+    }
+    progress.end();
+    let (c, mean, scores) = best.expect("the grid has at least one value");
+    if params.c_grid.is_empty() {
+        return Ok(HeldOut { c, selection: None, scores });
+    }
+    if mean.is_nan() {
+        return Err(Error::Numerical {
+            what: TRAINING,
+            problem: "no class has enough positives to choose C on held-out images; set svm.c and \
+                      leave svm.c_grid empty"
+                .into(),
+        });
+    }
+    let selection = Selection { candidates, chosen: c, folds: folds.count };
+    Ok(HeldOut { c, selection: Some(selection), scores })
+}
+
+/// Average precision of every class, averaged over the folds that hold a positive out.
+fn held_out_precision(
+    machines: &[Machine],
+    of_machine: &[usize],
+    folds: &Folds,
+    signs: &[Vec<f32>],
+) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0usize); signs.len()];
+    for (machine, &fold) in machines.iter().zip(of_machine) {
+        let held_out = (0..folds.of_image.len()).filter(|&i| folds.of_image[i] == fold);
+        let (scores, labels): (Vec<f32>, Vec<f32>) =
+            held_out.map(|i| (machine.product[i], signs[machine.class][i])).unzip();
+        if let Some(value) = average_precision(&scores, &labels) {
+            sums[machine.class].0 += value;
+            sums[machine.class].1 += 1;
+        }
+    }
+    sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / count as f64)).collect()
+}
+
+fn held_out_scores(
+    machines: &[Machine],
+    of_machine: &[usize],
+    folds: &Folds,
+    signs: &[Vec<f32>],
+) -> Vec<Vec<Option<f64>>> {
+    let mut scores = vec![vec![None; folds.of_image.len()]; signs.len()];
+    for (machine, &fold) in machines.iter().zip(of_machine) {
+        let count = |wanted: f32| machine.sign.iter().filter(|&&y| y == wanted).count();
+        if count(1.0).min(count(-1.0)) < CALIBRATION_IMAGES {
+            continue;
+        }
+        let bias = machine.best_bias();
+        for (i, score) in scores[machine.class].iter_mut().enumerate() {
+            if folds.of_image[i] == fold {
+                *score = Some(f64::from(machine.product[i]) + bias);
+            }
+        }
+    }
+    scores
+}
+
+/// Area under the monotone precision envelope; label 0 is left out, ties keep their order. `None`
+/// without a positive.
+fn average_precision(scores: &[f32], labels: &[f32]) -> Option<f64> {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| labels[i] != 0.0).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let mut precisions = Vec::new(); // at each positive
+    for (rank, &i) in order.iter().enumerate() {
+        if labels[i] > 0.0 {
+            precisions.push((precisions.len() + 1) as f64 / (rank + 1) as f64);
+        }
+    }
+    let count = precisions.len();
+    let (mut highest, mut sum) = (0.0f64, 0.0);
+    for &precision in precisions.iter().rev() {
+        highest = highest.max(precision);
+        sum += highest;
+    }
+    (count > 0).then(|| sum / count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn average_precision_takes_the_envelope_and_skips_ignored_images() {
+        // Ranked: ignored, +, −, +, + (precisions 1, 2/3, 3/4; the envelope lifts 2/3 to 3/4).
+        let scores = [0.9, 0.8, 0.7, 0.6, 0.5];
+        let labels = [0.0, 1.0, -1.0, 1.0, 1.0];
+        let expected = (1.0 + 0.75 + 0.75) / 3.0;
+        assert!((average_precision(&scores, &labels).unwrap() - expected).abs() < 1e-12);
+        assert_eq!(average_precision(&scores, &[0.0, -1.0, -1.0, -1.0, 0.0]), None);
+        assert_eq!(average_precision(&[], &[]), None);
+    }
+
+    /// 37 images, a class of 7, one of 11 and one of 3 within the 11: no fold gets two more
+    /// positives of a class than another one, and fold sizes differ by at most one.
+    #[test]
+    fn folds_are_even_and_spread_every_class() {
+        let label = |yes: bool| if yes { Label::Yes } else { Label::No };
+        let labels: Vec<Vec<Label>> = (0..37)
+            .map(|i| vec![label(i < 7), label((10..21).contains(&i)), label((18..21).contains(&i))])
+            .collect();
+        let spread = |counts: &[usize]| counts.iter().max().unwrap() - counts.iter().min().unwrap();
+        for seed in 0..20 {
+            let folds = Folds::new(&labels, 5, Seed(seed)).unwrap();
+            let mut sizes = [0; 5];
+            let mut positives = [[0; 5]; 3];
+            for (image, &fold) in folds.of_image.iter().enumerate() {
+                sizes[fold] += 1;
+                for class in 0..3 {
+                    positives[class][fold] += usize::from(labels[image][class] == Label::Yes);
+                }
+            }
+            assert_eq!(spread(&sizes), 1);
+            // The second class is dealt in two runs (3 and 8 images), which may meet once.
+            assert!(spread(&positives[0]) <= 1 && spread(&positives[2]) <= 1);
+            assert!(spread(&positives[1]) <= 2);
+        }
+    }
+
+    #[test]
+    fn as_many_folds_as_images_is_leave_one_out_and_more_is_refused() {
+        let labels = vec![vec![Label::Yes], vec![Label::No], vec![Label::Ignored]];
+        let mut folds = Folds::new(&labels, 3, Seed(1)).unwrap().of_image;
+        folds.sort_unstable();
+        assert_eq!(folds, [0, 1, 2]);
+        let problem = Folds::new(&labels, 4, Seed(1)).err().unwrap().to_string();
+        assert!(problem.contains("svm.folds") && problem.contains("3"), "{problem}");
+    }
+}
