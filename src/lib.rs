@@ -11,11 +11,20 @@
 //! many rows `f64`; a stage takes arrays and a parameter struct and returns a value, and the number
 //! of threads never changes a bit of it.
 
+pub mod artifacts;
+pub mod config;
 pub mod dataset;
+pub mod descriptors;
+pub mod encoding;
 pub mod error;
+pub mod evaluation;
+pub mod gmm;
+pub mod image;
 pub mod linalg;
 pub mod parameters;
+pub mod pipeline;
 pub mod progress;
+pub mod projection;
 pub mod random;
 pub mod svm;
 

@@ -1,3 +1,7 @@
-//! The `fvtool` binary.
+//! The `fvtool` binary: parse, run, report the error, set the exit code.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

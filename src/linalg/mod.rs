@@ -4,9 +4,14 @@
 //! the widest instructions at run time; callers run them in parallel over fixed blocks of rows, so
 //! that results are the same bits for any number of threads.
 
+mod elementwise;
+mod exp;
 mod product;
 mod rows;
+mod widest;
 
+pub use elementwise::{add_to_rows, argmax_rows, keep_smaller_distances, sum_rows};
+pub use exp::{EXP_UNDERFLOW, softmax_rows};
 pub use product::{gram, mirror_lower, multiply, multiply_add};
 pub use rows::Rows;
 

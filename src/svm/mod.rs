@@ -195,7 +195,7 @@ trait Backend {
 /// let model = svm::train(&x.view(), &labels, &["cat".into()], &params, Seed(1), &Silent)?;
 /// let scores = model.scores(&x.view())?;
 /// assert!(scores[[0, 0]] > 0.9 && scores[[2, 0]] < -0.9);
-/// assert!(model.reports()[0].relative_gap <= params.tolerance);
+/// assert!(model.reports[0].relative_gap <= params.tolerance);
 /// # Ok::<(), fvtool::Error>(())
 /// ```
 pub fn train(
@@ -211,7 +211,7 @@ pub fn train(
     let signs = signs(labels, classes.len());
     let trainable: Vec<usize> = (0..classes.len()).filter(|&c| both_sides(&signs[c])).collect();
     let mut model = Model::constant(classes, &signs, rows.dim());
-    for (class, report) in model.reports().iter().enumerate() {
+    for (class, report) in model.reports.iter().enumerate() {
         if !trainable.contains(&class) {
             progress.note(&format!(
                 "class {}: {} positive and {} negative images; its score is constant",
@@ -248,10 +248,10 @@ pub fn train(
             for &class in &trainable {
                 let (name, scores) = (&classes[class], &held_out.scores[class]);
                 let sigmoid = calibrate::class(name, &signs[class], scores, progress);
-                model.set_sigmoid(class, sigmoid);
+                model.sigmoids[class] = sigmoid;
             }
         }
-        model.set_selection(held_out.selection);
+        model.selection = held_out.selection;
     }
     let machine = |&class: &usize| {
         Machine::new(class, signs[class].clone(), params.penalty(&signs[class], c))
@@ -265,7 +265,7 @@ pub fn train(
     for (machine, weights) in machines.iter().zip(weights.rows()) {
         model.set(machine, weights, c);
         if !machine.done {
-            let report = &model.reports()[machine.class];
+            let report = &model.reports[machine.class];
             progress.note(&format!(
                 "class {}: stopped after {} epochs at a relative gap of {:.1e}; raise \
                  svm.max_epochs or svm.tolerance",

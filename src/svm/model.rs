@@ -1,6 +1,6 @@
 //! A trained classifier: weights, biases, sigmoids, and how the training of each class ended.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -55,21 +55,27 @@ pub struct ClassReport {
 /// One linear classifier per class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
-    classes: Vec<String>,
-    weights: Array2<f32>,
-    bias: Vec<f32>,
-    sigmoids: Vec<Option<Sigmoid>>,
-    reports: Vec<ClassReport>,
-    selection: Option<Selection>,
+    /// Class names, in the order of all other fields (`M` classes).
+    pub classes: Vec<String>,
+    /// `M × dim`.
+    pub weights: Array2<f32>,
+    /// `M` biases.
+    pub bias: Vec<f32>,
+    /// What makes probabilities of scores, where it was fitted.
+    pub sigmoids: Vec<Option<Sigmoid>>,
+    /// How the training of each class ended.
+    pub reports: Vec<ClassReport>,
+    /// How C was chosen, when it was.
+    pub selection: Option<Selection>,
 }
 
 impl Model {
-    /// A model from its stored parts, as the methods of the same names return them.
+    /// A model from its stored parts.
     ///
     /// # Errors
     /// [`Error::Shape`] when a part does not have one entry per class, [`Error::Numerical`] when a
     /// weight, bias or sigmoid is not finite.
-    pub fn from_parts(
+    pub fn new(
         classes: Vec<String>,
         weights: Array2<f32>,
         bias: Vec<f32>,
@@ -90,7 +96,8 @@ impl Model {
         }
         let sigmoids_finite =
             sigmoids.iter().flatten().all(|sigmoid| sigmoid.a.is_finite() && sigmoid.b.is_finite());
-        if !sigmoids_finite || !weights.iter().chain(&bias).all(|value| value.is_finite()) {
+        let values = weights.iter().chain(&bias);
+        if !sigmoids_finite || !values.into_iter().all(|value| value.is_finite()) {
             return Err(Error::Numerical {
                 what: "loading the classifier",
                 problem: "a weight, bias or sigmoid is NaN or infinite; train it again".into(),
@@ -98,67 +105,6 @@ impl Model {
         }
         let weights = weights.as_standard_layout().into_owned();
         Ok(Self { classes, weights, bias, sigmoids, reports, selection })
-    }
-
-    /// Class names, in the order of everything else (`M` classes).
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    /// Weights, `M × dim`, row-major.
-    pub fn weights(&self) -> ArrayView2<'_, f32> {
-        self.weights.view()
-    }
-
-    /// Bias of every class.
-    pub fn bias(&self) -> &[f32] {
-        &self.bias
-    }
-
-    /// What makes probabilities of the scores of each class, where it was fitted.
-    pub fn sigmoids(&self) -> &[Option<Sigmoid>] {
-        &self.sigmoids
-    }
-
-    /// How the training of each class ended.
-    pub fn reports(&self) -> &[ClassReport] {
-        &self.reports
-    }
-
-    /// How C was chosen, when it was.
-    pub fn selection(&self) -> Option<&Selection> {
-        self.selection.as_ref()
-    }
-
-    /// One line: classes, C, and how the training ended.
-    pub fn summary(&self) -> String {
-        let count = |stop: Stop| self.reports.iter().filter(|report| report.stop == stop).count();
-        let trained = self.reports.iter().filter(|report| report.stop != Stop::OneSided);
-        let gap = trained.clone().map(|report| report.relative_gap).fold(0.0, f64::max);
-        let mut text = format!("{} classes", self.classes.len());
-        if let Some(first) = trained.clone().next() {
-            let supports: usize = trained.clone().map(|report| report.support_vectors).sum();
-            let mean = supports / trained.count();
-            text += &format!(", C {}, {mean} support vectors a class, gap {gap:.1e}", first.c);
-        }
-        if let Some(selection) = &self.selection {
-            let means = selection.candidates.iter().map(|c| c.mean_average_precision);
-            let best = means.fold(0.0, f64::max);
-            text += &format!(
-                "; C of {} by {} folds, held-out mAP {best:.4}",
-                selection.candidates.len(),
-                selection.folds
-            );
-        }
-        for (stop, what) in [
-            (Stop::EpochLimit, "stopped at svm.max_epochs"),
-            (Stop::OneSided, "without positives or negatives"),
-        ] {
-            if count(stop) > 0 {
-                text += &format!("; {} {what}", count(stop));
-            }
-        }
-        text
     }
 
     /// Values of an encoding that the model scores.
@@ -205,7 +151,7 @@ impl Model {
     /// # Errors
     /// As [`Model::scores`].
     pub fn score(&self, row: &[f32]) -> Result<Vec<f32>> {
-        let view = ArrayView2::from_shape((1, row.len()), row).expect("one row");
+        let view = ndarray::ArrayView2::from_shape((1, row.len()), row).expect("one row");
         Ok(self.scores(&view)?.into_raw_vec_and_offset().0)
     }
 
@@ -243,14 +189,6 @@ impl Model {
             reports,
             selection: None,
         }
-    }
-
-    pub(super) fn set_sigmoid(&mut self, class: usize, sigmoid: Option<Sigmoid>) {
-        self.sigmoids[class] = sigmoid;
-    }
-
-    pub(super) fn set_selection(&mut self, selection: Option<Selection>) {
-        self.selection = selection;
     }
 
     /// Takes over a solved machine.

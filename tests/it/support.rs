@@ -56,3 +56,8 @@ pub fn assert_close<'a>(
         "value {place} is off by {difference:e}, allowed {tolerance:e}"
     );
 }
+
+/// Runs `work` in a pool of `threads` threads.
+pub fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}

@@ -1,0 +1,82 @@
+//! Files that appear whole or not at all, and the lock that keeps a run folder to one process.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::PARTIAL_ENDING;
+use crate::error::{Error, Result};
+
+/// Writes `path` by way of a temporary file in the same folder, which is synced and then renamed.
+/// Missing folders are made. When `fill` or the disk fails, `path` is as it was before.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn write_atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(PARTIAL_ENDING);
+    let partial = folder.join(name);
+    let written = write_and_rename(&partial, path, fill);
+    if written.is_err() {
+        // Nothing half-written stays behind; that this may fail too changes nothing.
+        let _ = fs::remove_file(&partial);
+    }
+    written.map_err(Error::io("write", path))
+}
+
+fn write_and_rename(
+    partial: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    #[allow(clippy::disallowed_methods)] // This is the one place that creates files.
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(partial)?);
+    fill(&mut file)?;
+    file.into_inner().map_err(|e| e.into_error())?.sync_all()?;
+    fs::rename(partial, path)?;
+    // The rename itself must outlive a power cut; some file systems cannot sync a folder.
+    if let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Holds a run folder for this process. The system releases it when the process ends, however it
+/// ends.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Locks `folder`, making it if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when another process holds it, [`Error::Io`] when it cannot be written.
+    pub fn acquire(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let path: PathBuf = folder.join(".lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::io("write", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::artifact(
+                folder,
+                "another fvtool is working in this run folder; wait for it, or use another --run",
+            )),
+            Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
+        }
+    }
+}

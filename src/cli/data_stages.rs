@@ -1,0 +1,117 @@
+//! `fvtool extract`, `fit-pca`, `fit-gmm` and `encode`: the stages that read images.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fvtool::pipeline::{Run, Stamp};
+use serde_json::json;
+
+use super::{Faults, Global, Outcome, RunFolder, Ui};
+
+/// Arguments of a fitting stage.
+#[derive(Args)]
+pub struct Stage {
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    run: RunFolder,
+    /// Stop at the first image that cannot be used
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Arguments of `encode`.
+#[derive(Args)]
+pub struct Encode {
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    run: RunFolder,
+    #[command(flatten)]
+    faults: Faults,
+}
+
+/// The images to work on.
+#[derive(Args)]
+pub struct Data {
+    /// Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007) or one folder per class
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Split: the name of an image list, or of a folder of class folders
+    #[arg(long, value_name = "NAME")]
+    pub split: String,
+}
+
+pub fn extract(
+    args: &Stage,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    fit(args, global, ui, out, |run, data, split| run.extract(data, split))
+}
+
+pub fn fit_pca(
+    args: &Stage,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    fit(args, global, ui, out, |run, data, split| run.extract_and_fit_pca(data, split))
+}
+
+pub fn fit_gmm(
+    args: &Stage,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    fit(args, global, ui, out, |run, data, split| run.extract_and_fit_gmm(data, split))
+}
+
+fn fit(
+    args: &Stage,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+    stage: impl FnOnce(&Run<'_>, &Path, &str) -> fvtool::Result<Stamp>,
+) -> anyhow::Result<Outcome> {
+    let run = args.run.open(global, ui, args.strict)?;
+    let stamp = stage(&run, &args.data.data, &args.data.split)?;
+    write_stamp(&stamp, global, out)?;
+    Ok(Outcome::Done)
+}
+
+pub fn encode(
+    args: &Encode,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let run = args.run.open(global, ui, args.faults.strict)?;
+    let encoded = run.encode(&args.data.data, &args.data.split)?;
+    if global.json {
+        let (images, skipped) = (encoded.images, encoded.skipped);
+        let value = json!({
+            "index": encoded.stamp.path, "images": images, "skipped": skipped,
+            "fingerprint": encoded.stamp.fingerprint, "made": encoded.stamp.made,
+        });
+        writeln!(out, "{value}")?;
+    } else {
+        writeln!(out, "{}", encoded.stamp.path.display())?;
+    }
+    Ok(Outcome::of_skipped(encoded.skipped, &args.faults))
+}
+
+/// The artifact a stage left: its path, or JSON.
+pub fn write_stamp(stamp: &Stamp, global: &Global, out: &mut dyn Write) -> std::io::Result<()> {
+    if global.json {
+        let value = json!({
+            "artifact": stamp.path, "fingerprint": stamp.fingerprint, "made": stamp.made,
+        });
+        writeln!(out, "{value}")
+    } else {
+        writeln!(out, "{}", stamp.path.display())
+    }
+}

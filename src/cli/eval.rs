@@ -1,0 +1,43 @@
+//! `fvtool eval`: scores and figures of a split.
+
+use std::io::Write;
+
+use clap::Args;
+use fvtool::pipeline::Evaluated;
+
+use super::data_stages::Data;
+use super::{Faults, Global, Outcome, RunFolder, Ui};
+
+/// Arguments of `eval`.
+#[derive(Args)]
+pub struct Eval {
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    run: RunFolder,
+    #[command(flatten)]
+    faults: Faults,
+}
+
+pub fn run(args: &Eval, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let run = args.run.open(global, ui, args.faults.strict)?;
+    let evaluated = run.evaluate(&args.data.data, &args.data.split)?;
+    write_evaluated(&evaluated, global, ui, out)?;
+    Ok(Outcome::of_skipped(evaluated.encoded.skipped, &args.faults))
+}
+
+/// The figures: a table, or JSON.
+pub fn write_evaluated(
+    evaluated: &Evaluated,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if global.json {
+        writeln!(out, "{}", serde_json::to_string(&evaluated.report)?)?;
+    } else {
+        write!(out, "{}", evaluated.report.table())?;
+    }
+    ui.say(&format!("report         {}", evaluated.page.display()));
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The command line: grammar, dispatch, exit codes. Binary only; the library knows nothing of it.
+//!
+//! Results go to stdout, everything else to stderr. Exit code 0: done; 1: failed or partly failed
+//! (an image had to be skipped); 2: usage.
+
+mod data_stages;
+mod demo;
+mod describe;
+mod eval;
+mod inspect;
+mod predict;
+mod run;
+mod settings;
+mod shell;
+mod train_svm;
+mod ui;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use fvtool::pipeline;
+
+use ui::Ui;
+
+/// Classify images with Fisher vectors on a plain CPU.
+///
+/// dense SIFT → PCA → Gaussian mixture → Fisher vectors → linear SVM → evaluation; each stage is a
+/// subcommand that leaves its artifacts in a run folder and reuses what is up to date.
+#[derive(Parser)]
+#[command(name = "fvtool", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args)]
+struct Global {
+    /// Seed of every random choice [default: the configuration's]
+    #[arg(long, global = true, value_name = "N")]
+    seed: Option<u64>,
+    /// Worker threads; results do not depend on them [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more: every note, every setting
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a synthetic data set, run the whole pipeline on it, and show what comes out
+    Demo(demo::Demo),
+    /// Run everything: fit on one split, evaluate on another
+    Run(run::Run),
+    /// Draw the training descriptors
+    Extract(data_stages::Stage),
+    /// Fit the PCA (and what it needs)
+    FitPca(data_stages::Stage),
+    /// Fit the Gaussian mixture (and what it needs)
+    FitGmm(data_stages::Stage),
+    /// Encode every image of a split as a Fisher vector
+    Encode(data_stages::Encode),
+    /// Train the one-vs-rest classifier on an encoded split
+    TrainSvm(train_svm::TrainSvm),
+    /// Score and evaluate a split
+    Eval(eval::Eval),
+    /// Classify image files
+    Predict(predict::Predict),
+    /// Write one image's descriptors, projections and Fisher vector, for use elsewhere
+    Describe(describe::Describe),
+    /// Show what an artifact holds and what it was made from
+    Inspect(inspect::Inspect),
+    /// List every setting, or print a preset or a run's configuration
+    Settings(settings::Settings),
+    /// Print a completion script for a shell
+    Completions(shell::Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// Where a run lives and with which settings.
+#[derive(Args)]
+struct RunFolder {
+    /// Run folder: holds everything this experiment makes
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Preset (chatfield, lrp, quick, scene15, vlfeat) or TOML file
+    /// [default: the run's own configuration, `vlfeat` in a new run]
+    #[arg(long, value_name = "FILE|PRESET")]
+    config: Option<String>,
+    /// Override one setting; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Make again what was made with other settings or from other data
+    #[arg(long)]
+    refit: bool,
+}
+
+/// What to do about images that cannot be used.
+#[derive(Args)]
+struct Faults {
+    /// Stop at the first image that cannot be used
+    #[arg(long)]
+    strict: bool,
+    /// Exit with 0 even when images had to be skipped
+    #[arg(long, conflicts_with = "strict")]
+    allow_skipped: bool,
+}
+
+impl RunFolder {
+    fn open<'p>(
+        &self,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
+        let options = pipeline::Options {
+            config: self.config.clone(),
+            overrides: self.overrides.clone(),
+            seed: global.seed,
+            refit: self.refit,
+            strict,
+        };
+        pipeline::Run::open(&self.run, &options, ui.progress())
+    }
+}
+
+/// Whether everything was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Something was left out.
+    Partly,
+}
+
+impl Outcome {
+    /// The outcome of work that skipped some images.
+    fn of_skipped(skipped: usize, faults: &Faults) -> Self {
+        if skipped > 0 && !faults.allow_skipped { Self::Partly } else { Self::Done }
+    }
+}
+
+/// Parses the arguments, runs the command and turns its outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(&cli.global);
+    if let Some(threads) = cli.global.threads
+        && let Err(error) =
+            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()
+    {
+        ui.error(&error);
+        return ExitCode::FAILURE;
+    }
+    let mut out = std::io::stdout().lock();
+    let outcome = cli.command.run(&cli.global, &ui, &mut out);
+    match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Partly) => ExitCode::FAILURE,
+        // The reader of our output went away (`| head`): nothing is wrong.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    fn run(&self, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Demo(args) => demo::run(args, global, ui, out),
+            Self::Run(args) => run::run(args, global, ui, out),
+            Self::Extract(args) => data_stages::extract(args, global, ui, out),
+            Self::FitPca(args) => data_stages::fit_pca(args, global, ui, out),
+            Self::FitGmm(args) => data_stages::fit_gmm(args, global, ui, out),
+            Self::Encode(args) => data_stages::encode(args, global, ui, out),
+            Self::TrainSvm(args) => train_svm::run(args, global, ui, out),
+            Self::Eval(args) => eval::run(args, global, ui, out),
+            Self::Predict(args) => predict::run(args, global, ui, out),
+            Self::Describe(args) => describe::run(args, global, ui, out),
+            Self::Inspect(args) => inspect::run(args, global, out),
+            Self::Settings(args) => settings::run(args, out),
+            Self::Completions(args) => shell::completions(args, out),
+            Self::Man => shell::man(out),
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,74 @@
+//! `fvtool predict`: scores of single images.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use fvtool::pipeline::Prediction;
+use serde_json::json;
+
+use super::{Global, Outcome, RunFolder, Ui};
+
+/// Arguments of `predict`.
+#[derive(Args)]
+pub struct Predict {
+    #[command(flatten)]
+    run: RunFolder,
+    /// Classes shown per image (0: all)
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    top: usize,
+    /// Image files
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+}
+
+pub fn run(
+    args: &Predict,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let run = args.run.open(global, ui, false)?;
+    let predictions = run.predict(&args.images)?;
+    let mut outcome = Outcome::Done;
+    for prediction in &predictions {
+        if let Err(reason) = &prediction.outcome {
+            ui.progress().note(reason);
+            outcome = Outcome::Partly;
+        }
+    }
+    if global.json {
+        let values: Vec<_> = predictions.iter().map(to_json).collect();
+        writeln!(out, "{}", serde_json::to_string(&values)?)?;
+    } else {
+        predictions.iter().try_for_each(|p| write_table(p, args.top, out))?;
+    }
+    Ok(outcome)
+}
+
+fn to_json(prediction: &Prediction) -> serde_json::Value {
+    let path = prediction.path.to_string_lossy();
+    match &prediction.outcome {
+        Ok(scores) => json!({ "image": path, "classes": scores }),
+        Err(reason) => json!({ "image": path, "error": reason }),
+    }
+}
+
+/// One line per class, best first: image, class, score, probability.
+fn write_table(prediction: &Prediction, top: usize, out: &mut dyn Write) -> std::io::Result<()> {
+    let Ok(scores) = &prediction.outcome else { return Ok(()) };
+    let mut scores: Vec<_> = scores.iter().collect();
+    scores.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let shown = if top == 0 { scores.len() } else { top };
+    for score in scores.into_iter().take(shown) {
+        let probability = score.probability.map_or_else(String::new, |p| format!("{p:.3}"));
+        writeln!(
+            out,
+            "{}\t{}\t{:+.4}\t{probability}",
+            prediction.path.display(),
+            score.class,
+            score.score
+        )?;
+    }
+    Ok(())
+}

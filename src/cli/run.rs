@@ -1,0 +1,38 @@
+//! `fvtool run`: every stage, from images to figures.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::eval::write_evaluated;
+use super::{Faults, Global, Outcome, RunFolder, Ui};
+
+/// Arguments of `run`.
+#[derive(Args)]
+pub struct Run {
+    /// Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007) or one folder per class
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Split to fit and train on
+    #[arg(long, value_name = "NAME")]
+    train: String,
+    /// Split to evaluate
+    #[arg(long, value_name = "NAME")]
+    test: String,
+    #[command(flatten)]
+    run: RunFolder,
+    #[command(flatten)]
+    faults: Faults,
+}
+
+pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let run = args.run.open(global, ui, args.faults.strict)?;
+    ui.detail(&run.config().to_toml());
+    let (train, evaluated) = run.run_all(&args.data, &args.train, &args.test)?;
+    if !evaluated.made {
+        ui.say("everything is up to date; nothing was done");
+    }
+    write_evaluated(&evaluated, global, ui, out)?;
+    Ok(Outcome::of_skipped(train.skipped + evaluated.encoded.skipped, &args.faults))
+}

@@ -1,0 +1,30 @@
+//! `fvtool train-svm`: the classifier of a run.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::data_stages::write_stamp;
+use super::{Global, Outcome, RunFolder, Ui};
+
+/// Arguments of `train-svm`.
+#[derive(Args)]
+pub struct TrainSvm {
+    #[command(flatten)]
+    run: RunFolder,
+    /// Split to train on; encoded first when it is not
+    #[arg(long, value_name = "NAME")]
+    split: String,
+}
+
+pub fn run(
+    args: &TrainSvm,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let run = args.run.open(global, ui, false)?;
+    let stamp = run.train(&args.split)?;
+    write_stamp(&stamp, global, out)?;
+    Ok(Outcome::Done)
+}

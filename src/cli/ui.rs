@@ -1,0 +1,130 @@
+//! What a person sees on stderr: progress bars on a terminal, plain lines otherwise.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fvtool::progress::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Global;
+
+/// Set by Ctrl-C; the pipeline looks at it between images.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The person at the terminal.
+pub struct Ui {
+    stderr: Stderr,
+}
+
+struct Stderr {
+    bars: bool,
+    quiet: bool,
+    verbose: bool,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Ui {
+    pub fn new(global: &Global) -> Self {
+        // A second Ctrl-C ends the process the usual way.
+        let _ = ctrlc::set_handler(|| {
+            if INTERRUPTED.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        });
+        Self {
+            stderr: Stderr {
+                bars: std::io::stderr().is_terminal() && !global.quiet,
+                quiet: global.quiet,
+                verbose: global.verbose,
+                bar: Mutex::new(None),
+            },
+        }
+    }
+
+    /// Where the library reports.
+    pub fn progress(&self) -> &dyn Progress {
+        &self.stderr
+    }
+
+    /// One line, unless quiet.
+    pub fn say(&self, text: &str) {
+        if !self.stderr.quiet {
+            self.stderr.line(text);
+        }
+    }
+
+    /// One line, only when verbose.
+    pub fn detail(&self, text: &str) {
+        if self.stderr.verbose {
+            self.stderr.line(text);
+        }
+    }
+
+    /// The last line of a failed command.
+    pub fn error(&self, error: &dyn std::error::Error) {
+        self.stderr.end();
+        self.stderr.line(&format!("error: {error}"));
+    }
+}
+
+impl Stderr {
+    fn line(&self, text: &str) {
+        let bar = self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let write = || {
+            // Nobody is left to tell when stderr is closed.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &*bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl Progress for Stderr {
+    fn begin(&self, task: &str, total: u64, unit: &str) {
+        if !self.bars {
+            return;
+        }
+        let template = format!(
+            "{{msg:14}} {{wide_bar:.cyan/black}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left"
+        );
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+            .with_style(style)
+            .with_message(task.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        *self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(bar);
+    }
+
+    fn advance(&self, steps: u64) {
+        if let Some(bar) = &*self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            bar.inc(steps);
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn note(&self, message: &str) {
+        if !self.quiet {
+            self.line(&format!("note: {message}"));
+        }
+    }
+
+    fn summary(&self, stage: &str, text: &str) {
+        if !self.quiet {
+            self.line(&format!("{stage:<14} {text}"));
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        INTERRUPTED.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,266 @@
+//! The whole configuration: every stage's settings, presets, overrides and fingerprints.
+//!
+//! A configuration is a TOML file with one table per stage. Presets (`configs/*.toml`) are such
+//! files; what a file leaves out has its default. Unknown keys are refused.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::descriptors::sample;
+use crate::error::{Error, Result};
+use crate::random::Seed;
+use crate::{dataset, descriptors, encoding, gmm, image, projection, svm};
+
+/// Presets by name, with their text.
+pub const PRESETS: &[(&str, &str)] = &[
+    ("chatfield", include_str!("../configs/chatfield.toml")),
+    ("lrp", include_str!("../configs/lrp.toml")),
+    ("quick", include_str!("../configs/quick.toml")),
+    ("scene15", include_str!("../configs/scene15.toml")),
+    ("vlfeat", include_str!("../configs/vlfeat.toml")),
+];
+
+/// The preset of a run for which none is named.
+pub const DEFAULT_PRESET: &str = "vlfeat";
+
+/// Every setting of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Seed of every random choice.
+    pub seed: Seed,
+    /// Finding images and labels.
+    pub data: dataset::Params,
+    /// Decoding.
+    pub image: image::Params,
+    /// Local descriptors.
+    pub descriptors: descriptors::Params,
+    /// Descriptors that PCA and mixture are fitted to.
+    pub sample: sample::Params,
+    /// Projection.
+    pub pca: projection::Params,
+    /// Mixture.
+    pub gmm: gmm::Params,
+    /// Fisher vector.
+    pub encoding: encoding::Params,
+    /// Classifier.
+    pub svm: svm::Params,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: Seed(1),
+            data: Default::default(),
+            image: Default::default(),
+            descriptors: Default::default(),
+            sample: Default::default(),
+            pca: Default::default(),
+            gmm: Default::default(),
+            encoding: Default::default(),
+            svm: Default::default(),
+        }
+    }
+}
+
+/// One settings group as documented: name, what it is about, its keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// Name of the TOML table.
+    pub name: &'static str,
+    /// What the group is about.
+    pub about: &'static str,
+    /// Keys with their documentation.
+    pub keys: &'static [(&'static str, &'static str)],
+}
+
+/// All groups in the order of the pipeline.
+pub const GROUPS: &[Group] = &[
+    Group { name: "data", about: "Finding images and labels", keys: dataset::Params::DOCS },
+    Group { name: "image", about: "Decoding images", keys: image::Params::DOCS },
+    Group { name: "descriptors", about: "Dense SIFT", keys: descriptors::Params::DOCS },
+    Group { name: "sample", about: "Descriptors to learn from", keys: sample::Params::DOCS },
+    Group { name: "pca", about: "Projection", keys: projection::Params::DOCS },
+    Group { name: "gmm", about: "Gaussian mixture", keys: gmm::Params::DOCS },
+    Group { name: "encoding", about: "Fisher vector", keys: encoding::Params::DOCS },
+    Group { name: "svm", about: "Classifier", keys: svm::Params::DOCS },
+];
+
+impl Config {
+    /// Reads a preset by name or a TOML file by path.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown name, unreadable TOML, an unknown key or a wrong type.
+    pub fn named(name_or_path: &str) -> Result<Self> {
+        if let Some((name, text)) = PRESETS.iter().find(|(name, _)| *name == name_or_path) {
+            return Self::parse(text, &format!("preset `{name}`"));
+        }
+        let path = Path::new(name_or_path);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(_) if !path.exists() => {
+                let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+                return Err(Error::Config {
+                    origin: format!("--config {name_or_path}"),
+                    problem: format!(
+                        "no such file, and no such preset; the presets are {}",
+                        names.join(", ")
+                    ),
+                });
+            }
+            Err(source) => return Err(Error::io("read", path)(source)),
+        };
+        Self::parse(&text, name_or_path)
+    }
+
+    /// Reads TOML text; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as for [`named`](Self::named).
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        toml::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| {
+            let line =
+                e.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let origin = match line {
+                Some(line) => format!("{origin}:{line}"),
+                None => origin.to_owned(),
+            };
+            Error::Config { origin, problem: e.message().replace('\n', " ") }
+        })
+    }
+
+    /// The configuration with `group.key=value` overrides, applied in order. Values are TOML; a bare
+    /// word is a string.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the override that is not understood, and the known keys.
+    pub fn with_overrides(&self, overrides: &[String]) -> Result<Self> {
+        let mut config = self.clone();
+        for text in overrides {
+            config = config.with_override(text)?;
+        }
+        Ok(config)
+    }
+
+    fn with_override(&self, text: &str) -> Result<Self> {
+        let refuse = |problem: String| Error::Config { origin: format!("--set {text}"), problem };
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| refuse("write key=value, for example gmm.components=128".into()))?;
+        let (key, value) = (key.trim(), value.trim());
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"))
+            .ok()
+            .filter(|table| table.len() == 1)
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        let mut table = toml::Table::try_from(self).expect("a configuration is a TOML table");
+        if let Some((group, field)) = key.split_once('.') {
+            let known = GROUPS.iter().find(|g| g.name == group).ok_or_else(|| {
+                let names: Vec<&str> = GROUPS.iter().map(|g| g.name).collect();
+                refuse(format!("no group `{group}`; the groups are {}", names.join(", ")))
+            })?;
+            if !known.keys.iter().any(|(name, _)| *name == field) {
+                let names: Vec<&str> = known.keys.iter().map(|(name, _)| *name).collect();
+                return Err(refuse(format!(
+                    "no key `{field}` in `{group}`; its keys are {}",
+                    names.join(", ")
+                )));
+            }
+            if let Some(toml::Value::Table(inner)) = table.get_mut(group) {
+                inner.insert(field.to_owned(), parsed);
+            }
+        } else if key == "seed" {
+            table.insert(key.to_owned(), parsed);
+        } else {
+            return Err(refuse("keys are written group.key, for example svm.c".into()));
+        }
+        table.try_into().map_err(|e: toml::de::Error| refuse(e.message().replace('\n', " ")))
+    }
+
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming key, value and range of the first that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        self.data.validate()?;
+        self.image.validate()?;
+        self.descriptors.validate()?;
+        self.sample.validate()?;
+        self.pca.validate()?;
+        self.gmm.validate()?;
+        self.encoding.validate()?;
+        self.svm.validate()?;
+        Error::require(
+            self.gmm.components <= self.sample.rows,
+            "gmm.components",
+            self.gmm.components,
+            &format!("at most sample.rows ({})", self.sample.rows),
+        )
+    }
+
+    /// The whole configuration as TOML, every key written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration is a TOML table")
+    }
+
+    /// The reference page of every key: group, key, default, meaning (Markdown).
+    pub fn reference() -> String {
+        let defaults = toml::Table::try_from(Self::default()).expect("a configuration is a table");
+        let mut page = String::from(
+            "# Settings\n\nEvery key of a configuration file, with its default. Made from the code by \
+             `fvtool settings`; do not edit.\nAny key can be set on the command line: `--set group.key=value`. \
+             `seed` (default 1) stands outside the groups and is also `--seed`.\n",
+        );
+        for group in GROUPS {
+            page += &format!(
+                "\n## `[{}]`: {}\n\n| key | default | meaning |\n|---|---|---|\n",
+                group.name, group.about
+            );
+            for (key, meaning) in group.keys {
+                let default = defaults
+                    .get(group.name)
+                    .and_then(|table| table.get(*key))
+                    .map_or_else(|| "unset".to_owned(), |value| format!("`{value}`"));
+                let meaning = meaning.split_whitespace().collect::<Vec<_>>().join(" ");
+                page += &format!("| `{key}` | {default} | {} |\n", meaning.replace('|', "\\|"));
+            }
+        }
+        page += "\n## Presets\n\n| preset | what it is |\n|---|---|\n";
+        for (name, text) in PRESETS {
+            let about: Vec<&str> =
+                text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+            page += &format!("| `{name}` | {} |\n", about.join(" "));
+        }
+        page
+    }
+}
+
+/// Hash of a stage's inputs: equal inputs, equal fingerprints, whatever the order of their keys.
+pub fn fingerprint(inputs: &Value) -> String {
+    // `serde_json` maps are sorted by key, so the text is canonical.
+    blake3::hash(inputs.to_string().as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// The leaves that differ between two JSON values: dotted key, old, new.
+pub fn differences(old: &Value, new: &Value) -> Vec<(String, String, String)> {
+    fn walk(path: &str, old: &Value, new: &Value, found: &mut Vec<(String, String, String)>) {
+        if old == new {
+            return;
+        }
+        if let (Value::Object(a), Value::Object(b)) = (old, new) {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let (x, y) = (a.get(key), b.get(key));
+                walk(&child, x.unwrap_or(&Value::Null), y.unwrap_or(&Value::Null), found);
+            }
+        } else {
+            found.push((path.to_owned(), old.to_string(), new.to_string()));
+        }
+    }
+    let mut found = Vec::new();
+    walk("", old, new, &mut found);
+    found
+}

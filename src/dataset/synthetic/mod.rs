@@ -1,0 +1,224 @@
+//! A synthetic PASCAL VOC folder, for the demo and for tests of the whole program.
+//!
+//! Six classes of objects differ in local structure ([`CLASSES`]) and are drawn with varying size,
+//! turn, skew, colour, contrast, line width and hiding, one to three to an image, over textured
+//! backgrounds and clutter. Two traps are planted, as in real data:
+//!
+//! - *context*: [`WAVES_WITH_SPIRAL`] of the images with a spiral show waves, few others do;
+//! - *artefact*: [`TAG_WITH_STAR`] of the images with a star carry a small text tag in the corner
+//!   at the bottom left, in both splits, no others (as the photographer's tag on VOC2007's horses);
+//!   `plant_tag = false` draws the very same images without it.
+//!
+//! Some objects are `difficult`: tiny, or hardly above the noise. An image with only such objects
+//! of a class has the label 0 for it.
+//!
+//! Everything is a function of seed, settings and index: images may be drawn in any order, on any
+//! number of threads. Nothing is written here.
+
+mod draw;
+mod scene;
+mod shapes;
+mod texture;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder, RgbImage};
+
+pub use scene::{TAG_WITH_STAR, WAVES_WITH_SPIRAL, WAVES_WITHOUT_SPIRAL};
+pub use shapes::{CLASSES, SPIRAL, STAR};
+pub use texture::Background;
+
+use self::scene::Scene;
+use crate::dataset::Label;
+use crate::random::Seed;
+use crate::{Error, Result};
+
+/// JPEG quality of the stored images.
+const JPEG_QUALITY: u8 = 90;
+
+crate::parameters! {
+    /// Settings of the synthetic data set (`demo` in the configuration).
+    pub struct Synthetic {
+        /// Images in the split `train` (6 to 500,000).
+        pub train_images: usize = 160,
+        /// Images in the split `test` (6 to 500,000).
+        pub test_images: usize = 160,
+        /// Width of every image in pixels (96 to 4096).
+        pub width_px: u32 = 240,
+        /// Height of every image in pixels (96 to 4096).
+        pub height_px: u32 = 180,
+        /// Whether most images that show a star carry a small text tag in a corner.
+        pub plant_tag: bool = true,
+    }
+}
+
+impl Synthetic {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the key and its range.
+    pub fn validate(&self) -> Result<()> {
+        for (key, images) in
+            [("train_images", self.train_images), ("test_images", self.test_images)]
+        {
+            let key = format!("demo.{key}");
+            Error::require((6..=500_000).contains(&images), &key, images, "from 6 to 500000")?;
+        }
+        for (key, side) in [("width_px", self.width_px), ("height_px", self.height_px)] {
+            let key = format!("demo.{key}");
+            Error::require((96..=4096).contains(&side), &key, side, "from 96 to 4096")?;
+        }
+        Ok(())
+    }
+}
+
+/// Draws the images and writes out the lists and annotations of a synthetic data set.
+///
+/// ```
+/// use fvtool::{dataset::synthetic::{Generator, Synthetic}, random::Seed};
+/// let generator = Generator::new(&Synthetic::default(), Seed(1))?;
+/// assert_eq!(generator.image_path(6), std::path::Path::new("JPEGImages/000007.jpg"));
+/// assert_eq!(generator.image(6).dimensions(), (240, 180));
+/// # Ok::<(), fvtool::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Generator {
+    params: Synthetic,
+    seed: Seed,
+}
+
+impl Generator {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for one outside its range.
+    pub fn new(params: &Synthetic, seed: Seed) -> Result<Self> {
+        params.validate()?;
+        Ok(Self { params: params.clone(), seed })
+    }
+
+    /// Number of images: those of `train` first, then those of `test`.
+    pub fn images(&self) -> usize {
+        self.params.train_images + self.params.test_images
+    }
+
+    /// Name of an image.
+    pub fn id(index: usize) -> String {
+        format!("{:06}", index + 1)
+    }
+
+    /// Where an image belongs, below the data set's folder.
+    pub fn image_path(&self, index: usize) -> PathBuf {
+        format!("JPEGImages/{}.jpg", Self::id(index)).into()
+    }
+
+    /// Draws one image. It depends on seed, settings and `index` alone.
+    pub fn image(&self, index: usize) -> RgbImage {
+        let Synthetic { width_px, height_px, .. } = self.params;
+        draw::draw(&self.scene(index), width_px, height_px, self.seed, index as u64)
+    }
+
+    /// One image as the bytes of its file, a JPEG of quality 90.
+    pub fn jpeg(&self, index: usize) -> Vec<u8> {
+        let image = self.image(index);
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
+            .write_image(&image, image.width(), image.height(), ExtendedColorType::Rgb8)
+            .expect("the sides were checked, and memory does not fail to write");
+        bytes
+    }
+
+    /// The label of one image for each of [`CLASSES`].
+    pub fn labels(&self, index: usize) -> [Label; CLASSES.len()] {
+        let scene = self.scene(index);
+        std::array::from_fn(|class| scene.label(class))
+    }
+
+    /// What an image shows behind its objects.
+    pub fn background(&self, index: usize) -> Background {
+        self.scene(index).background
+    }
+
+    /// Whether an image carries the tag.
+    pub fn is_tagged(&self, index: usize) -> bool {
+        self.scene(index).tagged
+    }
+
+    /// Left, top, right, bottom of the tag's place in pixels, 0-based and inclusive; the same in
+    /// every image.
+    pub fn tag_bounds(&self) -> [u32; 4] {
+        draw::tag_bounds(self.params.width_px, self.params.height_px)
+    }
+
+    /// Every file but the images, as paths below the data set's folder with their contents: the
+    /// lists of both splits, their class lists, and an annotation for each image.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let scenes: Vec<Scene> = (0..self.images()).map(|index| self.scene(index)).collect();
+        let mut files = Vec::new();
+        let splits = [
+            ("train", 0..self.params.train_images),
+            ("test", self.params.train_images..self.images()),
+        ];
+        for (split, range) in splits {
+            let ids: String = range.clone().map(|index| Self::id(index) + "\n").collect();
+            files.push((format!("ImageSets/Main/{split}.txt").into(), ids.into_bytes()));
+            for (class, name) in CLASSES.iter().enumerate() {
+                let mut list = String::new();
+                for index in range.clone() {
+                    let label = match scenes[index].label(class) {
+                        Label::Yes => 1,
+                        Label::No => -1,
+                        Label::Ignored => 0,
+                    };
+                    _ = writeln!(list, "{} {label:2}", Self::id(index));
+                }
+                let path = format!("ImageSets/Main/{name}_{split}.txt").into();
+                files.push((path, list.into_bytes()));
+            }
+        }
+        for (index, scene) in scenes.iter().enumerate() {
+            let path = format!("Annotations/{}.xml", Self::id(index)).into();
+            files.push((path, self.annotation(index, scene).into_bytes()));
+        }
+        files
+    }
+
+    fn scene(&self, index: usize) -> Scene {
+        Scene::plan(&self.params, self.seed, index)
+    }
+
+    fn annotation(&self, index: usize, scene: &Scene) -> String {
+        let Synthetic { width_px: width, height_px: height, .. } = self.params;
+        let id = Self::id(index);
+        let mut xml = format!(
+            "<annotation>\n\
+             \t<folder>synthetic</folder>\n\
+             \t<filename>{id}.jpg</filename>\n\
+             \t<source>\n\t\t<database>drawn by fvtool</database>\n\t</source>\n\
+             \t<size>\n\t\t<width>{width}</width>\n\t\t<height>{height}</height>\n\
+             \t\t<depth>3</depth>\n\t</size>\n"
+        );
+        for thing in &scene.things {
+            let [left, top, right, bottom] = thing.bounds(width, height);
+            let truncated = left == 0 || top == 0 || right + 1 == width || bottom + 1 == height;
+            _ = write!(
+                xml,
+                "\t<object>\n\t\t<name>{}</name>\n\t\t<truncated>{}</truncated>\n\
+                 \t\t<difficult>{}</difficult>\n\
+                 \t\t<bndbox>\n\t\t\t<xmin>{}</xmin>\n\t\t\t<ymin>{}</ymin>\n\
+                 \t\t\t<xmax>{}</xmax>\n\t\t\t<ymax>{}</ymax>\n\t\t</bndbox>\n\t</object>\n",
+                CLASSES[thing.class],
+                u8::from(truncated),
+                u8::from(thing.difficult),
+                left + 1,
+                top + 1,
+                right + 1,
+                bottom + 1,
+            );
+        }
+        xml.push_str("</annotation>\n");
+        xml
+    }
+}

@@ -1,0 +1,346 @@
+//! Local descriptors of an image: dense SIFT at several scales.
+//!
+//! A descriptor is 128 values: 4 × 4 spatial bins of 8 gradient orientations, value
+//! `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`). The formulas stand where they are
+//! computed: `dense_sift` (gradient, orientation, pooling), `multiscale` (scales, grids, centres),
+//! `normalise` (contrast, unit length).
+//!
+//! Descriptors come in a fixed order: resize factors and bin sizes as the settings list them, then
+//! rows from the top, then columns from the left. An image too small for a descriptor has none,
+//! which is not an error.
+
+mod dense_sift;
+mod multiscale;
+mod normalise;
+pub mod sample;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::image::Plane;
+use crate::linalg::BLOCK_ROWS;
+use crate::{Error, Result};
+use dense_sift::Sink;
+use multiscale::{ContrastSum, Level, Mapping, Work};
+
+/// Values in a descriptor.
+pub const DIM: usize = 128;
+
+/// Weight of a pixel by its distance from the descriptor's centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Window {
+    /// One weight per spatial bin, the mean of the Gaussian over it (VLFeat's fast version).
+    Flat,
+    /// A Gaussian evaluated at every pixel.
+    Gaussian,
+}
+
+/// What becomes of a descriptor whose contrast is under the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LowContrast {
+    /// It stays as a row of zeros and keeps its frame, as in VLFeat.
+    Zero,
+    /// It is left out.
+    Drop,
+}
+
+/// How a descriptor is normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// Unit length, values cut at 0.2, unit length again.
+    Sift,
+    /// The square root of the SIFT descriptor divided by its sum.
+    RootSift,
+}
+
+/// Which descriptors are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// All of them.
+    All,
+    /// Only those whose contrast exceeds the mean contrast over all descriptors of their image, low
+    /// ones included. Takes a second pass.
+    AboveMeanNorm,
+}
+
+crate::parameters! {
+    /// Which descriptors an image has. Config group `descriptors`. The defaults are those of
+    /// Chatfield et al. 2011.
+    pub struct Params {
+        /// Width of a spatial bin in pixels, one entry per scale (each 1 to 256). A descriptor spans
+        /// about four bins.
+        pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10],
+        /// Factors by which the image is resized, one entry per scale (each 0.01 to 8). Every bin size
+        /// is computed at every factor.
+        pub scales: Vec<f64> = vec![1.0],
+        /// Distance between neighbouring descriptors in pixels of the resized image (1 to 256).
+        pub step_px: usize = 3,
+        /// Weight of a pixel by its distance from the centre: `flat` or `gaussian`.
+        pub window: Window = Window::Flat,
+        /// Standard deviation of that weight in bins (0.1 to 100).
+        pub window_size: f64 = 1.5,
+        /// The image is smoothed with standard deviation bin size / magnif before each scale (1 to
+        /// 1000); 0 leaves smoothing out.
+        pub magnif: f64 = 6.0,
+        /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel.
+        pub contrast_threshold: f64 = 0.005,
+        /// What becomes of empty descriptors: `zero` keeps a row of zeros, `drop` leaves them out.
+        pub low_contrast: LowContrast = LowContrast::Zero,
+        /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root).
+        pub normalisation: Normalisation = Normalisation::Sift,
+        /// `all` descriptors, or those `above-mean-norm`: of more contrast than the mean of their image.
+        pub keep: Keep = Keep::All,
+    }
+}
+
+impl Params {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the first one outside its range.
+    pub fn validate(&self) -> Result<()> {
+        let list = format!("{:?}", self.bin_sizes_px);
+        let bins_fit = self.bin_sizes_px.iter().all(|s| (1..=256).contains(s));
+        Error::require(
+            bins_fit && !self.bin_sizes_px.is_empty(),
+            "descriptors.bin_sizes_px",
+            list,
+            "a list of one or more whole numbers from 1 to 256",
+        )?;
+        let list = format!("{:?}", self.scales);
+        let scales_fit = self.scales.iter().all(|f| (0.01..=8.0).contains(f));
+        Error::require(
+            scales_fit && !self.scales.is_empty(),
+            "descriptors.scales",
+            list,
+            "a list of one or more numbers from 0.01 to 8",
+        )?;
+        let step = self.step_px;
+        Error::require(
+            (1..=256).contains(&step),
+            "descriptors.step_px",
+            step,
+            "from 1 to 256 pixels",
+        )?;
+        let size = self.window_size;
+        Error::require(
+            (0.1..=100.0).contains(&size),
+            "descriptors.window_size",
+            size,
+            "from 0.1 to 100 bins",
+        )?;
+        let magnif = self.magnif;
+        Error::require(
+            magnif == 0.0 || (1.0..=1000.0).contains(&magnif),
+            "descriptors.magnif",
+            magnif,
+            "0 (no smoothing) or from 1 to 1000",
+        )?;
+        let threshold = self.contrast_threshold;
+        Error::require(
+            (0.0..=1.0).contains(&threshold),
+            "descriptors.contrast_threshold",
+            threshold,
+            "from 0 to 1",
+        )
+    }
+}
+
+/// Where a descriptor stands, in pixels of the image as it was given (before any resize factor).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frame {
+    /// Column of the centre.
+    pub x: f32,
+    /// Row of the centre.
+    pub y: f32,
+    /// Contrast norm; 0 where it is not a number.
+    pub contrast: f32,
+    /// Width of a spatial bin. A descriptor sees `5 · size_px` pixels along each axis, with
+    /// weights falling off outside the middle three.
+    pub size_px: f32,
+}
+
+/// All descriptors of an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Descriptors {
+    /// `N × 128`.
+    pub rows: Array2<f32>,
+    /// One frame a row.
+    pub frames: Vec<Frame>,
+}
+
+/// Buffers of one worker. Keep it from image to image: after the first large one nothing is
+/// allocated any more. What it holds never changes a result.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    work: Work,
+    rows: Vec<[f32; DIM]>,
+    frames: Vec<Frame>,
+}
+
+/// Computes the descriptors of images.
+///
+/// ```
+/// use fvtool::descriptors::{Extractor, Params, Scratch};
+/// use fvtool::image::Plane;
+///
+/// let extractor = Extractor::new(&Params { bin_sizes_px: vec![4], ..Params::default() })?;
+/// let image = Plane::from_fn(40, 30, |x, _| if x < 20 { 0.0 } else { 1.0 });
+/// let descriptors = extractor.extract(&image, &mut Scratch::default());
+/// // Corners of 4 × 4 bins of 4 px fit at x = 0, 3 … 27 and y = 0, 3 … 15.
+/// assert_eq!(descriptors.rows.dim(), (10 * 6, 128));
+/// assert_eq!((descriptors.frames[0].x, descriptors.frames[0].y), (6.0, 6.0));
+/// // The only gradient points to the right: orientation 0.
+/// assert!(descriptors.rows.row(5).iter().enumerate().all(|(i, v)| i % 8 == 0 || *v == 0.0));
+/// # Ok::<(), fvtool::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    params: Params,
+    levels: Vec<Level>,
+}
+
+impl Extractor {
+    /// An extractor with these settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when one is outside its range.
+    pub fn new(params: &Params) -> Result<Self> {
+        params.validate()?;
+        Ok(Self { params: params.clone(), levels: multiscale::levels(params) })
+    }
+
+    /// Values in a descriptor.
+    pub fn dim(&self) -> usize {
+        DIM
+    }
+
+    /// Number of descriptors of an image of this size, before any is left out for its contrast.
+    pub fn count(&self, width: usize, height: usize) -> usize {
+        self.levels.iter().map(|level| level.count(width, height)).sum()
+    }
+
+    /// Whether every descriptor of the grid is kept, so that [`count`](Self::count) is exact.
+    pub fn keeps_all(&self) -> bool {
+        self.params.low_contrast == LowContrast::Zero && self.params.keep == Keep::All
+    }
+
+    /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`] rows with one
+    /// frame each, so that a block is used while it is in cache. `consume` is not called when there
+    /// are none. Pixels that are NaN or infinite make the descriptors that see them empty.
+    ///
+    /// # Panics
+    /// When the plane does not hold `width · height` values.
+    pub fn for_each_block(
+        &self,
+        image: &Plane,
+        scratch: &mut Scratch,
+        consume: &mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
+    ) {
+        assert_eq!(image.values.len(), image.width * image.height, "size of a plane");
+        let Scratch { work, rows, frames } = scratch;
+        let least = match self.params.keep {
+            Keep::All => f64::NEG_INFINITY,
+            Keep::AboveMeanNorm => self.mean_contrast(image, work),
+        };
+        rows.resize(BLOCK_ROWS, [0.0; DIM]);
+        frames.clear();
+        let mapping = Mapping::IDENTITY;
+        let mut blocks = Blocks {
+            params: &self.params,
+            least,
+            bin: 0,
+            size_px: 0.0,
+            mapping,
+            rows,
+            frames,
+            consume,
+        };
+        multiscale::run(&self.levels, image, work, &mut blocks, |blocks, sift, mapping| {
+            blocks.bin = sift.bin;
+            blocks.size_px = mapping.length(sift.bin as f64);
+            blocks.mapping = mapping;
+        });
+        blocks.flush();
+    }
+
+    /// All descriptors of the image at once.
+    ///
+    /// # Panics
+    /// As [`Self::for_each_block`].
+    pub fn extract(&self, image: &Plane, scratch: &mut Scratch) -> Descriptors {
+        let most = self.count(image.width, image.height);
+        let (mut values, mut frames) = (Vec::with_capacity(most * DIM), Vec::with_capacity(most));
+        self.for_each_block(image, scratch, &mut |rows, of_rows| {
+            values.extend_from_slice(rows.as_slice().expect("blocks are contiguous"));
+            frames.extend_from_slice(of_rows);
+        });
+        let rows = Array2::from_shape_vec((frames.len(), DIM), values).expect("one frame a row");
+        Descriptors { rows, frames }
+    }
+
+    /// Mean contrast over all descriptors of the image; those that are not finite are left out.
+    fn mean_contrast(&self, image: &Plane, work: &mut Work) -> f64 {
+        let mut sum = ContrastSum { bin: 0, total: 0.0, count: 0 };
+        multiscale::run(&self.levels, image, work, &mut sum, |sum, sift, _| sum.bin = sift.bin);
+        sum.total / sum.count.max(1) as f64
+    }
+}
+
+/// Finishes descriptors and gathers them into blocks.
+struct Blocks<'a> {
+    params: &'a Params,
+    /// Descriptors of this contrast or less are left out.
+    least: f64,
+    bin: usize,
+    size_px: f32,
+    mapping: Mapping,
+    rows: &'a mut [[f32; DIM]],
+    frames: &'a mut Vec<Frame>,
+    consume: &'a mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
+}
+
+impl Sink for Blocks<'_> {
+    #[inline(always)]
+    fn push(&mut self, x: usize, y: usize, raw: &[f32; DIM]) {
+        let contrast = normalise::contrast(raw, self.bin);
+        let contrast = if contrast.is_finite() { contrast } else { 0.0 };
+        if f64::from(contrast) <= self.least {
+            return;
+        }
+        let enough = f64::from(contrast) >= self.params.contrast_threshold;
+        let finished =
+            if enough { normalise::finish(raw, self.params.normalisation) } else { None };
+        if finished.is_none() && self.params.low_contrast == LowContrast::Drop {
+            return;
+        }
+        self.rows[self.frames.len()] = finished.unwrap_or([0.0; DIM]);
+        let to_centre = 1.5 * self.bin as f64;
+        self.frames.push(Frame {
+            x: self.mapping.x(x as f64 + to_centre),
+            y: self.mapping.y(y as f64 + to_centre),
+            contrast,
+            size_px: self.size_px,
+        });
+        if self.frames.len() == self.rows.len() {
+            self.flush();
+        }
+    }
+}
+
+impl Blocks<'_> {
+    #[inline(never)]
+    fn flush(&mut self) {
+        let n = self.frames.len();
+        if n > 0 {
+            let values = self.rows[..n].as_flattened();
+            let rows = ArrayView2::from_shape((n, DIM), values).expect("n rows of DIM values");
+            (self.consume)(rows, self.frames);
+            self.frames.clear();
+        }
+    }
+}

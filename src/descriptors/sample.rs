@@ -1,0 +1,119 @@
+//! A uniform sample of descriptors over many images, for fitting the projection and the mixture.
+//!
+//! Every image gives the same number of rows, or all of its rows when it has fewer. Which rows depends on
+//! the seed and the image's number alone, so images can be visited in any order by any number of
+//! threads.
+
+use ndarray::Array2;
+
+use super::{DIM, Descriptors, Extractor, Scratch};
+use crate::error::{Error, Result};
+use crate::image::Plane;
+use crate::random::Seed;
+
+crate::parameters! {
+    /// Settings of the descriptors that PCA and mixture learn from (group `sample`).
+    pub struct Params {
+        /// Descriptors drawn in all (at least 2); memory is 512 bytes for each.
+        pub rows: usize = 256_000,
+        /// Images they are drawn from at most, a seeded choice (0: all).
+        pub images: usize = 5000,
+    }
+}
+
+impl Params {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first setting out of range.
+    pub fn validate(&self) -> Result<()> {
+        Error::require(self.rows >= 2, "sample.rows", self.rows, "at least 2")
+    }
+}
+
+/// Rows each of `images` images gives so that `total_rows` come together; 0 when there is no image.
+pub fn quota(total_rows: usize, images: usize) -> usize {
+    if images == 0 { 0 } else { total_rows.div_ceil(images) }
+}
+
+/// Up to `quota` descriptors of an image, uniform without replacement, in the image's order.
+/// `item` is the image's number in its split. Only what is drawn is stored.
+pub fn draw(
+    extractor: &Extractor,
+    image: &Plane,
+    quota: usize,
+    seed: Seed,
+    item: u64,
+    scratch: &mut Scratch,
+) -> Descriptors {
+    let mut count = 0;
+    if extractor.keeps_all() {
+        count = extractor.count(image.width, image.height);
+    } else {
+        extractor.for_each_block(image, scratch, &mut |_, frames| count += frames.len());
+    }
+    let chosen = seed.stream("descriptors.sample", item).sample(count, quota);
+    let mut frames = Vec::with_capacity(chosen.len());
+    let mut values = Vec::with_capacity(chosen.len() * DIM);
+    let (mut seen, mut wanted) = (0, &chosen[..]);
+    extractor.for_each_block(image, scratch, &mut |rows, of_rows| {
+        while let Some((&next, rest)) = wanted.split_first()
+            && next < seen + of_rows.len()
+        {
+            values.extend(rows.row(next - seen));
+            frames.push(of_rows[next - seen]);
+            wanted = rest;
+        }
+        seen += of_rows.len();
+    });
+    let rows = Array2::from_shape_vec((frames.len(), DIM), values).expect("one frame a row");
+    Descriptors { rows, frames }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptors::LowContrast;
+
+    #[test]
+    fn quotas_cover_the_total() {
+        assert_eq!(quota(1000, 7), 143);
+        assert_eq!(quota(0, 7), 0);
+        assert_eq!(quota(10, 0), 0);
+    }
+
+    #[test]
+    fn rows_are_those_of_the_image_in_order_and_tied_to_the_item() {
+        let image = Plane::from_fn(60, 50, |x, y| ((x * x + 3 * y) % 17) as f32 / 17.0);
+        let scratch = &mut Scratch::default();
+        for low_contrast in [LowContrast::Zero, LowContrast::Drop] {
+            let params = crate::descriptors::Params {
+                contrast_threshold: 0.02,
+                low_contrast,
+                ..Default::default()
+            };
+            let extractor = Extractor::new(&params).unwrap();
+            let all = extractor.extract(&image, scratch);
+            let mut take =
+                |quota, seed, item| draw(&extractor, &image, quota, Seed(seed), item, scratch);
+            let first = take(10, 3, 0);
+            assert_eq!(first.rows.dim(), (10, DIM));
+            let places: Vec<usize> = first
+                .frames
+                .iter()
+                .map(|frame| all.frames.iter().position(|f| f == frame).unwrap())
+                .collect();
+            assert!(places.windows(2).all(|w| w[0] < w[1]), "{places:?}");
+            for (row, &place) in first.rows.rows().into_iter().zip(&places) {
+                assert_eq!(row, all.rows.row(place));
+            }
+            assert_eq!(first.frames, take(10, 3, 0).frames);
+            assert_ne!(first.frames, take(10, 3, 1).frames);
+            assert_ne!(first.frames, take(10, 4, 0).frames);
+            assert_eq!(take(1_000_000, 3, 0).rows, all.rows);
+        }
+        let tiny = Plane::from_fn(3, 3, |_, _| 0.5);
+        let extractor = Extractor::new(&Default::default()).unwrap();
+        assert!(draw(&extractor, &tiny, 5, Seed(3), 0, scratch).frames.is_empty());
+    }
+}

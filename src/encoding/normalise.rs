@@ -1,0 +1,120 @@
+//! Normalisation of Fisher vectors, as a list of steps.
+//!
+//! | recipe | region steps | vector steps |
+//! |---|---|---|
+//! | VLFeat, improved Fisher vector (PSM10) | power, l2 | l2 |
+//! | enceval (Chatfield et al. 2011) | l2 | power, l2 |
+//! | intra-normalisation (Arandjelović & Zisserman 2013) | power, intra | l2 |
+//!
+//! A vector of zeros stays zero in every step.
+
+use serde::{Deserialize, Serialize};
+
+/// One step of normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// `sign(x)·|x|^ρ`.
+    Power,
+    /// Divided by the Euclidean norm.
+    L2,
+    /// Each component's values (all its orders together) divided by their Euclidean norm.
+    Intra,
+}
+
+/// What a step must know of the vector: regions of `[orders]` blocks of `components`.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape<'a> {
+    /// Components `K`.
+    pub components: usize,
+    /// Dimensions `D`.
+    pub dim: usize,
+    /// Orders in the vector, ascending.
+    pub orders: &'a [u8],
+    /// ρ of the power step.
+    pub power: f64,
+}
+
+/// Applies `steps` in order to `vector`, one or more regions.
+pub fn apply(steps: &[Step], shape: &Shape<'_>, vector: &mut [f32]) {
+    for step in steps {
+        match step {
+            Step::Power => power(vector, shape.power),
+            Step::L2 => scale_to_unit(&mut [vector]),
+            Step::Intra => {
+                let region: usize = shape.orders.iter().map(|&o| shape.block(o)).sum();
+                vector.chunks_exact_mut(region).for_each(|region| intra(region, shape));
+            }
+        }
+    }
+}
+
+impl Shape<'_> {
+    /// Values of one order's block.
+    fn block(&self, order: u8) -> usize {
+        self.components * if order == 0 { 1 } else { self.dim }
+    }
+}
+
+fn power(vector: &mut [f32], exponent: f64) {
+    if exponent == 0.5 {
+        vector.iter_mut().for_each(|x| *x = x.abs().sqrt().copysign(*x));
+    } else {
+        let exponent = exponent as f32;
+        vector.iter_mut().for_each(|x| *x = x.abs().powf(exponent).copysign(*x));
+    }
+}
+
+fn intra(region: &mut [f32], shape: &Shape<'_>) {
+    let mut blocks: Vec<std::slice::ChunksExactMut<'_, f32>> = Vec::new();
+    let mut rest = region;
+    for &order in shape.orders {
+        let (block, after) = rest.split_at_mut(shape.block(order));
+        blocks.push(block.chunks_exact_mut(shape.block(order) / shape.components));
+        rest = after;
+    }
+    for _ in 0..shape.components {
+        let mut parts: Vec<&mut [f32]> = blocks.iter_mut().filter_map(Iterator::next).collect();
+        scale_to_unit(&mut parts);
+    }
+}
+
+/// Divides all parts by their common Euclidean norm, unless that is 0.
+fn scale_to_unit(parts: &mut [&mut [f32]]) {
+    let square: f64 = parts.iter().map(|part| crate::linalg::dot(part, part)).sum();
+    if square > 0.0 {
+        let scale = (1.0 / square.sqrt()) as f32;
+        parts.iter_mut().for_each(|part| part.iter_mut().for_each(|x| *x *= scale));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape<'_> = Shape { components: 2, dim: 1, orders: &[0, 1, 2], power: 0.5 };
+
+    #[test]
+    fn steps_follow_their_definitions() {
+        let mut x = [4.0, -9.0, 0.0, 16.0, 0.0, -25.0];
+        apply(&[Step::Power], &SHAPE, &mut x);
+        assert_eq!(x, [2.0, -3.0, 0.0, 4.0, 0.0, -5.0]);
+        let mut l2 = x;
+        apply(&[Step::L2], &SHAPE, &mut l2);
+        assert!((l2.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-6);
+        apply(&[Step::Intra], &SHAPE, &mut x);
+        // Component 0 holds values 0, 2, 4 of the vector; component 1 holds 1, 3, 5.
+        assert_eq!([x[0], x[2], x[4]], [1.0, 0.0, 0.0]);
+        let norm = 50.0f32.sqrt();
+        for (got, value) in [x[1], x[3], x[5]].iter().zip([-3.0, 4.0, -5.0]) {
+            assert!((got - value / norm).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn zero_stays_zero() {
+        let mut x = [0.0; 12];
+        apply(&[Step::Power, Step::Intra, Step::L2], &SHAPE, &mut x);
+        assert_eq!(x, [0.0; 12]);
+    }
+}

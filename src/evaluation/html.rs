@@ -1,0 +1,129 @@
+//! A report as one HTML page that needs nothing else: styles and drawings are inside, no script.
+//!
+//! Follows the reader's light or dark setting, reads well on a narrow screen and prints.
+
+use serde::Serialize;
+
+use super::report::{ClassReport, Report, percent, printable};
+use super::svg;
+use super::template::fill;
+
+/// Mistakes that are listed beside the confusion matrix.
+const MISTAKES: usize = 15;
+
+#[derive(Serialize)]
+struct Page {
+    version: &'static str,
+    split: String,
+    images: usize,
+    cards: Vec<Card>,
+    classes_without_positives: usize,
+    has_ignored: bool,
+    has_unscored: bool,
+    single_label: bool,
+    classes: Vec<Row>,
+    confusion: Option<String>,
+    mistakes: Vec<Mistake>,
+    stages: Vec<Stage>,
+    settings: String,
+}
+
+#[derive(Serialize)]
+struct Card {
+    name: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    ap_2007: String,
+    bar: Option<String>,
+    ap_2010: String,
+    ap: String,
+    auc: String,
+    equal_error: String,
+    threshold: String,
+    accuracy: String,
+    positives: usize,
+    negatives: usize,
+    ignored: usize,
+    unscored: usize,
+    curve: String,
+}
+
+#[derive(Serialize)]
+struct Mistake {
+    truth: String,
+    predicted: String,
+    images: usize,
+    share: String,
+}
+
+#[derive(Serialize)]
+struct Stage {
+    name: String,
+    text: String,
+}
+
+/// The whole page: summary, table of classes, curves, confusion matrix where there is one, what
+/// each stage said (`stages`: name and text), and the settings as TOML.
+pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> String {
+    let confusion = report.confusion.as_ref();
+    let mistakes = confusion.map(|confusion| {
+        let name = |class: usize| printable(&confusion.classes[class]);
+        let listed = confusion.mistakes(MISTAKES).into_iter();
+        let listed = listed.map(|(truth, predicted, images)| Mistake {
+            truth: name(truth),
+            predicted: name(predicted),
+            images,
+            share: percent(Some(images as f64 / confusion.images_of(truth) as f64)),
+        });
+        listed.collect()
+    });
+    let rows =
+        report.classes.iter().enumerate().map(|(i, class)| {
+            row(class, confusion.and_then(|confusion| confusion.class_accuracy(i)))
+        });
+    fill(
+        include_str!("report.html.jinja"),
+        Page {
+            version: env!("CARGO_PKG_VERSION"),
+            split: printable(&report.split),
+            images: report.images,
+            cards: report.summary().into_iter().map(|(name, value)| Card { name, value }).collect(),
+            classes_without_positives: report.map.classes_without_positives,
+            has_ignored: report.classes.iter().any(|class| class.ignored > 0),
+            has_unscored: report.classes.iter().any(|class| class.unscored > 0),
+            single_label: confusion.is_some(),
+            classes: rows.collect(),
+            confusion: confusion.map(svg::confusion),
+            mistakes: mistakes.unwrap_or_default(),
+            stages: (stages.iter())
+                .map(|(name, text)| Stage { name: name.to_string(), text: text.to_string() })
+                .collect(),
+            settings: settings_toml.to_string(),
+        },
+    )
+}
+
+fn row(class: &ClassReport, accuracy: Option<f64>) -> Row {
+    Row {
+        name: printable(&class.class),
+        ap_2007: percent(class.ap_voc2007),
+        bar: class.ap_voc2007.map(|ap| format!("{:.1}", 100.0 * ap)),
+        ap_2010: percent(class.ap_voc2010),
+        ap: percent(class.average_precision),
+        auc: percent(class.roc_auc),
+        equal_error: percent(class.equal_error_rate),
+        threshold: class
+            .equal_error_threshold
+            .map_or_else(String::new, |threshold| format!("at score {threshold}")),
+        accuracy: percent(accuracy),
+        positives: class.positives,
+        negatives: class.negatives,
+        ignored: class.ignored,
+        unscored: class.unscored,
+        curve: svg::precision_recall(class),
+    }
+}

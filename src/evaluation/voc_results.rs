@@ -1,0 +1,71 @@
+//! Result files of the VOC classification task: `comp1_cls_<split>_<class>.txt`.
+//!
+//! One line an image, `<image id> <confidence>`, as the VOC devkit's `VOCevalcls.m` reads it. The
+//! confidence is written so that it reads back as the same f32. Images may be missing and may come
+//! in any order; [`align`](super::align) brings them into the order of a split.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::scores::{at, parse_score};
+use crate::{Error, Result};
+
+/// Name of the result file of one class on one split.
+pub fn file_name(split: &str, class: &str) -> String {
+    format!("comp1_cls_{split}_{class}.txt")
+}
+
+/// The text of a result file: one line for each of the `n` ids and scores.
+///
+/// # Errors
+/// [`Error::Shape`] when there are not as many scores as ids; [`Error::Numerical`] when an id is
+/// empty or has white space in it, which the format cannot hold, or a score is NaN.
+///
+/// ```
+/// let ids = ["000012".to_string(), "000017".to_string()];
+/// let text = fvtool::evaluation::voc_results::write(&ids, &[0.5, -1.25])?;
+/// assert_eq!(text, "000012 0.5\n000017 -1.25\n");
+/// # Ok::<(), fvtool::Error>(())
+/// ```
+pub fn write(ids: &[String], scores: &[f32]) -> Result<String> {
+    if ids.len() != scores.len() {
+        let (expected, got) = (ids.len(), scores.len());
+        return Err(Error::Shape { what: "scores of a result file", expected, got });
+    }
+    let mut text = String::with_capacity(ids.len() * 20);
+    for (id, score) in ids.iter().zip(scores) {
+        let problem = if id.is_empty() || id.contains(char::is_whitespace) {
+            "is empty or has white space in its name; rename it, or use scores.csv"
+        } else if score.is_nan() {
+            "has the score NaN"
+        } else {
+            writeln!(text, "{id} {score}").expect("writing to a string does not fail");
+            continue;
+        };
+        let problem = format!("image `{id}` {problem}");
+        return Err(Error::Numerical { what: "VOC result file", problem });
+    }
+    Ok(text)
+}
+
+/// Reads a result file's text into ids and confidences, in its own order; blank lines are skipped.
+/// `origin` is its path, for messages.
+///
+/// # Errors
+/// [`Error::Data`] with the line that is not an id and a number.
+pub fn parse(origin: &Path, text: &str) -> Result<Vec<(String, f32)>> {
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    lines
+        .map(|(line, number)| {
+            let refused = |problem: String| Error::data(at(origin, number), problem);
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [id, score] = fields[..] else {
+                return Err(refused(format!(
+                    "expected `<image id> <confidence>`, got {} fields",
+                    fields.len()
+                )));
+            };
+            Ok((id.to_string(), parse_score(score).map_err(refused)?))
+        })
+        .collect()
+}

@@ -1,0 +1,279 @@
+//! Expectation maximisation of a diagonal mixture, exact: no posterior is dropped.
+//!
+//! ```text
+//! E   γ_nk = w_k N(x_n; μ_k, σ²_k) / p(x_n)
+//! M   w_k = S⁰_k / N      μ_k = S¹_k / S⁰_k      σ²_k = S²_k / S⁰_k − μ_k²,  at least the floor
+//! ```
+//!
+//! Sums are taken about the mixture's centre ([`Evaluator`]), so that `S² − μ²` keeps its digits.
+//! A component whose mass falls under [`EMPTY_ROWS`] is re-seeded beside the heaviest one, and the
+//! event stands in the report. VLFeat drops posteriors below 0.01/K here; this does not.
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+
+use super::kmeans::Clusters;
+use super::{
+    Assignment, Evaluator, Fit, FitReport, FloorReference, Gmm, PART_ROWS, Params, Scratch,
+    Statistics, StopReason,
+};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+
+/// A component that explains less than this many rows is empty: its mean and variance would be
+/// quotients of rounding errors.
+pub const EMPTY_ROWS: f64 = 1e-3;
+
+/// How far, in standard deviations, a re-seeded component and its donor are moved apart.
+const SPLIT_SIGMAS: f64 = 0.5;
+
+/// Smallest variance relative to 1 when a dimension does not vary at all.
+const CONSTANT_DIMENSION_VARIANCE: f64 = 1e-12;
+
+/// A mixture in f64, as it is while being fitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixture {
+    /// `w_k`.
+    pub weights: Vec<f64>,
+    /// `μ_kd`, `K × D`.
+    pub means: Array2<f64>,
+    /// `σ²_kd`, `K × D`.
+    pub variances: Array2<f64>,
+}
+
+impl From<&Gmm> for Mixture {
+    fn from(gmm: &Gmm) -> Self {
+        Self {
+            weights: gmm.weights().iter().copied().map(f64::from).collect(),
+            means: gmm.means().mapv(f64::from),
+            variances: gmm.variances().mapv(f64::from),
+        }
+    }
+}
+
+impl Mixture {
+    /// Weights, means and variances of the clusters of k-means, variances floored per dimension.
+    pub fn from_clusters(rows: ArrayView2<'_, f32>, clusters: &Clusters, floors: &[f64]) -> Self {
+        let (k, d) = clusters.centres.dim();
+        let mut counts = vec![0.0f64; k];
+        let mut sums = Array2::<f64>::zeros((k, d));
+        let mut squares = Array2::<f64>::zeros((k, d));
+        for (row, &cluster) in rows.rows().into_iter().zip(&clusters.assignment) {
+            let cluster = cluster as usize;
+            counts[cluster] += 1.0;
+            let centre = clusters.centres.row(cluster);
+            for (j, (&x, &c)) in row.iter().zip(centre).enumerate() {
+                let difference = f64::from(x) - f64::from(c);
+                sums[[cluster, j]] += difference;
+                squares[[cluster, j]] += difference * difference;
+            }
+        }
+        let mut mixture = Self {
+            weights: counts.iter().map(|c| c.max(EMPTY_ROWS) / rows.nrows() as f64).collect(),
+            means: clusters.centres.mapv(f64::from),
+            variances: Array2::zeros((k, d)),
+        };
+        for i in 0..k {
+            let count = counts[i].max(1.0);
+            for j in 0..d {
+                let shift = sums[[i, j]] / count;
+                mixture.means[[i, j]] += shift;
+                mixture.variances[[i, j]] =
+                    (squares[[i, j]] / count - shift * shift).max(floors[j]);
+            }
+        }
+        mixture.normalise_weights();
+        mixture
+    }
+
+    /// The f32 model.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when a value does not fit f32.
+    pub fn to_gmm(&self) -> Result<Gmm> {
+        // A floor below the smallest normal f32 must not become a variance of 0.
+        let variance = |v: f64| (v as f32).max(f32::MIN_POSITIVE);
+        Gmm::new(
+            self.weights.iter().map(|&w| w as f32).collect(),
+            self.means.mapv(|m| m as f32),
+            self.variances.mapv(variance),
+        )
+    }
+
+    fn normalise_weights(&mut self) {
+        let sum: f64 = self.weights.iter().sum();
+        self.weights.iter_mut().for_each(|w| *w /= sum);
+    }
+}
+
+/// Smallest admissible variance of every dimension, by `variance_floor` and `floor_reference`.
+pub fn variance_floors(rows: ArrayView2<'_, f32>, params: &Params) -> Vec<f64> {
+    let mean: Vec<f64> = super::kmeans::mean_of_rows(rows).into_iter().map(f64::from).collect();
+    let mut squares = vec![0.0; rows.ncols()];
+    for row in rows.rows() {
+        for ((square, &x), m) in squares.iter_mut().zip(row).zip(&mean) {
+            *square += (f64::from(x) - m).powi(2);
+        }
+    }
+    let variances: Vec<f64> = squares.iter().map(|s| s / rows.nrows().max(1) as f64).collect();
+    let largest = variances.iter().copied().fold(0.0, f64::max);
+    let fallback = CONSTANT_DIMENSION_VARIANCE * if largest > 0.0 { largest } else { 1.0 };
+    variances
+        .iter()
+        .map(|&variance| {
+            let reference = match params.floor_reference {
+                FloorReference::Dimension => variance,
+                FloorReference::Largest => largest,
+            };
+            (params.variance_floor * reference).max(fallback)
+        })
+        .collect()
+}
+
+/// Fits `rows` (`N × D`) from a starting mixture.
+///
+/// # Errors
+/// [`Error::Numerical`] on a NaN or an infinity, [`Error::Interrupted`] when asked to stop.
+pub fn fit(
+    rows: ArrayView2<'_, f32>,
+    start: Mixture,
+    floors: &[f64],
+    params: &Params,
+    progress: &dyn Progress,
+) -> Result<Fit> {
+    let n = rows.nrows() as f64;
+    let mut mixture = start;
+    let mut history = Vec::new();
+    let mut reseeded = Vec::new();
+    let mut stop = StopReason::IterationLimit;
+    progress.begin("EM", params.max_iterations as u64, "iterations");
+    for iteration in 0..params.max_iterations {
+        if progress.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let evaluator = Evaluator::of_mixture(&mixture);
+        let sums = expectation(&evaluator, rows)?;
+        let likelihood = sums.log_likelihood / n;
+        if let Some(&previous) = history.last() {
+            let change: f64 = likelihood - previous;
+            if change.abs() < params.tolerance * f64::abs(likelihood) {
+                stop = StopReason::Converged;
+                break;
+            }
+        }
+        history.push(likelihood);
+        mixture = maximisation(&evaluator, &sums, floors);
+        for component in reseed(&mut mixture, n) {
+            progress.note(&format!(
+                "EM iteration {iteration}: component {component} had emptied and was re-seeded"
+            ));
+            reseeded.push((iteration, component));
+        }
+        progress.advance(1);
+    }
+    let final_sums = expectation(&Evaluator::of_mixture(&mixture), rows)?;
+    history.push(final_sums.log_likelihood / n);
+    progress.end();
+    Ok(Fit { gmm: mixture.to_gmm()?, report: report(&mixture, floors, history, stop, n, reseeded) })
+}
+
+/// Sums over all rows, in parallel over fixed parts that are added in order.
+pub(super) fn expectation(evaluator: &Evaluator, rows: ArrayView2<'_, f32>) -> Result<Statistics> {
+    let mut total = Statistics::zeros(evaluator.components(), evaluator.dim());
+    let parts: Vec<ArrayView2<'_, f32>> = rows.axis_chunks_iter(Axis(0), PART_ROWS).collect();
+    let sums: Result<Vec<Statistics>> = parts
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, part| {
+            let mut sums = Statistics::zeros(evaluator.components(), evaluator.dim());
+            evaluator.accumulate(part, Assignment::EXACT, scratch, &mut sums)?;
+            Ok(sums)
+        })
+        .collect();
+    sums?.iter().for_each(|part| total.add(part));
+    Ok(total)
+}
+
+/// The mixture that maximises the expected log-likelihood.
+pub(super) fn maximisation(evaluator: &Evaluator, sums: &Statistics, floors: &[f64]) -> Mixture {
+    let (k, d) = evaluator.means.dim();
+    let (order1, order2) = (sums.order1(), sums.order2());
+    let mut mixture = Mixture {
+        weights: sums.order0.iter().map(|mass| mass / sums.rows as f64).collect(),
+        means: Array2::zeros((k, d)),
+        variances: Array2::zeros((k, d)),
+    };
+    for i in 0..k {
+        let mass = sums.order0[i];
+        for j in 0..d {
+            // An empty component keeps its place until it is re-seeded.
+            let (mean, variance) = if mass < EMPTY_ROWS {
+                (evaluator.means[[i, j]], evaluator.variances[[i, j]])
+            } else {
+                let mean = order1[[i, j]] / mass;
+                (mean, order2[[i, j]] / mass - mean * mean)
+            };
+            let scale = evaluator.scale[j];
+            mixture.means[[i, j]] = evaluator.centre[j] + scale * mean;
+            mixture.variances[[i, j]] = (variance * scale * scale).max(floors[j]);
+        }
+    }
+    mixture.normalise_weights();
+    mixture
+}
+
+/// Gives every empty component half of the heaviest one, the two moved apart along all axes.
+/// Returns the components concerned.
+fn reseed(mixture: &mut Mixture, rows: f64) -> Vec<usize> {
+    let k = mixture.weights.len();
+    let emptied: Vec<usize> = (0..k).filter(|&i| mixture.weights[i] * rows < EMPTY_ROWS).collect();
+    for &component in &emptied {
+        let donor = (0..k)
+            .max_by(|&a, &b| mixture.weights[a].total_cmp(&mixture.weights[b]).then(b.cmp(&a)))
+            .expect("a mixture has components");
+        let half = mixture.weights[donor] / 2.0;
+        mixture.weights[donor] = half;
+        mixture.weights[component] = half;
+        for j in 0..mixture.means.ncols() {
+            let (mean, variance) = (mixture.means[[donor, j]], mixture.variances[[donor, j]]);
+            let shift = SPLIT_SIGMAS * variance.sqrt();
+            mixture.means[[donor, j]] = mean - shift;
+            mixture.means[[component, j]] = mean + shift;
+            mixture.variances[[component, j]] = variance;
+        }
+    }
+    if !emptied.is_empty() {
+        mixture.normalise_weights();
+    }
+    emptied
+}
+
+/// The report of a finished fit; `history` ends with the mean log-likelihood of `mixture`.
+pub(super) fn report(
+    mixture: &Mixture,
+    floors: &[f64],
+    history: Vec<f64>,
+    stop: StopReason,
+    rows: f64,
+    reseeded: Vec<(usize, usize)>,
+) -> FitReport {
+    let (k, d) = mixture.means.dim();
+    let free = (2 * k * d + k - 1) as f64;
+    let total = history.last().copied().unwrap_or(f64::NAN) * rows;
+    FitReport {
+        mean_log_likelihood: history,
+        stop,
+        rows: rows as usize,
+        min_weight: mixture.weights.iter().copied().fold(f64::INFINITY, f64::min),
+        max_weight: mixture.weights.iter().copied().fold(0.0, f64::max),
+        floored_components: mixture
+            .variances
+            .rows()
+            .into_iter()
+            .filter(|row| row.iter().zip(floors).any(|(v, floor)| v <= floor))
+            .count(),
+        reseeded,
+        kmeans_inertia: Vec::new(),
+        bic: free * rows.ln() - 2.0 * total,
+        aic: 2.0 * free - 2.0 * total,
+    }
+}

@@ -1,0 +1,267 @@
+//! Diagonal Gaussian mixtures: the model, its posteriors and its fitting.
+//!
+//! ```text
+//! p(x) = Σ_k w_k N(x; μ_k, σ²_k)      γ_k(x) = w_k N(x; μ_k, σ²_k) / p(x)
+//! ```
+//!
+//! `K` components of `D` dimensions; weights `K`, means and variances `K × D`, f32.
+//! [`Evaluator`] computes posteriors and their sums over blocks of rows, [`kmeans`] starts a fit,
+//! [`em`] and [`minibatch`] are the two ways to fit. Source: PSM10 and SPMV13 in
+//! `docs/REFERENCES.md`.
+
+pub mod em;
+pub mod kmeans;
+pub mod minibatch;
+mod posteriors;
+mod statistics;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::random::Seed;
+
+pub use posteriors::{Component, Evaluator, Scratch};
+pub use statistics::{Assignment, Statistics};
+
+/// Rows summed by one worker before partial sums are added in order; fixed, so that the result
+/// does not depend on the number of threads.
+const PART_ROWS: usize = 16 * crate::linalg::BLOCK_ROWS;
+
+crate::parameters! {
+    /// Settings of the mixture (group `gmm`).
+    pub struct Params {
+        /// Number of Gaussian components K (1 to 65536).
+        pub components: usize = 256,
+        /// How the mixture is fitted: `em` (all rows in every iteration) or `mini-batch` (exponential moving averages over batches).
+        pub method: Method = Method::Em,
+        /// Most iterations of EM, or most batches of mini-batch EM (1 to 100000).
+        pub max_iterations: usize = 100,
+        /// EM stops when the mean log-likelihood changes by less than this share of itself (0 or more; 0 runs all iterations).
+        pub tolerance: f64 = 1e-5,
+        /// Lloyd iterations of the k-means that starts the fit (0 or more; 0 keeps the k-means++ centres).
+        pub kmeans_iterations: usize = 50,
+        /// Smallest variance, as a share of the data's variance (above 0, at most 1).
+        pub variance_floor: f64 = 1e-4,
+        /// What `variance_floor` is a share of: the variance of the same `dimension`, or the `largest` variance of any dimension (VLFeat).
+        pub floor_reference: FloorReference = FloorReference::Dimension,
+        /// Rows in a batch of mini-batch EM (at least 2).
+        pub batch_rows: usize = 8192,
+        /// Memory of mini-batch EM's moving averages, the λ of Korsch et al. (0 to below 1).
+        pub decay: f64 = 0.9,
+    }
+}
+
+/// How a mixture is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Exact expectation maximisation over all rows.
+    Em,
+    /// Exponential moving averages of per-batch EM steps.
+    MiniBatch,
+}
+
+/// What the variance floor is a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FloorReference {
+    /// The variance of the same dimension over all rows.
+    Dimension,
+    /// The largest variance of any dimension over all rows.
+    Largest,
+}
+
+impl Params {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first setting out of range.
+    pub fn validate(&self) -> Result<()> {
+        Error::require(
+            (1..=65536).contains(&self.components),
+            "gmm.components",
+            self.components,
+            "between 1 and 65536",
+        )?;
+        Error::require(
+            (1..=100_000).contains(&self.max_iterations),
+            "gmm.max_iterations",
+            self.max_iterations,
+            "between 1 and 100000",
+        )?;
+        Error::require(self.tolerance >= 0.0, "gmm.tolerance", self.tolerance, "0 or more")?;
+        Error::require(
+            self.variance_floor > 0.0 && self.variance_floor <= 1.0,
+            "gmm.variance_floor",
+            self.variance_floor,
+            "above 0 and at most 1",
+        )?;
+        Error::require(self.batch_rows >= 2, "gmm.batch_rows", self.batch_rows, "at least 2")?;
+        Error::require(
+            (0.0..1.0).contains(&self.decay),
+            "gmm.decay",
+            self.decay,
+            "at least 0 and below 1",
+        )
+    }
+}
+
+/// A diagonal Gaussian mixture. Weights are positive and sum to 1, variances are positive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gmm {
+    weights: Vec<f32>,
+    means: Array2<f32>,
+    variances: Array2<f32>,
+}
+
+impl Gmm {
+    /// A mixture of `weights` (`K`), `means` and `variances` (`K × D`, variances and not standard
+    /// deviations). The weights are scaled to sum to 1.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes disagree, [`Error::Numerical`] when a weight is negative, a
+    /// variance not positive, or any value not finite.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let gmm = fvtool::gmm::Gmm::new(vec![3.0, 1.0], array![[0.0], [2.0]], array![[1.0], [4.0]])?;
+    /// assert_eq!(gmm.weights(), [0.75, 0.25]);
+    /// assert_eq!((gmm.components(), gmm.dim()), (2, 1));
+    /// # Ok::<(), fvtool::Error>(())
+    /// ```
+    pub fn new(weights: Vec<f32>, means: Array2<f32>, variances: Array2<f32>) -> Result<Self> {
+        let shape = |what, expected, got| {
+            if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
+        };
+        shape("weights of a mixture", means.nrows(), weights.len())?;
+        shape("variances of a mixture (components)", means.nrows(), variances.nrows())?;
+        shape("variances of a mixture (dimensions)", means.ncols(), variances.ncols())?;
+        let valid = !weights.is_empty()
+            && means.ncols() > 0
+            && weights.iter().all(|w| w.is_finite() && *w >= 0.0)
+            && means.iter().all(|m| m.is_finite())
+            && variances.iter().all(|v| v.is_finite() && *v > 0.0);
+        let sum: f64 = weights.iter().copied().map(f64::from).sum();
+        if !valid || sum <= 0.0 {
+            return Err(Error::Numerical {
+                what: "mixture",
+                problem: "weights must be 0 or more with a positive sum, variances positive, all values finite".into(),
+            });
+        }
+        let weights = weights.iter().map(|&w| (f64::from(w) / sum) as f32).collect();
+        let (means, variances) =
+            (means.as_standard_layout().into_owned(), variances.as_standard_layout().into_owned());
+        Ok(Self { weights, means, variances })
+    }
+
+    /// Number of components `K`.
+    pub fn components(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Number of dimensions `D`.
+    pub fn dim(&self) -> usize {
+        self.means.ncols()
+    }
+
+    /// Weights `w_k`, summing to 1.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Means `μ_kd`, `K × D`.
+    pub fn means(&self) -> ArrayView2<'_, f32> {
+        self.means.view()
+    }
+
+    /// Variances `σ²_kd`, `K × D`.
+    pub fn variances(&self) -> ArrayView2<'_, f32> {
+        self.variances.view()
+    }
+}
+
+/// Why a fit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// The log-likelihood changed by less than the tolerance.
+    Converged,
+    /// The iteration limit was reached.
+    IterationLimit,
+}
+
+/// What happened during a fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FitReport {
+    /// Mean log-likelihood per row before each M-step, and last under the returned mixture. For
+    /// mini-batch EM: of each batch, and last over all rows.
+    pub mean_log_likelihood: Vec<f64>,
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Rows fitted to.
+    pub rows: usize,
+    /// Smallest component weight.
+    pub min_weight: f64,
+    /// Largest component weight.
+    pub max_weight: f64,
+    /// Components with at least one variance at the floor.
+    pub floored_components: usize,
+    /// Emptied components that were re-seeded: iteration and component.
+    pub reseeded: Vec<(usize, usize)>,
+    /// Sum of squared distances after each k-means iteration.
+    pub kmeans_inertia: Vec<f64>,
+    /// Bayesian information criterion (lower is better).
+    pub bic: f64,
+    /// Akaike information criterion (lower is better).
+    pub aic: f64,
+}
+
+/// A fitted mixture with the history of its fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// The mixture.
+    pub gmm: Gmm,
+    /// How it came about.
+    pub report: FitReport,
+}
+
+/// Fits a mixture to `rows` (`N × D`): k-means++ and k-means, then EM or mini-batch EM.
+///
+/// # Errors
+/// [`Error::Setting`] when there are fewer rows than components, [`Error::Numerical`] when a row
+/// has a NaN or an infinity, [`Error::Interrupted`] when the caller asked to stop.
+pub fn fit(
+    rows: ArrayView2<'_, f32>,
+    params: &Params,
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<Fit> {
+    params.validate()?;
+    Error::require(
+        params.components <= rows.nrows(),
+        "gmm.components",
+        params.components,
+        &format!("at most the number of training rows ({})", rows.nrows()),
+    )?;
+    let values = rows.as_slice().expect("training rows are row-major");
+    if let Some(place) = crate::linalg::first_not_finite(values) {
+        return Err(Error::Numerical {
+            what: "mixture fit",
+            problem: format!(
+                "training row {} has a NaN or an infinity; leave such descriptors out",
+                place / rows.ncols()
+            ),
+        });
+    }
+    let clusters = kmeans::fit(rows, params.components, params.kmeans_iterations, seed, progress)?;
+    let floors = em::variance_floors(rows, params);
+    let start = em::Mixture::from_clusters(rows, &clusters, &floors);
+    let mut fit = match params.method {
+        Method::Em => em::fit(rows, start, &floors, params, progress)?,
+        Method::MiniBatch => minibatch::fit(rows, start, &floors, params, seed, progress)?,
+    };
+    fit.report.kmeans_inertia = clusters.inertia;
+    Ok(fit)
+}

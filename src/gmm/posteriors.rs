@@ -1,0 +1,264 @@
+//! Posteriors of a mixture over blocks of rows, as one matrix product and a softmax.
+//!
+//! Rows are standardised first, `y = (x − c) / s`, with the mixture's own mean `c` and standard
+//! deviation `s` per dimension: f32 products then lose no digits to data far from zero. With
+//! `μ', σ'²` the parameters in those coordinates,
+//!
+//! ```text
+//! ln w_k N(y; μ'_k, σ'²_k) = [y², y] · [−½/σ'²_k ; μ'_k/σ'²_k] + b_k
+//! b_k = ln w_k − ½ Σ_d ( ln 2πσ'²_kd + μ'²_kd/σ'²_kd )
+//! ```
+//!
+//! so a block of `B` rows costs a `(B × 2D)·(2D × K)` product. Nothing of size `N × K` is formed.
+
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
+
+use super::Gmm;
+use super::em::Mixture;
+use crate::error::{Error, Result};
+use crate::linalg::{self, BLOCK_ROWS};
+use crate::widest;
+
+/// Standardised values are clamped here, so that their squares stay finite in f32. A value a
+/// hundred million standard deviations away has the same posterior as one further out.
+const LARGEST_STANDARDISED: f32 = 1e8;
+
+/// A mixture made ready to evaluate posteriors. Cheap to build, shared between threads.
+#[derive(Debug, Clone)]
+pub struct Evaluator {
+    /// `c`, the mixture's mean.
+    pub(super) centre: Vec<f64>,
+    /// `s`, the mixture's standard deviation.
+    pub(super) scale: Vec<f64>,
+    /// `w_k`.
+    pub(super) weights: Vec<f64>,
+    /// `μ'_kd`.
+    pub(super) means: Array2<f64>,
+    /// `σ'²_kd`.
+    pub(super) variances: Array2<f64>,
+    centre_f32: Vec<f32>,
+    inverse_scale: Vec<f32>,
+    /// `2D × K`: `−½/σ'²` above `μ'/σ'²`.
+    coefficients: Array2<f32>,
+    /// `b_k`.
+    constants: Vec<f32>,
+    /// `−Σ_d ln s_d`, which turns densities of `y` into densities of `x`.
+    log_jacobian: f64,
+}
+
+/// Buffers for one block of rows; one per worker.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// `[y², y]`, `BLOCK_ROWS × 2D`.
+    features: Array2<f32>,
+    /// `γ`, `BLOCK_ROWS × K`.
+    posteriors: Array2<f32>,
+    log_likelihood: Vec<f64>,
+    pub(super) sums: super::statistics::Buffers,
+}
+
+/// One component in the evaluator's standardised coordinates.
+#[derive(Debug, Clone, Copy)]
+pub struct Component<'a> {
+    /// `w_k`.
+    pub weight: f64,
+    /// `μ'_k`, `D` values.
+    pub means: ArrayView1<'a, f64>,
+    /// `σ'²_k`, `D` values.
+    pub variances: ArrayView1<'a, f64>,
+}
+
+/// One evaluated block.
+#[derive(Debug)]
+pub(super) struct Block<'a> {
+    /// `[y², y]`, `B × 2D`.
+    pub(super) features: ArrayView2<'a, f32>,
+    /// `γ`, `B × K`, open for replacement by hard assignments.
+    pub(super) posteriors: ArrayViewMut2<'a, f32>,
+    /// `ln p(x)` per row.
+    pub(super) log_likelihood: &'a [f64],
+    pub(super) sums: &'a mut super::statistics::Buffers,
+}
+
+impl Evaluator {
+    /// Prepares a mixture.
+    pub fn new(gmm: &Gmm) -> Self {
+        Self::of_mixture(&Mixture::from(gmm))
+    }
+
+    pub(super) fn of_mixture(mixture: &Mixture) -> Self {
+        let (k, d) = mixture.means.dim();
+        let mut centre = vec![0.0; d];
+        let mut scale = vec![0.0; d];
+        for j in 0..d {
+            let weighted = |f: &dyn Fn(usize) -> f64| -> f64 {
+                (0..k).map(|i| mixture.weights[i] * f(i)).sum()
+            };
+            centre[j] = weighted(&|i| mixture.means[[i, j]]);
+            scale[j] = weighted(&|i| {
+                mixture.variances[[i, j]] + (mixture.means[[i, j]] - centre[j]).powi(2)
+            })
+            .sqrt();
+        }
+        let means =
+            Array2::from_shape_fn((k, d), |(i, j)| (mixture.means[[i, j]] - centre[j]) / scale[j]);
+        let variances =
+            Array2::from_shape_fn((k, d), |(i, j)| mixture.variances[[i, j]] / scale[j].powi(2));
+        let coefficients = Array2::from_shape_fn((2 * d, k), |(row, i)| {
+            let value = if row < d {
+                -0.5 / variances[[i, row]]
+            } else {
+                means[[i, row - d]] / variances[[i, row - d]]
+            };
+            value as f32
+        });
+        let constants = (0..k)
+            .map(|i| {
+                let sum: f64 = (0..d)
+                    .map(|j| {
+                        let variance: f64 = variances[[i, j]];
+                        (std::f64::consts::TAU * variance).ln() + means[[i, j]].powi(2) / variance
+                    })
+                    .sum();
+                (mixture.weights[i].ln() - 0.5 * sum) as f32
+            })
+            .collect();
+        Self {
+            centre_f32: centre.iter().map(|&c| c as f32).collect(),
+            inverse_scale: scale.iter().map(|&s: &f64| (1.0 / s) as f32).collect(),
+            log_jacobian: -scale.iter().map(|s| s.ln()).sum::<f64>(),
+            weights: mixture.weights.clone(),
+            centre,
+            scale,
+            means,
+            variances,
+            coefficients,
+            constants,
+        }
+    }
+
+    /// Number of components `K`.
+    pub fn components(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Number of dimensions `D`.
+    pub fn dim(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// Component `k` in standardised coordinates.
+    pub fn component(&self, k: usize) -> Component<'_> {
+        Component {
+            weight: self.weights[k],
+            means: self.means.row(k),
+            variances: self.variances.row(k),
+        }
+    }
+
+    /// Standard deviation `s_d` that dimension `d` was divided by.
+    pub fn scale(&self, d: usize) -> f64 {
+        self.scale[d]
+    }
+
+    /// Posteriors `γ` of `rows` (`N × D`), `N × K`, and `ln p(x)` per row. For inspection and
+    /// tests; the pipeline never forms this array for a whole image.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `D` is not the mixture's, [`Error::Numerical`] on NaN or infinity.
+    pub fn posteriors(&self, rows: ArrayView2<'_, f32>) -> Result<(Array2<f32>, Vec<f64>)> {
+        let mut gamma = Array2::zeros((rows.nrows(), self.components()));
+        let mut log_likelihood = Vec::with_capacity(rows.nrows());
+        let mut scratch = Scratch::default();
+        for start in (0..rows.nrows()).step_by(BLOCK_ROWS) {
+            let end = (start + BLOCK_ROWS).min(rows.nrows());
+            let block = self.evaluate(rows.slice(s![start..end, ..]), &mut scratch)?;
+            gamma.slice_mut(s![start..end, ..]).assign(&block.posteriors);
+            log_likelihood.extend_from_slice(block.log_likelihood);
+        }
+        Ok((gamma, log_likelihood))
+    }
+
+    /// Evaluates one block of at most [`BLOCK_ROWS`] rows.
+    pub(super) fn evaluate<'s>(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        scratch: &'s mut Scratch,
+    ) -> Result<Block<'s>> {
+        let (n, k, d) = (rows.nrows(), self.components(), self.dim());
+        if rows.ncols() != d {
+            return Err(Error::Shape {
+                what: "descriptors for a mixture",
+                expected: d,
+                got: rows.ncols(),
+            });
+        }
+        assert!(n <= BLOCK_ROWS, "a block has at most BLOCK_ROWS rows");
+        scratch.fit(k, d);
+        let mut features = scratch.features.slice_mut(s![..n, ..]);
+        let values = rows.as_slice().expect("descriptors are row-major");
+        self.standardise(values, features.as_slice_mut().expect("leading rows are contiguous"));
+
+        let mut logits = scratch.posteriors.slice_mut(s![..n, ..]);
+        linalg::multiply(logits.view_mut(), features.view(), self.coefficients.view());
+        let logits_slice = logits.as_slice_mut().expect("leading rows are contiguous");
+        linalg::add_to_rows(logits_slice, &self.constants);
+        let log_likelihood = &mut scratch.log_likelihood[..n];
+        linalg::softmax_rows(logits_slice, k, log_likelihood);
+        for (row, value) in log_likelihood.iter_mut().enumerate() {
+            *value += self.log_jacobian;
+            if !value.is_finite() {
+                return Err(Error::Numerical {
+                    what: "posteriors",
+                    problem: format!("descriptor {row} of a block has a NaN or an infinity"),
+                });
+            }
+        }
+        Ok(Block {
+            features: features.into_shape_with_order((n, 2 * d)).expect("same shape").into_view(),
+            posteriors: logits,
+            log_likelihood,
+            sums: &mut scratch.sums,
+        })
+    }
+
+    /// `[y², y]` for every row.
+    fn standardise(&self, rows: &[f32], features: &mut [f32]) {
+        let d = self.dim();
+        let (centre, inverse_scale) = (&self.centre_f32[..], &self.inverse_scale[..]);
+        widest!(<'a> |rows: &'a [f32], features: &'a mut [f32], d: usize, centre: &'a [f32], inverse_scale: &'a [f32]| -> () {
+            for (row, out) in rows.chunks_exact(d).zip(features.chunks_exact_mut(2 * d)) {
+                let (squares, plain) = out.split_at_mut(d);
+                for j in 0..d {
+                    let y = ((row[j] - centre[j]) * inverse_scale[j])
+                        .clamp(-LARGEST_STANDARDISED, LARGEST_STANDARDISED);
+                    plain[j] = y;
+                    squares[j] = y * y;
+                }
+            }
+        });
+    }
+}
+
+impl Scratch {
+    fn fit(&mut self, k: usize, d: usize) {
+        if self.posteriors.ncols() != k || self.features.ncols() != 2 * d {
+            self.features = Array2::zeros((BLOCK_ROWS, 2 * d));
+            self.posteriors = Array2::zeros((BLOCK_ROWS, k));
+            self.log_likelihood = vec![0.0; BLOCK_ROWS];
+        }
+    }
+}
+
+trait IntoView<'a> {
+    fn into_view(self) -> ArrayView2<'a, f32>;
+}
+
+impl<'a> IntoView<'a> for ArrayViewMut2<'a, f32> {
+    /// A shared view with the full lifetime of the exclusive one it consumes.
+    fn into_view(self) -> ArrayView2<'a, f32> {
+        let dim = self.dim();
+        let values: &'a [f32] = self.into_slice().expect("leading rows are contiguous");
+        ArrayView2::from_shape(dim, values).expect("same shape")
+    }
+}

@@ -1,0 +1,33 @@
+//! Run-time dispatch: a block of plain code compiled for every instruction set, run in the widest.
+
+/// Runs a block compiled for the widest vector instructions that the processor has.
+///
+/// The block becomes the body of a function of its own, since only what is inlined there takes on
+/// the instruction set: call nothing in it that is not `#[inline(always)]`. Its variables are
+/// named with their types, and references with the lifetimes that come first:
+///
+/// ```
+/// let (mut sums, row) = (vec![1.0f32; 3], vec![2.0f32; 3]);
+/// let (sums, row) = (&mut sums[..], &row[..]);
+/// fvtool::widest!(<'a> |sums: &'a mut [f32], row: &'a [f32]| -> () {
+///     sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+/// });
+/// assert_eq!(sums, [3.0, 3.0, 3.0]);
+/// ```
+#[macro_export]
+macro_rules! widest {
+    (<$($life:lifetime),*> |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {{
+        struct Kernel<$($life),*> {
+            $($name: $type),*
+        }
+        impl<$($life),*> ::pulp::WithSimd for Kernel<$($life),*> {
+            type Output = $out;
+            #[inline(always)]
+            fn with_simd<S: ::pulp::Simd>(self, _: S) -> $out {
+                let Self { $($name),* } = self;
+                $body
+            }
+        }
+        ::pulp::Arch::new().dispatch(Kernel { $($name),* })
+    }};
+}

@@ -1,0 +1,305 @@
+//! Classifier, scores, evaluation, and prediction for single images.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::fisher::{Encoded, ImageEncoder, Worker};
+use super::models::header;
+use super::source::{labels_for, labels_hash, number_label};
+use super::stage::{Inputs, Stamp};
+use super::{Index, Run};
+use crate::artifacts::{Artifact, Tensor, write, write_atomically};
+use crate::dataset::{Label, Split};
+use crate::error::{Error, Result};
+use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
+use crate::svm::{self, Model, Stop};
+
+/// An evaluated split.
+#[derive(Debug, Clone)]
+pub struct Evaluated {
+    /// The figures.
+    pub report: Report,
+    /// Its Fisher vectors.
+    pub encoded: Encoded,
+    /// The self-contained page with curves and tables.
+    pub page: PathBuf,
+    /// False when everything was there already.
+    pub made: bool,
+}
+
+/// What the classifier says of one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The image file.
+    pub path: PathBuf,
+    /// Score and, where calibrated, probability per class; or why the image cannot be used.
+    pub outcome: Result<Vec<ClassScore>, String>,
+}
+
+/// One class's verdict on one image.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ClassScore {
+    /// The class.
+    pub class: String,
+    /// `w·φ + b`; positive means yes.
+    pub score: f32,
+    /// Platt's probability, where the class could be calibrated.
+    pub probability: Option<f32>,
+}
+
+impl Run<'_> {
+    /// Trains the classifier on an encoded split, which is encoded first when it is not.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the split is not encoded and the run has no data to encode;
+    /// [`Error::Stale`] when a classifier of other settings or labels is there.
+    pub fn train(&self, split: &str) -> Result<Stamp> {
+        if let Some(source) = self.source()?
+            && source.data.exists()
+        {
+            self.encode(&source.data, split)?;
+        }
+        self.train_svm(split)
+    }
+
+    pub(super) fn train_svm(&self, split: &str) -> Result<Stamp> {
+        let started = Instant::now();
+        let index = self.index(split)?;
+        let labels = index_labels(&index);
+        let parent = format!("fisher/{split}");
+        let inputs = Inputs::new(
+            "svm",
+            self.settings_of("svm"),
+            &[(parent.as_str(), index.fingerprint.as_str())],
+            labels_hash(&index.classes, &labels),
+        );
+        let path = self.svm_path();
+        if self.is_up_to_date(&path, &inputs)? {
+            self.nothing_to_do("train-svm");
+            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+        }
+        let vectors = self.vectors(&index)?;
+        let config = &self.config;
+        let model =
+            svm::train(&vectors, &labels, &index.classes, &config.svm, config.seed, self.progress)?;
+        let report = json!({
+            "split": split,
+            "images": index.images.len(),
+            "classes": model.classes,
+            "reports": model.reports,
+            "sigmoids": model.sigmoids,
+            "selection": model.selection,
+        });
+        let weights = &model.weights;
+        let tensors = [
+            Tensor::f32(
+                "weights",
+                weights.shape(),
+                weights.as_slice().expect("a model's arrays are row-major"),
+            ),
+            Tensor::f32("bias", [model.bias.len()], &model.bias),
+        ];
+        write(&path, &header("svm", &inputs, report), &tensors)?;
+        self.done("train-svm", &summary(&model), started);
+        Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
+    }
+
+    /// The stored classifier and its fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained here, [`Error::Artifact`] when it is damaged.
+    pub(super) fn load_svm(&self) -> Result<(Model, String)> {
+        let path = self.svm_path();
+        if !path.exists() {
+            return Err(Error::Missing {
+                what: format!("{} (the classifier)", path.display()),
+                hint: "train it: `fvtool train-svm --run RUN --split SPLIT`".into(),
+            });
+        }
+        let artifact = Artifact::open_verified(&path, "svm")?;
+        let report = &artifact.header().report;
+        let damaged = |e: serde_json::Error| Error::artifact(&path, format!("damaged ({e})"));
+        let model = Model::new(
+            serde_json::from_value(report["classes"].clone()).map_err(damaged)?,
+            artifact.matrix("weights")?.to_owned(),
+            artifact.f32("bias")?.1.to_vec(),
+            serde_json::from_value(report["sigmoids"].clone()).map_err(damaged)?,
+            serde_json::from_value(report["reports"].clone()).map_err(damaged)?,
+            serde_json::from_value(report["selection"].clone()).map_err(damaged)?,
+        )?;
+        Ok((model, artifact.header().fingerprint.clone()))
+    }
+
+    /// Scores and evaluates an encoded split, and writes every result file.
+    pub(super) fn evaluate_split(&self, split: &Split, encoded: Encoded) -> Result<Evaluated> {
+        let started = Instant::now();
+        // A run that was only encoded so far trains on the split its models were fitted to.
+        if !self.svm_path().exists()
+            && let Some(source) = self.source()?
+        {
+            self.train(&source.split)?;
+        }
+        let (model, svm_print) = self.load_svm()?;
+        let index = self.index(&split.name)?;
+        let (labels, unknown) = labels_for(&model.classes, split);
+        for class in unknown {
+            self.progress.note(&format!("class `{class}` is unknown to the classifier: left out"));
+        }
+        let inputs = Inputs::new(
+            "eval",
+            json!({}),
+            &[("svm.safetensors", svm_print.as_str()), ("fisher", index.fingerprint.as_str())],
+            labels_hash(&model.classes, &labels),
+        );
+        let folder = self.dir.join("eval");
+        let path = folder.join(format!("{}.json", split.name));
+        let page = self.dir.join(format!("report_{}.html", split.name));
+        let stage = format!("eval {}", split.name);
+        if let Some(report) = stored_report(&path, &inputs.fingerprint)
+            && page.exists()
+        {
+            self.nothing_to_do(&stage);
+            return Ok(Evaluated { report, encoded, page, made: false });
+        }
+
+        let vectors = self.vectors(&index)?;
+        let scored = model.scores(&vectors)?;
+        let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
+        // An image without a vector has no score: it ranks last (VOC devkit).
+        let mut scores = Array2::from_elem((ids.len(), model.classes.len()), f32::NEG_INFINITY);
+        let rows: BTreeMap<&str, usize> =
+            index.images.iter().enumerate().map(|(row, image)| (image.id.as_str(), row)).collect();
+        for (i, id) in ids.iter().enumerate() {
+            if let Some(&row) = rows.get(id.as_str()) {
+                scores.row_mut(i).assign(&scored.row(row));
+            }
+        }
+        let report = evaluation::evaluate(&Scored {
+            split: &split.name,
+            ids: &ids,
+            classes: &model.classes,
+            labels: &labels,
+            scores: scores.view(),
+            single_label: split.single_label,
+        })?;
+        self.write_results(&split.name, &ids, &model, scores, &report)?;
+        let settings = self.config.to_toml();
+        let stages = [("Classifier", summary(&model))];
+        let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        write_text(&page, &html::report(&report, &settings, &stages))?;
+        let mut stored = serde_json::to_value(&report).expect("a report is JSON");
+        stored["fingerprint"] = json!(inputs.fingerprint);
+        write_text(&path, &serde_json::to_string_pretty(&stored).expect("a report is JSON"))?;
+        self.done(&stage, &format!("{} images; {}", ids.len(), page.display()), started);
+        Ok(Evaluated { report, encoded, page, made: true })
+    }
+
+    /// Scores as CSV, VOC result files, and a precision-recall curve per class.
+    fn write_results(
+        &self,
+        split: &str,
+        ids: &[String],
+        model: &Model,
+        scores: Array2<f32>,
+        report: &Report,
+    ) -> Result<()> {
+        let results = self.dir.join("results");
+        for (class, column) in model.classes.iter().zip(scores.columns()) {
+            let text = voc_results::write(ids, &column.to_vec())?;
+            write_text(&results.join(voc_results::file_name(split, class)), &text)?;
+        }
+        let table = Scores { ids: ids.to_vec(), classes: model.classes.clone(), values: scores };
+        write_text(&self.dir.join("scores").join(format!("{split}.csv")), &table.to_csv())?;
+        let folder = self.dir.join("eval").join(split);
+        for class in &report.classes {
+            let name = format!("pr_{}.svg", class.class.replace(['/', '\\'], "_"));
+            write_text(&folder.join(name), &svg::precision_recall(class))?;
+        }
+        if let Some(confusion) = &report.confusion {
+            write_text(&folder.join("confusion.svg"), &svg::confusion(confusion))?;
+        }
+        Ok(())
+    }
+
+    /// Scores image files with the run's classifier, in parallel; an image that cannot be used has
+    /// its reason in its place.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained here.
+    pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
+        let (model, _) = self.load_svm()?;
+        let encoder =
+            ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0)?;
+        self.progress.begin("predict", images.len() as u64, "images");
+        let predictions = images
+            .par_iter()
+            .map_init(Worker::default, |worker, path| {
+                self.interrupted()?;
+                let outcome = predict_one(path, &encoder, &model, worker);
+                self.progress.advance(1);
+                Ok(Prediction { path: path.clone(), outcome: outcome.map_err(|e| e.to_string()) })
+            })
+            .collect();
+        self.progress.end();
+        predictions
+    }
+}
+
+fn predict_one(
+    path: &Path,
+    encoder: &ImageEncoder,
+    model: &Model,
+    worker: &mut Worker,
+) -> Result<Vec<ClassScore>> {
+    let scores = model.score(&encoder.encode(path, worker)?)?;
+    let probabilities = model.probabilities(&scores);
+    Ok(model
+        .classes
+        .iter()
+        .zip(scores)
+        .zip(probabilities)
+        .map(|((class, score), probability)| ClassScore {
+            class: class.clone(),
+            score,
+            probability,
+        })
+        .collect())
+}
+
+/// How the training ended, in a line.
+fn summary(model: &Model) -> String {
+    let images = model.reports.first().map_or(0, |r| r.positives + r.negatives + r.ignored);
+    let widest = model.reports.iter().map(|r| r.relative_gap).fold(0.0, f64::max);
+    let unfinished = model.reports.iter().filter(|r| r.stop == Stop::EpochLimit).count();
+    let mut text = format!(
+        "{} classes on {images} images, largest relative duality gap {widest:.1e}",
+        model.classes.len()
+    );
+    if let Some(c) = model.selection.as_ref().map(|s| s.chosen) {
+        text += &format!(", C = {c} by cross-validation");
+    }
+    if unfinished > 0 {
+        text += &format!("; {unfinished} classes stopped at the epoch limit");
+    }
+    text
+}
+
+fn index_labels(index: &Index) -> Vec<Vec<Label>> {
+    index.images.iter().map(|i| i.labels.iter().map(|&n| number_label(n)).collect()).collect()
+}
+
+/// The stored report, when it is of `fingerprint`.
+fn stored_report(path: &Path, fingerprint: &str) -> Option<Report> {
+    let mut value: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    let stored = value.as_object_mut()?.remove("fingerprint")?;
+    (stored == fingerprint).then(|| serde_json::from_value(value).ok())?
+}
+
+fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_atomically(path, |file| file.write_all(text.as_bytes()))
+}

@@ -1,0 +1,367 @@
+//! Fisher vectors of a split: decode → descriptors → projection → encoding, fused per image.
+//!
+//! Images are encoded in shards of [`SHARD_IMAGES`]; a finished shard is on disk before the next
+//! begins, so a killed run goes on from there. Memory is bounded by one shard and one image per
+//! thread, whatever the number of images.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Run;
+use super::models::header;
+use super::source::{images_hash, label_number};
+use super::stage::{Inputs, Stamp};
+use crate::artifacts::{Artifact, Shards, Tensor, VECTORS, Values, write, write_atomically};
+use crate::config::Config;
+use crate::dataset::{Item, Split};
+use crate::descriptors::{Extractor, Frame, Scratch};
+use crate::encoding::{Encoder, Storage, Workspace};
+use crate::error::{Error, Result};
+use crate::gmm::Gmm;
+use crate::image;
+use crate::projection::Projection;
+
+/// Images in a shard.
+pub const SHARD_IMAGES: usize = 256;
+
+/// What `index.json` says of an encoded split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// Version of the layout of artifacts.
+    pub format: String,
+    /// Fingerprint of the encoding.
+    pub fingerprint: String,
+    /// The split.
+    pub split: String,
+    /// Class names, in the order of labels.
+    pub classes: Vec<String>,
+    /// Whether every image has exactly one class.
+    pub single_label: bool,
+    /// Values of one vector.
+    pub dim: usize,
+    /// Shard files, in order.
+    pub shards: Vec<String>,
+    /// Encoded images; the rows of the shards, in order.
+    pub images: Vec<IndexedImage>,
+    /// Images that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One encoded image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexedImage {
+    /// Its id.
+    pub id: String,
+    /// Labels per class: 1 yes, −1 no, 0 ignored.
+    pub labels: Vec<i8>,
+}
+
+/// One image that could not be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An encoded split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    /// Its index file and fingerprint.
+    pub stamp: Stamp,
+    /// Images encoded.
+    pub images: usize,
+    /// Images left out.
+    pub skipped: usize,
+}
+
+/// From an image file to its Fisher vector. Shared between workers.
+pub(super) struct ImageEncoder {
+    image: image::Params,
+    extractor: Extractor,
+    projection: Projection,
+    encoder: Encoder,
+}
+
+/// One worker's buffers.
+#[derive(Default)]
+pub(super) struct Worker {
+    scratch: Scratch,
+    projected: Vec<f32>,
+    product: Vec<f32>,
+    workspace: Workspace,
+}
+
+impl ImageEncoder {
+    pub(super) fn new(config: &Config, projection: Projection, gmm: &Gmm) -> Result<Self> {
+        let extractor = Extractor::new(&config.descriptors)?;
+        let shape = |what, expected, got| {
+            if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
+        };
+        shape("descriptors for the stored PCA", projection.input_dim(), extractor.dim())?;
+        shape("projection for the stored mixture", gmm.dim(), projection.output_dim())?;
+        let encoder = Encoder::new(gmm, &config.encoding)?;
+        Ok(Self { image: config.image.clone(), extractor, projection, encoder })
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.encoder.len()
+    }
+
+    /// The Fisher vector of an image file.
+    pub(super) fn encode(&self, path: &Path, worker: &mut Worker) -> Result<Vec<f32>> {
+        let plane = image::load_luminance(path, &self.image)?;
+        let (width, height) = (plane.width, plane.height);
+        let Worker { scratch, projected, product, workspace } = worker;
+        self.encoder.begin(workspace);
+        let mut count = 0;
+        let mut failed = None;
+        self.extractor.for_each_block(&plane, scratch, &mut |rows, frames| {
+            if failed.is_some() {
+                return;
+            }
+            count += frames.len();
+            let positions = positions(frames, width, height);
+            projected.resize(rows.nrows() * self.projection.output_dim(), 0.0);
+            let shape = (rows.nrows(), self.projection.output_dim());
+            let pushed =
+                self.projection.apply(rows, &positions, product, projected).and_then(|()| {
+                    let view = ndarray::ArrayView2::from_shape(shape, &projected[..]);
+                    self.encoder.push(view.expect("sizes agree"), &positions, workspace)
+                });
+            failed = pushed.err();
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if count == 0 {
+            let problem = format!("{width} × {height} pixels are too small for any descriptor");
+            return Err(Error::Image { path: path.to_owned(), problem });
+        }
+        self.encoder.finish(workspace)
+    }
+}
+
+/// Centres of descriptors as shares of width and height; a pixel's centre is half a pixel in.
+pub(super) fn positions(frames: &[Frame], width: usize, height: usize) -> Vec<[f32; 2]> {
+    let (width, height) = (width as f32, height as f32);
+    frames.iter().map(|f| [(f.x + 0.5) / width, (f.y + 0.5) / height]).collect()
+}
+
+/// A shard as it was found or made.
+struct Shard {
+    file: String,
+    skipped: Vec<Skipped>,
+    made: bool,
+}
+
+impl Run<'_> {
+    /// Encodes the images of a split with the run's models.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when vectors of other settings or images are there; with `strict`, the
+    /// first image that cannot be used.
+    pub(super) fn encode_split(&self, split: &Split) -> Result<Encoded> {
+        let started = Instant::now();
+        let (projection, pca_print) = self.load_projection()?;
+        let (gmm, gmm_print) = self.load_gmm()?;
+        let parents =
+            [("pca.safetensors", pca_print.as_str()), ("gmm.safetensors", gmm_print.as_str())];
+        let settings = self.settings_of("fisher");
+        let inputs = Inputs::new("fisher", settings, &parents, images_hash(&split.items));
+        let encoder = ImageEncoder::new(&self.config, projection, &gmm)?;
+
+        let stage = format!("encode {}", split.name);
+        self.progress.begin(&stage, split.items.len() as u64, "images");
+        let mut shards = Vec::new();
+        for (number, items) in split.items.chunks(SHARD_IMAGES).enumerate() {
+            self.interrupted()?;
+            shards.push(self.encode_shard(split, number, items, &inputs, &encoder)?);
+        }
+        self.progress.end();
+        let encoded = self.write_index(split, &inputs, encoder.dim(), &shards)?;
+        if shards.iter().any(|shard| shard.made) {
+            let skipped = match encoded.skipped {
+                0 => String::new(),
+                n => format!(", {n} skipped (see {})", encoded.stamp.path.display()),
+            };
+            let rate = encoded.images as f64 / started.elapsed().as_secs_f64().max(1e-9);
+            let text = format!(
+                "{} vectors of {} values, {rate:.1} images/s{skipped}",
+                encoded.images,
+                encoder.dim()
+            );
+            self.done(&stage, &text, started);
+        } else {
+            self.nothing_to_do(&stage);
+        }
+        Ok(encoded)
+    }
+
+    fn encode_shard(
+        &self,
+        split: &Split,
+        number: usize,
+        items: &[Item],
+        inputs: &Inputs,
+        encoder: &ImageEncoder,
+    ) -> Result<Shard> {
+        let file = format!("{number:05}.safetensors");
+        let path = self.fisher_dir(&split.name).join(&file);
+        let inputs = inputs.part(number);
+        if self.is_up_to_date(&path, &inputs)? {
+            self.progress.advance(items.len() as u64);
+            let report = Artifact::open(&path)?.header().report.clone();
+            let skipped = serde_json::from_value(report["skipped"].clone())
+                .map_err(|e| Error::artifact(&path, format!("damaged (`skipped`: {e})")))?;
+            return Ok(Shard { file, skipped, made: false });
+        }
+        let results: Vec<Result<Vec<f32>>> = items
+            .par_iter()
+            .map_init(Worker::default, |worker, item| {
+                self.interrupted()?;
+                let vector = encoder.encode(&item.path, worker);
+                self.progress.advance(1);
+                vector
+            })
+            .collect();
+        let mut vectors = Vec::with_capacity(items.len() * encoder.dim());
+        let mut skipped = Vec::new();
+        for (result, item) in results.into_iter().zip(items) {
+            match result {
+                Ok(vector) => vectors.extend_from_slice(&vector),
+                Err(error @ (Error::Image { .. } | Error::Io { .. } | Error::Numerical { .. }))
+                    if !self.strict =>
+                {
+                    self.progress.note(&format!("skipped {}: {error}", item.id));
+                    skipped.push(Skipped { id: item.id.clone(), reason: error.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let report = json!({ "split": split.name, "skipped": skipped });
+        let shape = vec![items.len() - skipped.len(), encoder.dim()];
+        let halves: Vec<f16>;
+        let values = match self.config.encoding.storage {
+            Storage::F32 => Values::F32(&vectors),
+            Storage::F16 => {
+                let mut converted = vec![f16::ZERO; vectors.len()];
+                converted.convert_from_f32_slice(&vectors);
+                halves = converted;
+                Values::F16(&halves)
+            }
+        };
+        let tensor = Tensor { name: VECTORS, shape, values };
+        write(&path, &header("fisher", &inputs, report), &[tensor])?;
+        Ok(Shard { file, skipped, made: true })
+    }
+
+    fn write_index(
+        &self,
+        split: &Split,
+        inputs: &Inputs,
+        dim: usize,
+        shards: &[Shard],
+    ) -> Result<Encoded> {
+        let skipped: Vec<Skipped> =
+            shards.iter().flat_map(|shard| shard.skipped.iter().cloned()).collect();
+        let left_out: std::collections::BTreeSet<&str> =
+            skipped.iter().map(|s| s.id.as_str()).collect();
+        let images: Vec<IndexedImage> = split
+            .items
+            .iter()
+            .zip(&split.labels)
+            .filter(|(item, _)| !left_out.contains(item.id.as_str()))
+            .map(|(item, labels)| IndexedImage {
+                id: item.id.clone(),
+                labels: labels.iter().map(|&label| label_number(label)).collect(),
+            })
+            .collect();
+        let index = Index {
+            format: crate::artifacts::FORMAT.to_owned(),
+            fingerprint: inputs.fingerprint.clone(),
+            split: split.name.clone(),
+            classes: split.classes.clone(),
+            single_label: split.single_label,
+            dim,
+            shards: shards.iter().map(|shard| shard.file.clone()).collect(),
+            images,
+            skipped,
+        };
+        let folder = self.fisher_dir(&split.name);
+        let path = folder.join("index.json");
+        let text = serde_json::to_string(&index).expect("an index is JSON");
+        let made = std::fs::read_to_string(&path).ok().as_deref() != Some(&text);
+        if made {
+            write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+            remove_old_shards(&folder, &index.shards)?;
+        }
+        Ok(Encoded {
+            stamp: Stamp { path, fingerprint: inputs.fingerprint.clone(), made },
+            images: index.images.len(),
+            skipped: index.skipped.len(),
+        })
+    }
+
+    /// The index of an encoded split.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the split is not encoded, [`Error::Artifact`] when the index is
+    /// damaged.
+    pub fn index(&self, split: &str) -> Result<Index> {
+        let path = self.fisher_dir(split).join("index.json");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::Missing {
+                    what: format!("{} (Fisher vectors of split `{split}`)", path.display()),
+                    hint: format!(
+                        "make them: `fvtool encode --data DATA --split {split} --run RUN`"
+                    ),
+                });
+            }
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        serde_json::from_str(&text).map_err(|e| {
+            Error::artifact(
+                &path,
+                format!("damaged ({e}); delete it and run `fvtool encode` again"),
+            )
+        })
+    }
+
+    /// The vectors of an encoded split, mapped from disk.
+    pub(super) fn vectors(&self, index: &Index) -> Result<Shards> {
+        let folder = self.fisher_dir(&index.split);
+        let paths: Vec<PathBuf> = index.shards.iter().map(|file| folder.join(file)).collect();
+        let shards = Shards::open(paths.iter().map(PathBuf::as_path))?;
+        let (expected, got) = (index.images.len(), crate::linalg::Rows::len(&shards));
+        if expected != got {
+            return Err(Error::artifact(
+                folder.join("index.json"),
+                format!(
+                    "lists {expected} images, the shards hold {got}; run `fvtool encode` again"
+                ),
+            ));
+        }
+        Ok(shards)
+    }
+}
+
+/// Shards of an earlier, longer list would be taken for current ones.
+fn remove_old_shards(folder: &Path, current: &[String]) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".safetensors") && !current.contains(&name) {
+            std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+        }
+    }
+    Ok(())
+}

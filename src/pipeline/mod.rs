@@ -1,0 +1,194 @@
+//! The run folder: every stage of one experiment, brought up to date by fingerprint.
+//!
+//! ```text
+//! sample → pca → gmm → fisher/<split> → svm → scores and evaluation of <split>
+//! ```
+//!
+//! A stage's artifact carries the fingerprint of its inputs: the settings it depends on, its
+//! parents' fingerprints and the data (ids, sizes and hashes of the image files). What exists with
+//! the right fingerprint is reused, what is missing is made, and what was made from other inputs is
+//! refused with the differences named, unless the run is opened with `refit`. Paths, times and the
+//! number of threads are in no fingerprint.
+
+mod classify;
+pub mod demo;
+mod describe;
+mod fisher;
+mod models;
+mod source;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::artifacts::{RunLock, write_atomically};
+use crate::config::{Config, DEFAULT_PRESET};
+use crate::dataset::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::random::Seed;
+
+pub use classify::{Evaluated, Prediction};
+pub use fisher::{Encoded, Index, IndexedImage, Skipped};
+pub use stage::Stamp;
+
+/// How a run folder is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Preset or file; the run's own configuration when `None`, [`DEFAULT_PRESET`] in a new run.
+    pub config: Option<String>,
+    /// `group.key=value` overrides, applied last.
+    pub overrides: Vec<String>,
+    /// Seed in place of the configuration's.
+    pub seed: Option<u64>,
+    /// Make again what was made with other settings or from other data.
+    pub refit: bool,
+    /// Stop at the first image that cannot be used, instead of skipping it.
+    pub strict: bool,
+}
+
+/// An open run folder. One process at a time holds it.
+pub struct Run<'p> {
+    dir: PathBuf,
+    config: Config,
+    refit: bool,
+    strict: bool,
+    progress: &'p dyn Progress,
+    _lock: RunLock,
+}
+
+impl<'p> Run<'p> {
+    /// Opens or starts the run folder `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Setting`] for a wrong configuration, [`Error::Stale`] when
+    /// something in the folder was made with other settings and `refit` is off; nothing has been
+    /// changed then.
+    pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
+        let stored = dir.join("config.toml");
+        let base = match &options.config {
+            Some(name) => Config::named(name)?,
+            None if stored.exists() => Config::named(&stored.to_string_lossy())?,
+            None => Config::named(DEFAULT_PRESET)?,
+        };
+        let mut config = base.with_overrides(&options.overrides)?;
+        if let Some(seed) = options.seed {
+            config.seed = Seed(seed);
+        }
+        config.validate()?;
+        let lock = RunLock::acquire(dir)?;
+        let run = Self {
+            dir: dir.to_owned(),
+            config,
+            refit: options.refit,
+            strict: options.strict,
+            progress,
+            _lock: lock,
+        };
+        run.refuse_other_settings()?;
+        let text = run.config.to_toml();
+        if std::fs::read_to_string(&stored).ok().as_deref() != Some(&text) {
+            write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
+        }
+        Ok(run)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Opens a data folder with this run's settings.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_data(&self, data: &Path) -> Result<Dataset> {
+        Dataset::open(data, &self.config.data, self.config.seed)
+    }
+
+    /// Everything: models and classifier from `train`, vectors and evaluation of `test`.
+    ///
+    /// # Errors
+    /// As the single stages.
+    pub fn run_all(&self, data: &Path, train: &str, test: &str) -> Result<(Encoded, Evaluated)> {
+        let dataset = self.open_data(data)?;
+        let (train, test) = (dataset.split(train)?, dataset.split(test)?);
+        self.fit_models(data, &train)?;
+        let encoded = self.encode_split(&train)?;
+        self.train_svm(&train.name)?;
+        let mut evaluated = self.encode_and_evaluate(&test)?;
+        let skipped = encoded.skipped + evaluated.encoded.skipped;
+        evaluated.encoded.skipped = skipped;
+        Ok((encoded, evaluated))
+    }
+
+    /// `settings` of a stage's inputs: the groups it depends on.
+    fn settings_of(&self, kind: &str) -> Value {
+        let c = &self.config;
+        match kind {
+            "sample" => json!({
+                "seed": c.seed, "image": c.image, "descriptors": c.descriptors, "sample": c.sample,
+            }),
+            "pca" => json!({ "pca": c.pca }),
+            "gmm" => json!({ "seed": c.seed, "gmm": c.gmm }),
+            "fisher" => json!({ "encoding": c.encoding }),
+            "svm" => json!({ "seed": c.seed, "svm": c.svm }),
+            _ => json!({}),
+        }
+    }
+
+    fn sample_path(&self) -> PathBuf {
+        self.dir.join("descriptors/sample.safetensors")
+    }
+
+    fn pca_path(&self) -> PathBuf {
+        self.dir.join("pca.safetensors")
+    }
+
+    fn gmm_path(&self) -> PathBuf {
+        self.dir.join("gmm.safetensors")
+    }
+
+    fn svm_path(&self) -> PathBuf {
+        self.dir.join("svm.safetensors")
+    }
+
+    fn fisher_dir(&self, split: &str) -> PathBuf {
+        self.dir.join("fisher").join(split)
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        if self.progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Encodes a split with the run's models, which are fitted to it first when there are none.
+    ///
+    /// # Errors
+    /// As the single stages.
+    pub fn encode(&self, data: &Path, split: &str) -> Result<Encoded> {
+        let split = self.open_data(data)?.split(split)?;
+        self.models_for(data, &split)?;
+        self.encode_split(&split)
+    }
+
+    /// Scores and evaluates a split with the run's classifier.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained in this folder.
+    pub fn evaluate(&self, data: &Path, split: &str) -> Result<Evaluated> {
+        let split = self.open_data(data)?.split(split)?;
+        self.check_models()?;
+        self.encode_and_evaluate(&split)
+    }
+
+    fn encode_and_evaluate(&self, split: &Split) -> Result<Evaluated> {
+        let encoded = self.encode_split(split)?;
+        self.evaluate_split(split, encoded)
+    }
+}

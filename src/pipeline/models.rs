@@ -1,0 +1,297 @@
+//! The unsupervised models: descriptor sample, PCA, mixture.
+
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::{Array1, Array2};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::source::images_hash;
+use super::stage::{Inputs, Stamp};
+use super::{Run, fisher};
+use crate::artifacts::{Artifact, Header, Tensor, write};
+use crate::dataset::{Item, Split};
+use crate::descriptors::{Extractor, Scratch, sample};
+use crate::error::{Error, Result};
+use crate::gmm::{self, Gmm};
+use crate::image;
+use crate::projection::{Append, Covariance, Projection};
+
+/// Descriptors drawn from one image.
+struct Drawn {
+    rows: Array2<f32>,
+    positions: Vec<[f32; 2]>,
+}
+
+impl Run<'_> {
+    /// Brings sample, PCA and mixture up to date for `split` of `data`.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when they were made from something else; as the stages.
+    pub fn fit_models(&self, data: &Path, split: &Split) -> Result<Stamp> {
+        let sample = self.fit_sample(split)?;
+        self.record_source(data, &split.name)?;
+        let pca = self.fit_pca(&sample)?;
+        self.fit_gmm(&sample, &pca)
+    }
+
+    /// Draws the descriptors that PCA and mixture are fitted to.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when no image of the split gives a descriptor.
+    pub fn extract(&self, data: &Path, split: &str) -> Result<Stamp> {
+        let split = self.open_data(data)?.split(split)?;
+        let stamp = self.fit_sample(&split)?;
+        self.record_source(data, &split.name)?;
+        Ok(stamp)
+    }
+
+    /// As [`extract`](Self::extract), then the PCA.
+    ///
+    /// # Errors
+    /// As [`Projection::fit`].
+    pub fn extract_and_fit_pca(&self, data: &Path, split: &str) -> Result<Stamp> {
+        let sample = self.extract(data, split)?;
+        self.fit_pca(&sample)
+    }
+
+    /// As [`extract_and_fit_pca`](Self::extract_and_fit_pca), then the mixture.
+    ///
+    /// # Errors
+    /// As [`gmm::fit`].
+    pub fn extract_and_fit_gmm(&self, data: &Path, split: &str) -> Result<Stamp> {
+        let split = self.open_data(data)?.split(split)?;
+        self.fit_models(data, &split)
+    }
+
+    /// The run's models, checked against the data they were fitted to where that is still there.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was fitted in this folder.
+    pub(super) fn check_models(&self) -> Result<()> {
+        let Some(source) = self.source()? else {
+            return self.require_models();
+        };
+        if !source.data.exists() {
+            self.progress.note(&format!(
+                "{} is gone; the models are used as they are",
+                source.data.display()
+            ));
+            return Ok(());
+        }
+        let split = self.open_data(&source.data)?.split(&source.split)?;
+        self.fit_models(&source.data, &split).map(|_| ())
+    }
+
+    /// As [`check_models`](Self::check_models); fits them to `split` when there are none.
+    pub(super) fn models_for(&self, data: &Path, split: &Split) -> Result<()> {
+        if self.source()?.is_some() {
+            return self.check_models();
+        }
+        self.progress.note(&format!(
+            "this run has no models yet; they are fitted to split `{}`",
+            split.name
+        ));
+        self.fit_models(data, split).map(|_| ())
+    }
+
+    fn fit_sample(&self, split: &Split) -> Result<Stamp> {
+        let started = Instant::now();
+        let chosen = self.sampled_images(split);
+        let settings = self.settings_of("sample");
+        let inputs = Inputs::new("sample", settings, &[], images_hash(&chosen));
+        let path = self.sample_path();
+        if self.is_up_to_date(&path, &inputs)? {
+            self.nothing_to_do("extract");
+            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+        }
+        let extractor = Extractor::new(&self.config.descriptors)?;
+        let quota = sample::quota(self.config.sample.rows, chosen.len());
+        self.progress.begin("extract", chosen.len() as u64, "images");
+        let drawn: Vec<Result<Drawn>> = chosen
+            .par_iter()
+            .enumerate()
+            .map_init(Scratch::default, |scratch, (i, item)| {
+                self.interrupted()?;
+                let drawn = self.draw(&extractor, item, i as u64, quota, scratch);
+                self.progress.advance(1);
+                drawn
+            })
+            .collect();
+        self.progress.end();
+        let mut rows: Vec<f32> = Vec::new();
+        let mut positions: Vec<f32> = Vec::new();
+        let mut left_out = 0;
+        for (result, item) in drawn.into_iter().zip(&chosen) {
+            match result {
+                Ok(drawn) => {
+                    rows.extend(drawn.rows.iter());
+                    positions.extend(drawn.positions.iter().flatten());
+                }
+                Err(error @ Error::Image { .. }) if !self.strict => {
+                    left_out += 1;
+                    self.progress.note(&format!("{}: left out of the sample: {error}", item.id));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let n = positions.len() / 2;
+        if n == 0 {
+            let problem = format!("no image of split `{}` gives a descriptor", split.name);
+            return Err(Error::data(self.dir.join("descriptors"), problem));
+        }
+        let report = json!({ "split": split.name, "images": chosen.len(), "left_out": left_out });
+        let header = header("sample", &inputs, report);
+        let dim = extractor.dim();
+        let tensors =
+            [Tensor::f32("rows", [n, dim], &rows), Tensor::f32("positions", [n, 2], &positions)];
+        write(&path, &header, &tensors)?;
+        self.done("extract", &format!("{n} descriptors of {} images", chosen.len()), started);
+        Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
+    }
+
+    /// The images that descriptors are drawn from: all, or a seeded choice in list order.
+    fn sampled_images(&self, split: &Split) -> Vec<Item> {
+        let most = self.config.sample.images;
+        if most == 0 || split.items.len() <= most {
+            return split.items.clone();
+        }
+        let mut stream = self.config.seed.stream("sampled images", 0);
+        stream.sample(split.items.len(), most).into_iter().map(|i| split.items[i].clone()).collect()
+    }
+
+    fn draw(
+        &self,
+        extractor: &Extractor,
+        item: &Item,
+        number: u64,
+        quota: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Drawn> {
+        let plane = image::load_luminance(&item.path, &self.config.image)?;
+        let drawn = sample::draw(extractor, &plane, quota, self.config.seed, number, scratch);
+        let positions = fisher::positions(&drawn.frames, plane.width, plane.height);
+        Ok(Drawn { rows: drawn.rows, positions })
+    }
+
+    fn fit_pca(&self, sample: &Stamp) -> Result<Stamp> {
+        let started = Instant::now();
+        let parents = [("sample.safetensors", sample.fingerprint.as_str())];
+        let inputs = Inputs::new("pca", self.settings_of("pca"), &parents, Value::Null);
+        let path = self.pca_path();
+        if self.is_up_to_date(&path, &inputs)? {
+            self.nothing_to_do("fit-pca");
+            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+        }
+        let artifact = Artifact::open_verified(&sample.path, "sample")?;
+        let rows = artifact.matrix("rows")?;
+        let mut covariance = Covariance::new(rows.row(0));
+        covariance.add(rows)?;
+        let pca = Projection::fit(&covariance, &self.config.pca)?;
+        let report = json!({
+            "rows": rows.nrows(), "variance_kept": pca.kept(), "append": pca.append(),
+        });
+        let components = pca.components();
+        let tensors = [
+            Tensor::f32("mean", [pca.input_dim()], slice(pca.mean().to_slice())),
+            Tensor::f32("components", components.shape(), slice(components.to_slice())),
+            Tensor::f32("variances", [pca.variances().len()], pca.variances()),
+        ];
+        write(&path, &header("pca", &inputs, report), &tensors)?;
+        let text = format!(
+            "{} → {} dimensions, {:.1} % of the variance of {} descriptors",
+            pca.input_dim(),
+            components.nrows(),
+            100.0 * pca.kept(),
+            rows.nrows()
+        );
+        self.done("fit-pca", &text, started);
+        Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
+    }
+
+    fn fit_gmm(&self, sample: &Stamp, pca: &Stamp) -> Result<Stamp> {
+        let started = Instant::now();
+        let parents = [("pca.safetensors", pca.fingerprint.as_str())];
+        let inputs = Inputs::new("gmm", self.settings_of("gmm"), &parents, Value::Null);
+        let path = self.gmm_path();
+        if self.is_up_to_date(&path, &inputs)? {
+            self.nothing_to_do("fit-gmm");
+            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+        }
+        let projected = self.project_sample(sample)?;
+        let fit = gmm::fit(projected.view(), &self.config.gmm, self.config.seed, self.progress)?;
+        let report = serde_json::to_value(&fit.report).expect("a fit report is JSON");
+        let (k, d) = (fit.gmm.components(), fit.gmm.dim());
+        let tensors = [
+            Tensor::f32("weights", [k], fit.gmm.weights()),
+            Tensor::f32("means", [k, d], slice(fit.gmm.means().to_slice())),
+            Tensor::f32("variances", [k, d], slice(fit.gmm.variances().to_slice())),
+        ];
+        write(&path, &header("gmm", &inputs, report), &tensors)?;
+        let history = &fit.report.mean_log_likelihood;
+        let text = format!(
+            "{k} components on {} × {d} values, {} iterations, mean log-likelihood {:.3}",
+            fit.report.rows,
+            history.len() - 1,
+            history[history.len() - 1]
+        );
+        self.done("fit-gmm", &text, started);
+        Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
+    }
+
+    fn project_sample(&self, sample: &Stamp) -> Result<Array2<f32>> {
+        let pca = self.load_projection()?.0;
+        let artifact = Artifact::open_verified(&sample.path, "sample")?;
+        let rows = artifact.matrix("rows")?;
+        let (_, flat) = artifact.f32("positions")?;
+        let (positions, _) = flat.as_chunks::<2>();
+        let mut projected = Array2::zeros((rows.nrows(), pca.output_dim()));
+        let out = projected.as_slice_mut().expect("a new array is row-major");
+        pca.apply(rows, positions, &mut Vec::new(), out)?;
+        Ok(projected)
+    }
+
+    /// The stored projection and its fingerprint.
+    pub(super) fn load_projection(&self) -> Result<(Projection, String)> {
+        let path = self.pca_path();
+        let artifact = Artifact::open_verified(&path, "pca")?;
+        let report = &artifact.header().report;
+        let append: Append = serde_json::from_value(report["append"].clone())
+            .map_err(|e| Error::artifact(&path, format!("damaged (`append`: {e})")))?;
+        let pca = Projection::from_parts(
+            Array1::from(artifact.f32("mean")?.1.to_vec()),
+            artifact.matrix("components")?.to_owned(),
+            artifact.f32("variances")?.1.to_vec(),
+            report["variance_kept"].as_f64().unwrap_or(1.0),
+            append,
+        )?;
+        Ok((pca, artifact.header().fingerprint.clone()))
+    }
+
+    /// The stored mixture and its fingerprint.
+    pub(super) fn load_gmm(&self) -> Result<(Gmm, String)> {
+        let artifact = Artifact::open_verified(&self.gmm_path(), "gmm")?;
+        let gmm = Gmm::new(
+            artifact.f32("weights")?.1.to_vec(),
+            artifact.matrix("means")?.to_owned(),
+            artifact.matrix("variances")?.to_owned(),
+        )?;
+        Ok((gmm, artifact.header().fingerprint.clone()))
+    }
+}
+
+/// The header of a stage's artifact.
+pub(super) fn header(kind: &str, inputs: &Inputs, report: Value) -> Header {
+    Header {
+        kind: kind.to_owned(),
+        fingerprint: inputs.fingerprint.clone(),
+        inputs: inputs.value.clone(),
+        report,
+    }
+}
+
+/// The values of a model's array, which is contiguous by construction.
+fn slice(values: Option<&[f32]>) -> &[f32] {
+    values.expect("a model's arrays are row-major")
+}

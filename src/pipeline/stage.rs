@@ -1,0 +1,151 @@
+//! When is an artifact up to date: fingerprints, refusals, and the closing line of a stage.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Run;
+use crate::artifacts::Artifact;
+use crate::config::{differences, fingerprint};
+use crate::error::{Error, Result};
+
+/// At most this many differing settings are named in a refusal.
+const NAMED_DIFFERENCES: usize = 6;
+
+/// A finished stage: where its result is, its fingerprint, and whether it was made just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The artifact.
+    pub path: PathBuf,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// False when it was already there.
+    pub made: bool,
+}
+
+/// What one stage's artifact is made from.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    pub(super) value: Value,
+    pub(super) fingerprint: String,
+}
+
+impl Inputs {
+    pub(super) fn new(kind: &str, settings: Value, parents: &[(&str, &str)], data: Value) -> Self {
+        let parents: serde_json::Map<String, Value> =
+            parents.iter().map(|(name, print)| ((*name).to_owned(), json!(print))).collect();
+        let format = crate::artifacts::FORMAT;
+        let value = json!({
+            "stage": kind, "format": format, "settings": settings, "parents": parents, "data": data,
+        });
+        Self { fingerprint: fingerprint(&value), value }
+    }
+
+    /// The inputs of one part of the stage (a shard).
+    pub(super) fn part(&self, part: usize) -> Self {
+        let mut value = self.value.clone();
+        value["part"] = json!(part);
+        Self { fingerprint: fingerprint(&value), value }
+    }
+}
+
+impl Run<'_> {
+    /// True when `path` holds the artifact of `inputs`; false when it must be made.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when it was made from other inputs and `refit` is off.
+    pub(super) fn is_up_to_date(&self, path: &Path, inputs: &Inputs) -> Result<bool> {
+        if !path.exists() {
+            return Ok(false);
+        }
+        let stored = match Artifact::open(path) {
+            Ok(artifact) => artifact,
+            Err(_) if self.refit => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if stored.header().fingerprint == inputs.fingerprint {
+            return Ok(true);
+        }
+        if self.refit {
+            return Ok(false);
+        }
+        let changes = explain(&differences(&stored.header().inputs, &inputs.value));
+        Err(Error::Stale { path: path.to_owned(), changes })
+    }
+
+    /// Refuses a configuration under which something in the folder was not made, before any work.
+    pub(super) fn refuse_other_settings(&self) -> Result<()> {
+        if self.refit {
+            return Ok(());
+        }
+        let mut artifacts = vec![
+            (self.sample_path(), "sample"),
+            (self.pca_path(), "pca"),
+            (self.gmm_path(), "gmm"),
+            (self.svm_path(), "svm"),
+        ];
+        let fisher = self.dir.join("fisher");
+        let mut splits: Vec<PathBuf> = std::fs::read_dir(&fisher)
+            .map(|entries| entries.flatten().map(|e| e.path().join("00000.safetensors")).collect())
+            .unwrap_or_default();
+        splits.sort();
+        artifacts.extend(splits.into_iter().map(|path| (path, "fisher")));
+        for (path, kind) in artifacts {
+            // A damaged file is the business of the stage that needs it.
+            let Ok(artifact) = Artifact::open(&path) else { continue };
+            let changed =
+                differences(&artifact.header().inputs["settings"], &self.settings_of(kind));
+            if !changed.is_empty() {
+                let changes = explain(&changed);
+                return Err(Error::Stale { path, changes });
+            }
+        }
+        Ok(())
+    }
+
+    /// The closing line of a stage that did something.
+    pub(super) fn done(&self, stage: &str, text: &str, started: Instant) {
+        let seconds = started.elapsed().as_secs_f64();
+        let memory = peak_memory_bytes()
+            .map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000))
+            .unwrap_or_default();
+        self.progress.summary(stage, &format!("{text} ({seconds:.1} s{memory})"));
+    }
+
+    /// The closing line of a stage that had nothing to do.
+    pub(super) fn nothing_to_do(&self, stage: &str) {
+        self.progress.summary(stage, "up to date");
+    }
+}
+
+/// Differences in words.
+fn explain(changes: &[(String, String, String)]) -> String {
+    let mut words: Vec<String> = changes
+        .iter()
+        .take(NAMED_DIFFERENCES)
+        .map(|(key, old, new)| {
+            let key = key.trim_start_matches("settings.");
+            if let Some(parent) = key.strip_prefix("parents.") {
+                format!("{parent} has changed since")
+            } else if key.starts_with("data") {
+                "the images or labels of its split have changed (list, size or content)".to_owned()
+            } else {
+                format!("`{key}` was {old}, now {new}")
+            }
+        })
+        .collect();
+    words.dedup();
+    if changes.len() > NAMED_DIFFERENCES {
+        words.push(format!("and {} more", changes.len() - NAMED_DIFFERENCES));
+    }
+    words.join("; ")
+}
+
+/// Largest resident memory of this process so far, where the system tells (Linux).
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}

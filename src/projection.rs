@@ -1,0 +1,430 @@
+//! Principal component analysis: streamed covariance, fit, apply, optional whitening.
+//!
+//! With `m` the mean of the rows `x` (`N × D`) and `C = Σ (x − m)(x − m)ᵀ / (N − 1)`:
+//!
+//! ```text
+//! C v_i = λ_i v_i,  λ_1 ≥ λ_2 ≥ …        y_i = v_i · (x − m)        whitened: y_i / √λ_i
+//! ```
+//!
+//! The covariance is summed over blocks in f64 about a fixed row, so memory does not grow with `N`.
+//! The sign of a component is fixed: its entry of largest magnitude is positive. Each descriptor's
+//! position may be appended to its projection (Sánchez, Perronnin & de Campos 2012).
+//!
+//! The eigenvectors come from linfa-reduction's PCA, fitted at full rank to `2D` rows whose
+//! covariance is `C` (the rows of `±R`, `RᵀR = C`): with fewer components than dimensions that
+//! solver is wrong for spectra like these. What it returns is checked against `C`.
+
+use linfa::DatasetBase;
+use linfa::traits::Fit;
+use linfa_reduction::Pca;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::linalg::{self, BLOCK_ROWS};
+
+crate::parameters! {
+    /// Settings of the projection (group `pca`).
+    pub struct Params {
+        /// Dimensions kept (1 up to the descriptor's own, 128 for SIFT).
+        pub dimension: usize = 80,
+        /// Whether each kept dimension is divided by its standard deviation.
+        pub whiten: bool = false,
+        /// What is appended to every projected descriptor: `none`, or `xy`, its centre as a share of width and height, less one half.
+        pub append: Append = Append::None,
+    }
+}
+
+/// What is appended to a projected descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Append {
+    /// Nothing.
+    None,
+    /// `(x/W − ½, y/H − ½)` of the descriptor's centre.
+    Xy,
+}
+
+impl Append {
+    /// Number of values appended.
+    pub fn len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Xy => 2,
+        }
+    }
+
+    /// True when nothing is appended.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Params {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first setting out of range.
+    pub fn validate(&self) -> Result<()> {
+        Error::require(self.dimension >= 1, "pca.dimension", self.dimension, "at least 1")
+    }
+}
+
+/// Largest admissible `‖C v − λ v‖ / λ_1` of a component that [`Projection::fit`] returns.
+const LARGEST_RESIDUAL: f64 = 1e-7;
+
+/// Added to the covariance's diagonal, relative to its largest entry, so that a Cholesky factor
+/// exists when dimensions depend on each other. It moves every eigenvalue alike and no eigenvector.
+const RIDGE: f64 = 1e-10;
+
+/// Sums of rows and of their products, from which a projection is fitted.
+#[derive(Debug, Clone)]
+pub struct Covariance {
+    rows: u64,
+    /// Subtracted from every row first, so that products keep their digits.
+    origin: Array1<f64>,
+    sums: Array1<f64>,
+    /// Lower triangle of `Σ (x − o)(x − o)ᵀ`.
+    products: Array2<f64>,
+}
+
+impl Covariance {
+    /// No rows yet; `origin` (`D` values) should lie near the data, its first row for example.
+    pub fn new(origin: ArrayView1<'_, f32>) -> Self {
+        let d = origin.len();
+        Self {
+            rows: 0,
+            origin: origin.mapv(f64::from),
+            sums: Array1::zeros(d),
+            products: Array2::zeros((d, d)),
+        }
+    }
+
+    /// Adds rows (`N × D`), in parallel over fixed blocks whose sums are added in order.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `D` differs, [`Error::Numerical`] on a NaN or an infinity.
+    pub fn add(&mut self, rows: ArrayView2<'_, f32>) -> Result<()> {
+        let d = self.origin.len();
+        if rows.ncols() != d {
+            return Err(Error::Shape {
+                what: "rows of a covariance",
+                expected: d,
+                got: rows.ncols(),
+            });
+        }
+        /// Rows that one worker sums before its sum joins the others.
+        const PART_ROWS: usize = 32 * BLOCK_ROWS;
+        /// Parts summed in parallel before they are added up; bounds the memory.
+        const PARTS: usize = 16;
+        for batch in rows.axis_chunks_iter(Axis(0), PARTS * PART_ROWS) {
+            let parts: Vec<ArrayView2<'_, f32>> =
+                batch.axis_chunks_iter(Axis(0), PART_ROWS).collect();
+            let sums: Vec<(Array1<f64>, Array2<f64>)> =
+                parts.into_par_iter().map(|part| self.sum_part(part)).collect();
+            for (sums, products) in sums {
+                self.sums += &sums;
+                self.products += &products;
+            }
+            self.rows += batch.nrows() as u64;
+        }
+        if self.sums.iter().chain(&self.products).any(|v| !v.is_finite()) {
+            return Err(Error::Numerical {
+                what: "covariance",
+                problem: "a training descriptor has a NaN or an infinity; leave it out".into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn sum_part(&self, part: ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
+        let d = self.origin.len();
+        let origin = self.origin.as_slice().expect("an origin is contiguous");
+        let mut sums = Array1::zeros(d);
+        let mut products = Array2::zeros((d, d));
+        let mut buffer = Array2::zeros((BLOCK_ROWS, d));
+        for block in part.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
+            let mut shifted = buffer.slice_mut(s![..block.nrows(), ..]);
+            for (row, mut out) in block.rows().into_iter().zip(shifted.rows_mut()) {
+                let row = row.to_slice().expect("training rows are row-major");
+                let out = out.as_slice_mut().expect("a buffer is row-major");
+                for j in 0..d {
+                    out[j] = f64::from(row[j]) - origin[j];
+                }
+            }
+            sums += &shifted.sum_axis(Axis(0));
+            linalg::gram(products.view_mut(), shifted.view());
+        }
+        (sums, products)
+    }
+
+    /// The mean of the rows so far.
+    pub fn mean(&self) -> Array1<f64> {
+        &self.origin + &(&self.sums / self.rows as f64)
+    }
+
+    /// The covariance of the rows so far, divided by `N − 1`.
+    pub fn covariance(&self) -> Array2<f64> {
+        let n = self.rows as f64;
+        let mut c = self.products.clone();
+        linalg::mirror_lower(&mut c);
+        for ((i, j), value) in c.indexed_iter_mut() {
+            *value = (*value - self.sums[i] * self.sums[j] / n) / (n - 1.0);
+        }
+        c
+    }
+}
+
+/// A fitted projection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    mean: Array1<f32>,
+    /// `k × D`, one component a row, already divided by its deviation when whitened.
+    components: Array2<f32>,
+    /// Variance along every component before whitening, descending.
+    variances: Vec<f32>,
+    /// Share of the data's variance that the components keep.
+    kept: f64,
+    append: Append,
+    /// `−components · mean`.
+    offsets: Vec<f32>,
+    /// `components` transposed, `D × k`, as the product wants it.
+    transposed: Array2<f32>,
+}
+
+impl Projection {
+    /// Fits a projection to a covariance of at least two rows.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when more dimensions are asked for than there are, or than whitening can
+    /// divide by; [`Error::Numerical`] when the eigen-solve fails its check.
+    pub fn fit(covariance: &Covariance, params: &Params) -> Result<Self> {
+        params.validate()?;
+        let d = covariance.origin.len();
+        Error::require(
+            params.dimension <= d,
+            "pca.dimension",
+            params.dimension,
+            &format!("at most the descriptor's {d} dimensions"),
+        )?;
+        if covariance.rows < 2 {
+            return Err(Error::Numerical {
+                what: "PCA",
+                problem: format!("{} training descriptors; at least 2 are needed", covariance.rows),
+            });
+        }
+        let c = covariance.covariance();
+        let (values, vectors) = eigen(&c)?;
+        let k = params.dimension;
+        let total: f64 = values.iter().map(|v| v.max(0.0)).sum();
+        let mut components = vectors.slice(s![..k, ..]).to_owned();
+        if params.whiten {
+            let smallest = values[0] * f64::from(f32::EPSILON);
+            for (mut row, &value) in components.rows_mut().into_iter().zip(&values) {
+                Error::require(
+                    value > smallest,
+                    "pca.dimension",
+                    k,
+                    "at most the number of dimensions in which descriptors vary, when whitening",
+                )?;
+                row /= value.sqrt();
+            }
+        }
+        let kept = if total > 0.0 {
+            values[..k].iter().map(|v| v.max(0.0)).sum::<f64>() / total
+        } else {
+            1.0
+        };
+        Self::from_parts(
+            covariance.mean().mapv(|v| v as f32),
+            components.mapv(|v| v as f32),
+            values[..k].iter().map(|&v| v.max(0.0) as f32).collect(),
+            kept,
+            params.append,
+        )
+    }
+
+    /// A projection of stored parts: `mean` (`D`), `components` (`k × D`), variances (`k`).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes disagree, [`Error::Numerical`] when a value is not finite.
+    pub fn from_parts(
+        mean: Array1<f32>,
+        components: Array2<f32>,
+        variances: Vec<f32>,
+        kept: f64,
+        append: Append,
+    ) -> Result<Self> {
+        let (k, d) = components.dim();
+        if mean.len() != d {
+            return Err(Error::Shape { what: "mean of a PCA", expected: d, got: mean.len() });
+        }
+        if variances.len() != k {
+            let got = variances.len();
+            return Err(Error::Shape { what: "variances of a PCA", expected: k, got });
+        }
+        if mean.iter().chain(&components).chain(&variances).any(|v| !v.is_finite()) {
+            let problem = "a value is NaN or infinite".into();
+            return Err(Error::Numerical { what: "PCA", problem });
+        }
+        let offset = |row: ArrayView1<'_, f32>| -> f32 {
+            let dot: f64 = row.iter().zip(&mean).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            -dot as f32
+        };
+        let offsets = components.rows().into_iter().map(offset).collect();
+        let transposed = components.t().as_standard_layout().into_owned();
+        Ok(Self { mean, components, variances, kept, append, offsets, transposed })
+    }
+
+    /// Dimensions of the descriptors it takes.
+    pub fn input_dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Dimensions of its results, appended values included.
+    pub fn output_dim(&self) -> usize {
+        self.components.nrows() + self.append.len()
+    }
+
+    /// The mean, `D`.
+    pub fn mean(&self) -> ArrayView1<'_, f32> {
+        self.mean.view()
+    }
+
+    /// One component a row, `k × D`.
+    pub fn components(&self) -> ArrayView2<'_, f32> {
+        self.components.view()
+    }
+
+    /// Variance along every component, descending.
+    pub fn variances(&self) -> &[f32] {
+        &self.variances
+    }
+
+    /// Share of the variance kept, 0 to 1.
+    pub fn kept(&self) -> f64 {
+        self.kept
+    }
+
+    /// What is appended.
+    pub fn append(&self) -> Append {
+        self.append
+    }
+
+    /// Projects `rows` (`N × D`) into the leading rows of `out` (at least `N ×`
+    /// [`output_dim`](Self::output_dim)); `positions[n]` is the centre of row `n` as a share of the
+    /// image's width and height. `product` is a buffer that grows as needed.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes disagree.
+    pub fn apply(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        positions: &[[f32; 2]],
+        product: &mut Vec<f32>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (n, k, width) = (rows.nrows(), self.components.nrows(), self.output_dim());
+        let shape = |what, expected, got| {
+            if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
+        };
+        shape("descriptors for a PCA", self.input_dim(), rows.ncols())?;
+        shape("positions of descriptors", n, positions.len())?;
+        shape("result of a PCA", n * width, out.len())?;
+        if self.append.is_empty() {
+            let out_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut *out);
+            linalg::multiply(out_rows.expect("sizes agree"), rows, self.transposed.view());
+            linalg::add_to_rows(out, &self.offsets);
+            return Ok(());
+        }
+        product.resize(n * k, 0.0);
+        let product_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut product[..]);
+        linalg::multiply(product_rows.expect("sizes agree"), rows, self.transposed.view());
+        linalg::add_to_rows(product, &self.offsets);
+        let projected = product.chunks_exact(k).zip(out.chunks_exact_mut(width));
+        for ((projected, out), [x, y]) in projected.zip(positions) {
+            out[..k].copy_from_slice(projected);
+            out[k] = x - 0.5;
+            out[k + 1] = y - 0.5;
+        }
+        Ok(())
+    }
+}
+
+/// Eigenvalues, descending, and unit eigenvectors (rows) of a covariance.
+fn eigen(c: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
+    let d = c.nrows();
+    let largest = c.diag().iter().copied().fold(0.0, f64::max);
+    if largest == 0.0 {
+        // No dimension varies: any basis is right.
+        return Ok((vec![0.0; d], Array2::eye(d)));
+    }
+    // Rows ±√((2D − 1)/2)·R have mean 0 and covariance RᵀR = C + ridge.
+    let mut factor = cholesky(&(c / largest), RIDGE)?;
+    factor *= ((2 * d - 1) as f64 / 2.0).sqrt();
+    let rows = ndarray::concatenate![Axis(0), factor, -&factor];
+    let fitted = Pca::params(d)
+        .fit(&DatasetBase::from(rows))
+        .map_err(|e| Error::Numerical { what: "PCA", problem: e.to_string() })?;
+    let mut vectors = complete_basis(fitted.components());
+    let mut pairs = Vec::with_capacity(d);
+    for (i, mut v) in vectors.rows_mut().into_iter().enumerate() {
+        let length = v.dot(&v).sqrt();
+        let peak = v.iter().fold(0.0f64, |a, &b| if b.abs() > a.abs() { b } else { a });
+        v /= length.copysign(peak);
+        let image = c.dot(&v);
+        let value = v.dot(&image);
+        let residual = (&image - &(&v * value)).mapv(|r| r * r).sum().sqrt();
+        if residual.is_nan() || residual > LARGEST_RESIDUAL * largest {
+            return Err(Error::Numerical {
+                what: "PCA",
+                problem: format!(
+                    "component {i} has residual {residual:e}; the covariance cannot be solved accurately"
+                ),
+            });
+        }
+        pairs.push((value, i));
+    }
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let order: Vec<usize> = pairs.iter().map(|p| p.1).collect();
+    Ok((pairs.iter().map(|p| p.0).collect(), vectors.select(Axis(0), &order)))
+}
+
+/// The rows of `vectors`, and after them what is missing to a basis: directions of no variance,
+/// which the solver leaves out.
+fn complete_basis(vectors: &Array2<f64>) -> Array2<f64> {
+    let (found, d) = vectors.dim();
+    let mut basis = Array2::zeros((d, d));
+    basis.slice_mut(s![..found, ..]).assign(vectors);
+    for i in found..d {
+        // Of the unit vectors, the one that the basis so far explains least, made orthogonal to it
+        // twice, since once leaves rounding errors.
+        let explained = |axis: usize| basis.slice(s![..i, axis]).mapv(|v: f64| v * v).sum();
+        let axis = (0..d)
+            .min_by(|&a, &b| explained(a).total_cmp(&explained(b)))
+            .expect("a covariance has dimensions");
+        let mut v = Array1::zeros(d);
+        v[axis] = 1.0;
+        for _ in 0..2 {
+            for known in basis.slice(s![..i, ..]).rows() {
+                v.scaled_add(-known.dot(&v), &known);
+            }
+            v /= v.dot(&v).sqrt();
+        }
+        basis.row_mut(i).assign(&v);
+    }
+    basis
+}
+
+/// Upper factor `R` with `RᵀR = a + ridge·I`.
+fn cholesky(a: &Array2<f64>, ridge: f64) -> Result<Array2<f64>> {
+    let d = a.nrows();
+    let matrix = faer::Mat::from_fn(d, d, |i, j| a[[i, j]] + if i == j { ridge } else { 0.0 });
+    let factor = matrix.llt(faer::Side::Lower).map_err(|_| Error::Numerical {
+        what: "PCA",
+        problem: "the covariance is not positive; descriptors may be constant or not finite".into(),
+    })?;
+    let lower = factor.L();
+    Ok(Array2::from_shape_fn((d, d), |(i, j)| if j >= i { lower[(j, i)] } else { 0.0 }))
+}

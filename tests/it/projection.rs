@@ -1,0 +1,121 @@
+//! PCA against double-precision eigen-solves and its own definition.
+
+use fvtool::projection::{Append, Covariance, Params, Projection};
+use fvtool::random::Seed;
+use ndarray::{Array1, Array2, ArrayView2, s};
+
+use crate::support::{assert_close, golden_npz, in_pool};
+
+fn fit(x: ArrayView2<'_, f32>, params: &Params) -> Projection {
+    let mut covariance = Covariance::new(x.row(0));
+    covariance.add(x).unwrap();
+    Projection::fit(&covariance, params).unwrap()
+}
+
+fn apply(pca: &Projection, x: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut out = Array2::zeros((x.nrows(), pca.output_dim()));
+    let positions = vec![[0.25, 0.75]; x.nrows()];
+    pca.apply(x, &positions, &mut Vec::new(), out.as_slice_mut().unwrap()).unwrap();
+    out
+}
+
+#[test]
+fn golden_fits_are_met() {
+    for (name, k, comparable) in [
+        ("pca_small", 5, 5),
+        ("pca_all12", 12, 12),
+        ("pca_rank_deficient", 12, 10),
+        ("pca_rootsift_600x128", 80, 80),
+    ] {
+        let x = golden_npz::<f64, ndarray::Ix2>(name, "X").mapv(|v| v as f32);
+        let pca = fit(x.view(), &Params { dimension: k, ..Params::default() });
+        let take = s![..comparable, ..];
+        let expected: Array2<f64> = golden_npz(name, "components");
+        // f32 storage of unit vectors; inputs rounded to f32 move close eigenvectors a little more.
+        let tolerance = if name == "pca_rootsift_600x128" { 1e-6 } else { 1e-5 };
+        assert_close(pca.components().slice(take), &expected.slice(take).to_owned(), tolerance);
+        let variances: Array1<f64> = golden_npz(name, "explained_variance");
+        assert_close(
+            &pca.variances()[..comparable],
+            &variances.slice(s![..comparable]).to_owned(),
+            1e-5,
+        );
+        let transformed: Array2<f64> = golden_npz(name, "transform");
+        let got = apply(&pca, x.slice(s![..20, ..]));
+        let columns = s![.., ..comparable];
+        assert_close(&got.slice(columns).to_owned(), &transformed.slice(columns).to_owned(), 2e-5);
+    }
+}
+
+#[test]
+fn whitening_matches_scikit_learn() {
+    let x = golden_npz::<f64, ndarray::Ix2>("pca_small", "X").mapv(|v| v as f32);
+    let pca = fit(x.view(), &Params { dimension: 5, whiten: true, ..Params::default() });
+    let expected: Array2<f64> = golden_npz("pca_small", "transform_whiten");
+    assert_close(&apply(&pca, x.slice(s![..20, ..])), &expected, 2e-5);
+}
+
+/// The case that a truncated solver gets wrong: 128 dimensions, 80 kept, a flat spectrum.
+#[test]
+fn eighty_of_128_dimensions_satisfy_the_eigen_equation() {
+    let mut stream = Seed(4).stream("flat spectrum", 0);
+    let mixing = Array2::from_shape_simple_fn((128, 128), || stream.normal());
+    let noise = Array2::from_shape_simple_fn((3000, 128), || stream.normal());
+    let x = noise.dot(&mixing).mapv(|v| (v * 0.01 + 3.0) as f32);
+    let pca = fit(x.view(), &Params::default());
+    let x64 = x.mapv(f64::from);
+    let centred = &x64 - &x64.mean_axis(ndarray::Axis(0)).unwrap();
+    let c = centred.t().dot(&centred) / 2999.0;
+    let components = pca.components().mapv(f64::from);
+    for (v, &value) in components.rows().into_iter().zip(pca.variances()) {
+        let residual = (&c.dot(&v) - &(&v * f64::from(value))).mapv(|r| r * r).sum().sqrt();
+        assert!(residual <= 1e-6 * f64::from(pca.variances()[0]), "{residual:e}");
+    }
+    let gram = components.dot(&components.t());
+    assert_close(&gram.mapv(|v| v as f32), &Array2::eye(80), 1e-6);
+    assert!(pca.variances().windows(2).all(|w| w[0] >= w[1]));
+}
+
+#[test]
+fn the_covariance_is_the_same_bits_for_any_number_of_threads_and_any_split() {
+    let mut stream = Seed(6).stream("covariance", 0);
+    let x = Array2::from_shape_simple_fn((70_000, 5), || stream.normal() as f32);
+    let [one, three] =
+        [1, 3].map(|n| in_pool(n, || fit(x.view(), &Params { dimension: 3, ..Params::default() })));
+    assert_eq!(one, three);
+}
+
+#[test]
+fn positions_are_appended_centred() {
+    let x = golden_npz::<f64, ndarray::Ix2>("pca_small", "X").mapv(|v| v as f32);
+    let plain = fit(x.view(), &Params { dimension: 4, ..Params::default() });
+    let with = fit(x.view(), &Params { dimension: 4, append: Append::Xy, ..Params::default() });
+    let (a, b) = (apply(&plain, x.view()), apply(&with, x.view()));
+    assert_eq!(b.ncols(), 6);
+    assert_eq!(b.slice(s![.., ..4]), a);
+    assert!(b.slice(s![.., 4..]).rows().into_iter().all(|r| r.to_vec() == [-0.25, 0.25]));
+}
+
+#[test]
+fn degenerate_data_is_finite_or_refused() {
+    let constant = Array2::from_elem((10, 6), 2.5f32);
+    let pca = fit(constant.view(), &Params { dimension: 3, ..Params::default() });
+    assert!(apply(&pca, constant.view()).iter().all(|v| v.abs() < 1e-5));
+
+    let mut covariance = Covariance::new(constant.row(0));
+    covariance.add(constant.view()).unwrap();
+    let message = |params: &Params| Projection::fit(&covariance, params).unwrap_err().to_string();
+    assert!(
+        message(&Params { dimension: 7, ..Params::default() })
+            .contains("at most the descriptor's 6")
+    );
+    let whitened = Params { dimension: 3, whiten: true, ..Params::default() };
+    assert!(message(&whitened).contains("when whitening"));
+
+    let mut one = Covariance::new(constant.row(0));
+    one.add(constant.slice(s![..1, ..])).unwrap();
+    let error = Projection::fit(&one, &Params { dimension: 2, ..Params::default() });
+    assert!(error.unwrap_err().to_string().contains("at least 2"));
+    let nan = Array2::from_elem((3, 6), f32::NAN);
+    assert!(one.add(nan.view()).unwrap_err().to_string().contains("NaN"));
+}
