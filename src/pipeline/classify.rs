@@ -59,8 +59,11 @@ impl Run<'_> {
     /// [`Error::Missing`] when the split is not encoded and the run has no data to encode;
     /// [`Error::Stale`] when a classifier of other settings or labels is there.
     pub fn train(&self, split: &str) -> Result<Stamp> {
+        // Vectors that came from another data folder are used as they are.
         if let Some(source) = self.source()?
             && source.data.exists()
+            && (self.index(split).is_err()
+                || self.open_data(&source.data)?.splits().iter().any(|name| name == split))
         {
             self.encode(&source.data, split)?;
         }

@@ -122,10 +122,7 @@ impl<'p> Run<'p> {
         self.fit_models(data, &train)?;
         let encoded = self.encode_split(&train)?;
         self.train_svm(&train.name)?;
-        let mut evaluated = self.encode_and_evaluate(&test)?;
-        let skipped = encoded.skipped + evaluated.encoded.skipped;
-        evaluated.encoded.skipped = skipped;
-        Ok((encoded, evaluated))
+        Ok((encoded, self.encode_and_evaluate(&test)?))
     }
 
     /// `settings` of a stage's inputs: the groups it depends on.
