@@ -1,11 +1,11 @@
 //! `fvtool predict`: scores of single images.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use fvtool::pipeline::Prediction;
-use serde_json::json;
+use fvtool::pipeline::{ClassScore, Prediction};
 
 use super::{Global, Outcome, RunFolder, Ui};
 
@@ -38,19 +38,31 @@ pub fn run(
         }
     }
     if global.json {
-        let values: Vec<_> = predictions.iter().map(to_json).collect();
-        writeln!(out, "{}", serde_json::to_string(&values)?)?;
+        let lines: Vec<Line<'_>> = predictions.iter().map(Line::from).collect();
+        writeln!(out, "{}", serde_json::to_string(&lines)?)?;
     } else {
         predictions.iter().try_for_each(|p| write_table(p, args.top, out))?;
     }
     Ok(outcome)
 }
 
-fn to_json(prediction: &Prediction) -> serde_json::Value {
-    let path = prediction.path.to_string_lossy();
-    match &prediction.outcome {
-        Ok(scores) => json!({ "image": path, "classes": scores }),
-        Err(reason) => json!({ "image": path, "error": reason }),
+/// One image in JSON: its classes, or why it cannot be used.
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    image: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<&'a [ClassScore]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a> From<&'a Prediction> for Line<'a> {
+    fn from(prediction: &'a Prediction) -> Self {
+        Self {
+            image: prediction.path.to_string_lossy(),
+            classes: prediction.outcome.as_deref().ok(),
+            error: prediction.outcome.as_ref().err().map(String::as_str),
+        }
     }
 }
 

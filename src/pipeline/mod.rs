@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::random::Seed;
 
-pub use classify::{Evaluated, Prediction};
+pub use classify::{ClassScore, Evaluated, Prediction};
 pub use fisher::{Encoded, Index, IndexedImage, Skipped};
 pub use stage::Stamp;
 
