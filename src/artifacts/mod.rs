@@ -40,7 +40,7 @@ const CHECKSUM_PLACEHOLDER: &str =
 /// What an artifact says about itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
-    /// What it is: `sample`, `pca`, `gmm`, `fisher`, `svm`.
+    /// What it is: `sample`, `pca`, `gmm`, `fisher`, `svm`, `image`.
     pub kind: String,
     /// Hash of all that it depends on; equal fingerprints mean equal contents.
     pub fingerprint: String,
@@ -126,7 +126,8 @@ pub fn write(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()>
     tensors.iter().for_each(|tensor| {
         hasher.update(tensor.values.bytes());
     });
-    text = text.replace(CHECKSUM_PLACEHOLDER, &hasher.finalize().to_hex());
+    // The metadata come first and the checksum first in them; later zeros are somebody's values.
+    text = text.replacen(CHECKSUM_PLACEHOLDER, &hasher.finalize().to_hex(), 1);
     write_atomically(path, |file| {
         file.write_all(&(text.len() as u64).to_le_bytes())?;
         file.write_all(text.as_bytes())?;
@@ -186,8 +187,14 @@ impl Artifact {
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = map::Mapped::open(path)?;
         let damaged = |why: String| damaged(path, &why);
-        let (header_len, metadata) = SafeTensors::read_metadata(bytes.as_slice())
-            .map_err(|e| damaged(format!("its header cannot be read: {e}")))?;
+        let (header_len, metadata) = SafeTensors::read_metadata(bytes.as_slice()).map_err(|e| {
+            // It may be anybody's file: nobody is told to delete a photograph.
+            let problem = format!(
+                "not an artifact, or a damaged one (its header cannot be read: {e}); if fvtool \
+                     wrote it, delete it and run the same command again"
+            );
+            Error::artifact(path, problem)
+        })?;
         let data_start = header_len + 8;
         let mut fields = metadata.metadata().clone().unwrap_or_default();
         let mut field = |key: &str| {

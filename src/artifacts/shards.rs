@@ -28,22 +28,22 @@ impl Shards {
     /// As [`Artifact::open_verified`]; [`Error::Artifact`] when shards do not fit together.
     pub fn open<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
         let mut starts = vec![0];
-        let mut dim = 0;
+        let mut dim = None;
         let mut shards = Vec::new();
         for path in paths {
             let artifact = Artifact::open_verified(path, "fisher")?;
             let &[rows, columns] = artifact.values(VECTORS)?.0 else {
                 return Err(Error::artifact(path, "damaged (vectors are not a matrix)"));
             };
-            if rows > 0 && dim > 0 && columns != dim {
+            let dim = *dim.get_or_insert(columns);
+            if columns != dim {
                 let problem = format!("vectors of {columns} values, others have {dim}");
                 return Err(Error::artifact(path, problem));
             }
-            dim = dim.max(columns);
             starts.push(starts[starts.len() - 1] + rows);
             shards.push(artifact);
         }
-        Ok(Self { shards, starts, dim })
+        Ok(Self { shards, starts, dim: dim.unwrap_or(0) })
     }
 }
 
