@@ -120,9 +120,13 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] as for [`named`](Self::named).
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        toml::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| {
-            let line =
-                e.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        // The byte order mark of some editors; the places in errors count from behind it.
+        let text = text.trim_start_matches('\u{feff}');
+        toml::from_str(text).map_err(|e| {
+            let line = e.span().map(|span| {
+                let before = text.bytes().take(span.start);
+                1 + before.filter(|&byte| byte == b'\n').count()
+            });
             let origin = match line {
                 Some(line) => format!("{origin}:{line}"),
                 None => origin.to_owned(),
@@ -184,6 +188,10 @@ impl Config {
     /// # Errors
     /// [`Error::Setting`] naming key, value and range of the first that is out of range.
     pub fn validate(&self) -> Result<()> {
+        let Seed(seed) = self.seed;
+        // Whole numbers of TOML end there, and every run writes its configuration down.
+        let largest = i64::MAX as u64;
+        Error::require(seed <= largest, "seed", seed, &format!("at most {largest}"))?;
         self.data.validate()?;
         self.image.validate()?;
         self.descriptors.validate()?;

@@ -1,6 +1,6 @@
 //! One declaration per settings group: field, default and documentation in one place.
 //!
-//! The [`parameters!`] macro makes a plain struct with `Default`, strict deserialisation (unknown
+//! The [`parameters!`](crate::parameters!) macro makes a plain struct with `Default`, strict deserialisation (unknown
 //! keys are refused) and a table of `(key, documentation)`, from which `docs/SETTINGS.md` is made.
 
 /// Declares a parameter struct:

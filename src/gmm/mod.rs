@@ -91,7 +91,8 @@ impl Params {
             self.max_iterations,
             "between 1 and 100000",
         )?;
-        Error::require(self.tolerance >= 0.0, "gmm.tolerance", self.tolerance, "0 or more")?;
+        let tolerance = self.tolerance >= 0.0 && self.tolerance.is_finite();
+        Error::require(tolerance, "gmm.tolerance", self.tolerance, "0 or more")?;
         Error::require(
             self.variance_floor > 0.0 && self.variance_floor <= 1.0,
             "gmm.variance_floor",
