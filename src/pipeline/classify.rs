@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use super::fisher::{Encoded, ImageEncoder, Worker};
 use super::models::header;
 use super::source::{labels_for, labels_hash, number_label};
-use super::stage::{Inputs, Stamp};
+use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
 use crate::artifacts::{Artifact, Tensor, write, write_atomically};
+use crate::config::differences;
 use crate::dataset::{Label, Split};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
@@ -70,15 +71,60 @@ impl Run<'_> {
         self.train_svm(split)
     }
 
+    /// Trains the classifier where there is none, on the split that the models were fitted to.
+    /// Where there is one, checks it against its split, as far as data and vectors are still there.
+    pub(super) fn classifier(&self) -> Result<()> {
+        let Some(source) = self.source()?.filter(|source| source.data.exists()) else {
+            return Ok(());
+        };
+        let path = self.svm_path();
+        if !path.exists() {
+            return self.train(&source.split).map(|_| ());
+        }
+        let artifact = Artifact::open(&path)?;
+        let split = artifact.header().report["split"].as_str().unwrap_or(&source.split);
+        if self.fisher_dir(split).join("index.json").exists() {
+            self.train(split)?;
+        }
+        Ok(())
+    }
+
+    /// What an artifact's vectors were made with and what is in force now, where that differs: a
+    /// classifier is of use only for vectors of the mixture and encoding that it was trained on.
+    fn other_vectors(&self, artifact: &Artifact) -> Result<Option<String>> {
+        let essence = |settings: &Value, mixture: &Value| {
+            json!({
+                "settings": { "encoding": settings["encoding"] },
+                "parents": { "gmm.safetensors": mixture },
+            })
+        };
+        let stored = &artifact.header().inputs;
+        let stored = essence(&stored["settings"], &stored["parents"]["gmm.safetensors"]);
+        let now = essence(&self.settings_of("fisher"), &json!(self.load_gmm()?.1));
+        let changes = differences(&stored, &now);
+        Ok((!changes.is_empty()).then(|| explain(&changes)))
+    }
+
     pub(super) fn train_svm(&self, split: &str) -> Result<Stamp> {
         let started = Instant::now();
         let index = self.index(split)?;
         let labels = index_labels(&index);
+        if let Some(shard) = index.shards.first() {
+            let artifact = Artifact::open(&self.fisher_dir(split).join(shard))?;
+            if let Some(changes) = self.other_vectors(&artifact)? {
+                let problem = format!(
+                    "made with other settings: {changes}; make the vectors again: `fvtool encode \
+                     --data DATA --split {split} --run RUN --refit`"
+                );
+                return Err(Error::artifact(artifact.path(), problem));
+            }
+        }
         let parent = format!("fisher/{split}");
+        let mixture = self.load_gmm()?.1;
         let inputs = Inputs::new(
             "svm",
             self.settings_of("svm"),
-            &[(parent.as_str(), index.fingerprint.as_str())],
+            &[(parent.as_str(), index.fingerprint.as_str()), ("gmm.safetensors", mixture.as_str())],
             labels_hash(&index.classes, &labels),
         );
         let path = self.svm_path();
@@ -115,7 +161,8 @@ impl Run<'_> {
     /// The stored classifier and its fingerprint.
     ///
     /// # Errors
-    /// [`Error::Missing`] when nothing was trained here, [`Error::Artifact`] when it is damaged.
+    /// [`Error::Missing`] when nothing was trained here, [`Error::Artifact`] when it is damaged or
+    /// was trained on other vectors than those of the run's mixture and encoding.
     pub(super) fn load_svm(&self) -> Result<(Model, String)> {
         let path = self.svm_path();
         if !path.exists() {
@@ -125,6 +172,13 @@ impl Run<'_> {
             });
         }
         let artifact = Artifact::open_verified(&path, "svm")?;
+        if let Some(changes) = self.other_vectors(&artifact)? {
+            let problem = format!(
+                "trained on other vectors: {changes}; train it again: `fvtool train-svm --run RUN \
+                 --split SPLIT --refit`"
+            );
+            return Err(Error::artifact(path, problem));
+        }
         let report = &artifact.header().report;
         let damaged = |e: serde_json::Error| Error::artifact(&path, format!("damaged ({e})"));
         let model = Model::new(
@@ -141,12 +195,6 @@ impl Run<'_> {
     /// Scores and evaluates an encoded split, and writes every result file.
     pub(super) fn evaluate_split(&self, split: &Split, encoded: Encoded) -> Result<Evaluated> {
         let started = Instant::now();
-        // A run that was only encoded so far trains on the split its models were fitted to.
-        if !self.svm_path().exists()
-            && let Some(source) = self.source()?
-        {
-            self.train(&source.split)?;
-        }
         let (model, svm_print) = self.load_svm()?;
         let index = self.index(&split.name)?;
         let (labels, unknown) = labels_for(&model.classes, split);
@@ -162,9 +210,11 @@ impl Run<'_> {
         let folder = self.dir.join("eval");
         let path = folder.join(format!("{}.json", split.name));
         let page = self.dir.join(format!("report_{}.html", split.name));
+        let table = self.dir.join("scores").join(format!("{}.csv", split.name));
         let stage = format!("eval {}", split.name);
         if let Some(report) = stored_report(&path, &inputs.fingerprint)
             && page.exists()
+            && table.exists()
         {
             self.nothing_to_do(&stage);
             return Ok(Evaluated { report, encoded, page, made: false });
@@ -195,7 +245,9 @@ impl Run<'_> {
         let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
         write_text(&page, &html::report(&report, &settings, &stages))?;
-        let mut stored = serde_json::to_value(&report).expect("a report is JSON");
+        // By way of the text, so that the file has the digits that `--json` prints.
+        let text = serde_json::to_string(&report).expect("a report is JSON");
+        let mut stored: Value = serde_json::from_str(&text).expect("JSON was just written");
         stored["fingerprint"] = json!(inputs.fingerprint);
         write_text(&path, &serde_json::to_string_pretty(&stored).expect("a report is JSON"))?;
         self.done(&stage, &format!("{} images; {}", ids.len(), page.display()), started);

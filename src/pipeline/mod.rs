@@ -135,7 +135,8 @@ impl<'p> Run<'p> {
             "pca" => json!({ "pca": c.pca }),
             "gmm" => json!({ "seed": c.seed, "gmm": c.gmm }),
             "fisher" => json!({ "encoding": c.encoding }),
-            "svm" => json!({ "seed": c.seed, "svm": c.svm }),
+            // Its weights have a meaning for vectors of this encoding alone.
+            "svm" => json!({ "seed": c.seed, "encoding": c.encoding, "svm": c.svm }),
             _ => json!({}),
         }
     }
@@ -174,13 +175,16 @@ impl<'p> Run<'p> {
         self.encode_split(&split)
     }
 
-    /// Scores and evaluates a split with the run's classifier.
+    /// Scores and evaluates a split with the run's classifier, which is trained first when there is
+    /// none.
     ///
     /// # Errors
-    /// [`Error::Missing`] when nothing was trained in this folder.
+    /// [`Error::Missing`] when nothing was fitted in this folder; [`Error::Stale`] when the classifier
+    /// or what it is made from is of other settings or data.
     pub fn evaluate(&self, data: &Path, split: &str) -> Result<Evaluated> {
         let split = self.open_data(data)?.split(split)?;
         self.check_models()?;
+        self.classifier()?;
         self.encode_and_evaluate(&split)
     }
 

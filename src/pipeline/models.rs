@@ -129,7 +129,7 @@ impl Run<'_> {
                     rows.extend(drawn.rows.iter());
                     positions.extend(drawn.positions.iter().flatten());
                 }
-                Err(error @ Error::Image { .. }) if !self.strict => {
+                Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
                     left_out += 1;
                     self.progress.note(&format!("{}: left out of the sample: {error}", item.id));
                 }

@@ -83,7 +83,6 @@ impl Run<'_> {
             (self.sample_path(), "sample"),
             (self.pca_path(), "pca"),
             (self.gmm_path(), "gmm"),
-            (self.svm_path(), "svm"),
         ];
         let fisher = self.dir.join("fisher");
         let mut splits: Vec<PathBuf> = std::fs::read_dir(&fisher)
@@ -91,6 +90,7 @@ impl Run<'_> {
             .unwrap_or_default();
         splits.sort();
         artifacts.extend(splits.into_iter().map(|path| (path, "fisher")));
+        artifacts.push((self.svm_path(), "svm"));
         for (path, kind) in artifacts {
             // A damaged file is the business of the stage that needs it.
             let Ok(artifact) = Artifact::open(&path) else { continue };
@@ -120,7 +120,7 @@ impl Run<'_> {
 }
 
 /// Differences in words.
-fn explain(changes: &[(String, String, String)]) -> String {
+pub(super) fn explain(changes: &[(String, String, String)]) -> String {
     let mut words: Vec<String> = changes
         .iter()
         .take(NAMED_DIFFERENCES)
