@@ -26,7 +26,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, true)?;
+    let run = args.run.open_existing(global, ui, true)?;
     let stamp = run.describe(&args.image, &args.output)?;
     write_stamp(&stamp, global, out)?;
     Ok(Outcome::Done)

@@ -20,7 +20,7 @@ pub struct Eval {
 }
 
 pub fn run(args: &Eval, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, args.faults.strict)?;
+    let run = args.run.open_existing(global, ui, args.faults.strict)?;
     let evaluated = run.evaluate(&args.data.data, &args.data.split)?;
     write_evaluated(&evaluated, global, ui, out)?;
     Ok(Outcome::of_skipped(evaluated.encoded.skipped, &args.faults))

@@ -39,6 +39,7 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Seed of every random choice [default: the configuration's]
     #[arg(long, global = true, value_name = "N")]
@@ -119,6 +120,22 @@ struct Faults {
 }
 
 impl RunFolder {
+    /// As [`open`](Self::open), for commands that use what a run has; a mistyped folder is not made.
+    fn open_existing<'p>(
+        &self,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
+        if self.run.is_dir() {
+            return self.open(global, ui, strict);
+        }
+        Err(fvtool::Error::Missing {
+            what: format!("run folder {}", self.run.display()),
+            hint: "make one: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`".into(),
+        })
+    }
+
     fn open<'p>(
         &self,
         global: &Global,

@@ -28,7 +28,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, false)?;
+    let run = args.run.open_existing(global, ui, false)?;
     let predictions = run.predict(&args.images)?;
     let mut outcome = Outcome::Done;
     for prediction in &predictions {

@@ -23,7 +23,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, false)?;
+    let run = args.run.open_existing(global, ui, false)?;
     let stamp = run.train(&args.split)?;
     write_stamp(&stamp, global, out)?;
     Ok(Outcome::Done)
