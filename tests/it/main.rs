@@ -1,6 +1,10 @@
 //! The integration tests, one binary: each file says what it holds.
 
 #![allow(clippy::unwrap_used, clippy::neg_cmp_op_on_partial_ord)]
+mod architecture;
+mod artifacts;
+mod cli;
+mod config;
 mod dataset;
 mod descriptors;
 mod encoding;
@@ -8,7 +12,10 @@ mod evaluation;
 mod evaluation_report;
 mod gmm;
 mod image;
+mod pipeline;
+mod pipeline_data;
 mod projection;
+mod small_run;
 mod support;
 mod svm;
 mod synthetic;

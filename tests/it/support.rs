@@ -1,6 +1,7 @@
 //! What several tests share: golden arrays and comparisons that say where they fail.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array, Dimension};
 use ndarray_npy::{NpzReader, ReadableElement, read_npy};
@@ -60,4 +61,32 @@ pub fn assert_close<'a>(
 /// Runs `work` in a pool of `threads` threads.
 pub fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+/// Writes a fixture below `root`, with the folders that it needs.
+#[allow(clippy::disallowed_methods, reason = "a fixture, not an artifact")]
+pub fn put(root: &Path, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    // Some file systems wait for the disk when a file is written over.
+    let _ = std::fs::remove_file(&path);
+    std::fs::write(path, content).unwrap();
+}
+
+/// Every file below `folder` by its path there, with its bytes.
+pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(folder, folder, &mut found);
+    found
 }

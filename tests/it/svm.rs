@@ -1,1 +1,1 @@
-
+//! The classifier through the public face.
