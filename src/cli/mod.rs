@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit code 0: done; 1: failed or partly failed
 //! (an image had to be skipped); 2: usage.
 
+mod bench_stage;
 mod data_stages;
 mod demo;
 mod describe;
@@ -88,6 +89,9 @@ enum Command {
     Completions(shell::Completions),
     /// Print the manual page
     Man,
+    /// Time one stage on .npy files
+    #[command(hide = true)]
+    BenchStage(bench_stage::BenchStage),
 }
 
 /// Where a run lives and with which settings.
@@ -210,6 +214,7 @@ impl Command {
             Self::Settings(args) => settings::run(args, out),
             Self::Completions(args) => shell::completions(args, out),
             Self::Man => shell::man(out),
+            Self::BenchStage(args) => bench_stage::run(args, out),
         }
     }
 }

@@ -9,16 +9,14 @@
 //! A component whose mass falls under [`EMPTY_ROWS`] is re-seeded beside the heaviest one, and the
 //! event stands in the report. VLFeat drops posteriors below 0.01/K here; this does not.
 
-use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::*;
+use ndarray::{Array2, ArrayView2};
 
 use super::kmeans::Clusters;
-use super::{
-    Assignment, Evaluator, Fit, FitReport, FloorReference, Gmm, PART_ROWS, Params, Scratch,
-    Statistics, StopReason,
-};
+use super::statistics::Summation;
+use super::{Evaluator, Fit, FitReport, FloorReference, Gmm, Params, Statistics, StopReason};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::widest;
 
 /// A component that explains less than this many rows is empty: its mean and variance would be
 /// quotients of rounding errors.
@@ -110,11 +108,8 @@ impl Mixture {
 pub fn variance_floors(rows: ArrayView2<'_, f32>, params: &Params) -> Vec<f64> {
     let mean: Vec<f64> = super::kmeans::mean_of_rows(rows).into_iter().map(f64::from).collect();
     let mut squares = vec![0.0; rows.ncols()];
-    for row in rows.rows() {
-        for ((square, &x), m) in squares.iter_mut().zip(row).zip(&mean) {
-            *square += (f64::from(x) - m).powi(2);
-        }
-    }
+    let values = rows.as_slice().expect("training rows are row-major");
+    add_squares(values, &mean, &mut squares);
     let variances: Vec<f64> = squares.iter().map(|s| s / rows.nrows().max(1) as f64).collect();
     let largest = variances.iter().copied().fold(0.0, f64::max);
     let fallback = CONSTANT_DIMENSION_VARIANCE * if largest > 0.0 { largest } else { 1.0 };
@@ -128,6 +123,18 @@ pub fn variance_floors(rows: ArrayView2<'_, f32>, params: &Params) -> Vec<f64> {
             (params.variance_floor * reference).max(fallback)
         })
         .collect()
+}
+
+/// Adds `(x − mean)²` of every row to `squares`.
+fn add_squares(rows: &[f32], mean: &[f64], squares: &mut [f64]) {
+    widest!(<'a> |rows: &'a [f32], mean: &'a [f64], squares: &'a mut [f64]| -> () {
+        for row in rows.chunks_exact(mean.len()) {
+            for ((square, &x), m) in squares.iter_mut().zip(row).zip(mean) {
+                let difference = f64::from(x) - m;
+                *square += difference * difference;
+            }
+        }
+    });
 }
 
 /// Fits `rows` (`N × D`) from a starting mixture.
@@ -145,6 +152,7 @@ pub fn fit(
     let mut mixture = start;
     let mut history = Vec::new();
     let mut reseeded = Vec::new();
+    let mut summation = Summation::default();
     let mut stop = StopReason::IterationLimit;
     progress.begin("EM", params.max_iterations as u64, "iterations");
     for iteration in 0..params.max_iterations {
@@ -152,7 +160,7 @@ pub fn fit(
             return Err(Error::Interrupted);
         }
         let evaluator = Evaluator::of_mixture(&mixture);
-        let sums = expectation(&evaluator, rows)?;
+        let sums = summation.sum(&evaluator, rows)?;
         let likelihood = sums.log_likelihood / n;
         if let Some(&previous) = history.last() {
             let change: f64 = likelihood - previous;
@@ -171,26 +179,10 @@ pub fn fit(
         }
         progress.advance(1);
     }
-    let final_sums = expectation(&Evaluator::of_mixture(&mixture), rows)?;
+    let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows)?;
     history.push(final_sums.log_likelihood / n);
     progress.end();
     Ok(Fit { gmm: mixture.to_gmm()?, report: report(&mixture, floors, history, stop, n, reseeded) })
-}
-
-/// Sums over all rows, in parallel over fixed parts that are added in order.
-pub(super) fn expectation(evaluator: &Evaluator, rows: ArrayView2<'_, f32>) -> Result<Statistics> {
-    let mut total = Statistics::zeros(evaluator.components(), evaluator.dim());
-    let parts: Vec<ArrayView2<'_, f32>> = rows.axis_chunks_iter(Axis(0), PART_ROWS).collect();
-    let sums: Result<Vec<Statistics>> = parts
-        .into_par_iter()
-        .map_init(Scratch::default, |scratch, part| {
-            let mut sums = Statistics::zeros(evaluator.components(), evaluator.dim());
-            evaluator.accumulate(part, Assignment::EXACT, scratch, &mut sums)?;
-            Ok(sums)
-        })
-        .collect();
-    sums?.iter().for_each(|part| total.add(part));
-    Ok(total)
 }
 
 /// The mixture that maximises the expected log-likelihood.

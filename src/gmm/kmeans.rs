@@ -5,12 +5,12 @@
 //! is the same for any number of threads. An emptied cluster moves to the row furthest from its
 //! centre.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
-use super::PART_ROWS;
+use super::task_rows;
 use crate::error::{Error, Result};
-use crate::linalg::{self, BLOCK_ROWS};
+use crate::linalg::{self, BLOCK_ROWS, LANES, Pool};
 use crate::progress::Progress;
 use crate::random::Seed;
 use crate::widest;
@@ -102,14 +102,6 @@ fn draw(weights: &[f32], mut target: f64) -> usize {
     last_positive
 }
 
-/// One part's share of a Lloyd iteration.
-struct Part {
-    sums: Array2<f64>,
-    counts: Vec<u64>,
-    inertia: f64,
-    changed: bool,
-}
-
 /// Lloyd iterations from given centres (`K × D`).
 ///
 /// # Errors
@@ -120,120 +112,207 @@ pub fn lloyd(
     iterations: usize,
     progress: &dyn Progress,
 ) -> Result<Clusters> {
-    let mean = mean_of_rows(rows);
-    let mut assignment = vec![u32::MAX; rows.nrows()];
-    let mut distances = vec![0.0f32; rows.nrows()];
+    let mut state = Lloyd {
+        rows: rows.as_slice().expect("training rows are row-major"),
+        mean: mean_of_rows(rows),
+        assignment: vec![u32::MAX; rows.nrows()],
+        distances: vec![0.0; rows.nrows()],
+        parts: Vec::new(),
+        buffers: Pool::default(),
+    };
     let mut inertia = Vec::new();
     progress.begin("k-means", iterations as u64, "iterations");
     for iteration in 0..=iterations {
         if progress.interrupted() {
             return Err(Error::Interrupted);
         }
-        let parts = assign(rows, &mean, &centres, &mut assignment, &mut distances);
-        inertia.push(parts.iter().map(|part| part.inertia).sum());
-        if iteration == iterations || !parts.iter().any(|part| part.changed) {
+        state.assign(&centres);
+        inertia.push(state.parts.iter().map(|part| part.inertia).sum());
+        if iteration == iterations || !state.parts.iter().any(|part| part.changed) {
             break;
         }
-        update(rows, &parts, &distances, &mut centres);
+        state.update(&mut centres);
         progress.advance(1);
     }
     progress.end();
-    Ok(Clusters { centres, assignment, inertia })
+    Ok(Clusters { centres, assignment: state.assignment, inertia })
+}
+
+/// What Lloyd iterations hand on.
+struct Lloyd<'r> {
+    /// `N × D`.
+    rows: &'r [f32],
+    mean: Vec<f32>,
+    assignment: Vec<u32>,
+    /// Squared, to the nearest centre.
+    distances: Vec<f32>,
+    /// Sums of fixed parts of the rows, added up in order.
+    parts: Vec<Part>,
+    buffers: Pool<Buffers>,
+}
+
+/// One part's share of an iteration.
+#[derive(Default)]
+struct Part {
+    /// Of centred rows, `K × D`.
+    sums: Vec<f64>,
+    counts: Vec<u64>,
+    inertia: f64,
+    changed: bool,
 }
 
 /// Buffers of one worker.
+#[derive(Default)]
 struct Buffers {
-    centred: Array2<f32>,
-    scores: Array2<f32>,
+    centred: Vec<f32>,
+    scores: Vec<f32>,
     nearest: Vec<u32>,
     best: Vec<f32>,
 }
 
-/// Assigns every row to its nearest centre and sums the rows of each.
-fn assign(
-    rows: ArrayView2<'_, f32>,
-    mean: &[f32],
-    centres: &Array2<f32>,
-    assignment: &mut [u32],
-    distances: &mut [f32],
-) -> Vec<Part> {
-    let (k, dim) = centres.dim();
-    let centred = centres - &ArrayView2::from_shape((1, dim), mean).expect("one row of means");
-    let half_norms: Vec<f32> = centred
-        .rows()
-        .into_iter()
-        .map(|c| (-0.5 * c.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()) as f32)
-        .collect();
-    let buffers = || Buffers {
-        centred: Array2::zeros((BLOCK_ROWS, dim)),
-        scores: Array2::zeros((BLOCK_ROWS, k)),
-        nearest: vec![0; BLOCK_ROWS],
-        best: vec![0.0; BLOCK_ROWS],
-    };
-    let values = rows.as_slice().expect("training rows are row-major");
-    values
-        .par_chunks(PART_ROWS * dim)
-        .zip(assignment.par_chunks_mut(PART_ROWS))
-        .zip(distances.par_chunks_mut(PART_ROWS))
-        .map_init(buffers, |buffers, ((values, assignment), distances)| {
-            let mut part = Part {
-                sums: Array2::zeros((k, dim)),
-                counts: vec![0; k],
-                inertia: 0.0,
-                changed: false,
-            };
-            for ((values, assignment), distances) in values
-                .chunks(BLOCK_ROWS * dim)
-                .zip(assignment.chunks_mut(BLOCK_ROWS))
-                .zip(distances.chunks_mut(BLOCK_ROWS))
-            {
-                let n = assignment.len();
-                let mut x = buffers.centred.slice_mut(s![..n, ..]);
-                subtract_from_rows(values, mean, contiguous(&mut x));
-                let mut scores = buffers.scores.slice_mut(s![..n, ..]);
-                linalg::multiply(scores.view_mut(), x.view(), centred.t());
-                let scores = contiguous(&mut scores);
-                linalg::add_to_rows(scores, &half_norms);
-                let (nearest, best) = (&mut buffers.nearest[..n], &mut buffers.best[..n]);
-                linalg::argmax_rows(scores, k, nearest, best);
-                part.changed |= assignment != nearest;
-                assignment.copy_from_slice(nearest);
-                part.add(contiguous(&mut x), nearest, best, distances);
+impl Lloyd<'_> {
+    /// Assigns every row to its nearest centre and sums the rows of each.
+    fn assign(&mut self, centres: &Array2<f32>) {
+        let (k, dim) = centres.dim();
+        let mean = &self.mean[..];
+        let centred = centres - &ArrayView2::from_shape((1, dim), mean).expect("one row of means");
+        let half_norms: Vec<f32> = centred
+            .rows()
+            .into_iter()
+            .map(|c| (-0.5 * c.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()) as f32)
+            .collect();
+        let part_rows = task_rows(self.assignment.len());
+        self.parts.resize_with(self.assignment.len().div_ceil(part_rows), Part::default);
+        let buffers = &self.buffers;
+        self.rows
+            .par_chunks(part_rows * dim)
+            .zip(self.assignment.par_chunks_mut(part_rows))
+            .zip(self.distances.par_chunks_mut(part_rows))
+            .zip(&mut self.parts)
+            .with_max_len(1)
+            .for_each(|(((rows, assignment), distances), part)| {
+                part.clear(k, dim);
+                buffers.with(|buffers| {
+                    for ((rows, assignment), distances) in rows
+                        .chunks(BLOCK_ROWS * dim)
+                        .zip(assignment.chunks_mut(BLOCK_ROWS))
+                        .zip(distances.chunks_mut(BLOCK_ROWS))
+                    {
+                        buffers.centre(rows, mean);
+                        buffers.find_nearest(&centred, &half_norms);
+                        part.changed |= assignment != buffers.nearest;
+                        assignment.copy_from_slice(&buffers.nearest);
+                        part.add(buffers, dim, distances);
+                    }
+                });
+            });
+    }
+
+    /// New centres: the means of their rows; emptied ones take the rows furthest from their centres.
+    fn update(&self, centres: &mut Array2<f32>) {
+        let (k, dim) = centres.dim();
+        let counts: Vec<u64> =
+            (0..k).map(|k| self.parts.iter().map(|part| part.counts[k]).sum()).collect();
+        let values = centres.as_slice_mut().expect("centres are row-major");
+        values.par_chunks_mut(dim).zip(&counts).enumerate().for_each(|(k, (centre, &count))| {
+            if count == 0 {
+                return;
             }
-            // Back to the data's own coordinates.
-            for (mut sums, &count) in part.sums.rows_mut().into_iter().zip(&part.counts) {
-                sums.iter_mut().zip(mean).for_each(|(sum, &m)| *sum += f64::from(m) * count as f64);
+            let mut sums = vec![0.0; dim];
+            for part in &self.parts {
+                let part = &part.sums[k * dim..(k + 1) * dim];
+                sums.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
             }
-            part
-        })
-        .collect()
+            for ((value, sum), &mean) in centre.iter_mut().zip(sums).zip(&self.mean) {
+                *value = (f64::from(mean) + sum / count as f64) as f32;
+            }
+        });
+        let emptied: Vec<usize> = (0..k).filter(|&k| counts[k] == 0).collect();
+        for (k, row) in emptied.iter().zip(self.furthest(emptied.len())) {
+            let row = &self.rows[row * dim..(row + 1) * dim];
+            centres.row_mut(*k).assign(&ndarray::ArrayView1::from(row));
+        }
+    }
+
+    /// The `count` rows furthest from their centres, the furthest first; of equals the first.
+    fn furthest(&self, count: usize) -> Vec<usize> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let further =
+            |a: &usize, b: &usize| self.distances[*b].total_cmp(&self.distances[*a]).then(a.cmp(b));
+        let mut rows: Vec<usize> = (0..self.distances.len()).collect();
+        if count < rows.len() {
+            rows.select_nth_unstable_by(count, further);
+            rows.truncate(count);
+        }
+        rows.sort_unstable_by(further);
+        rows
+    }
 }
 
-fn contiguous<'a>(rows: &'a mut ArrayViewMut2<'_, f32>) -> &'a mut [f32] {
-    rows.as_slice_mut().expect("leading rows of a buffer are contiguous")
+impl Buffers {
+    /// Rows less `mean`.
+    fn centre(&mut self, rows: &[f32], mean: &[f32]) {
+        self.centred.resize(rows.len(), 0.0);
+        let out = &mut self.centred[..];
+        widest!(<'a> |rows: &'a [f32], mean: &'a [f32], out: &'a mut [f32]| -> () {
+            for (row, out) in rows.chunks_exact(mean.len()).zip(out.chunks_exact_mut(mean.len())) {
+                for ((out, x), m) in out.iter_mut().zip(row).zip(mean) {
+                    *out = x - m;
+                }
+            }
+        });
+    }
+
+    /// The nearest of `centres` for every centred row, and its `x·c − ½‖c‖²`.
+    fn find_nearest(&mut self, centres: &Array2<f32>, half_norms: &[f32]) {
+        let (k, dim) = centres.dim();
+        let n = self.centred.len() / dim;
+        self.scores.resize(n * k, 0.0);
+        self.nearest.resize(n, 0);
+        self.best.resize(n, 0.0);
+        let x = ArrayView2::from_shape((n, dim), &self.centred).expect("whole rows");
+        let scores = ArrayViewMut2::from_shape((n, k), &mut self.scores).expect("sized above");
+        linalg::multiply(scores, x, centres.t());
+        linalg::argmax_rows(&self.scores, half_norms, &mut self.nearest, &mut self.best);
+    }
 }
 
 impl Part {
-    /// Adds rows to the sums of their clusters; `best` is `x·c − ½‖c‖²` of the nearest centre.
-    fn add(&mut self, rows: &[f32], nearest: &[u32], best: &[f32], distances: &mut [f32]) {
-        let dim = self.sums.ncols();
-        let (sums, counts) =
-            (self.sums.as_slice_mut().expect("sums are row-major"), &mut self.counts);
+    fn clear(&mut self, k: usize, dim: usize) {
+        self.sums.clear();
+        self.sums.resize(k * dim, 0.0);
+        self.counts.clear();
+        self.counts.resize(k, 0);
+        (self.inertia, self.changed) = (0.0, false);
+    }
+
+    /// Adds the centred rows in `buffers` to the sums of their clusters.
+    fn add(&mut self, buffers: &Buffers, dim: usize, distances: &mut [f32]) {
+        let (sums, counts) = (&mut self.sums[..], &mut self.counts[..]);
+        let Buffers { centred, nearest, best, .. } = buffers;
+        let (rows, nearest, best) = (&centred[..], &nearest[..], &best[..]);
         let inertia = widest!(<'a> |sums: &'a mut [f64], counts: &'a mut [u64], dim: usize, rows: &'a [f32], nearest: &'a [u32], best: &'a [f32], distances: &'a mut [f32]| -> f64 {
             let mut inertia = 0.0;
             for (i, row) in rows.chunks_exact(dim).enumerate() {
                 let cluster = nearest[i] as usize;
                 counts[cluster] += 1;
-                let mut norms = [0.0f32; 16];
+                let (blocks, rest) = row.as_chunks::<LANES>();
                 let sums = &mut sums[cluster * dim..(cluster + 1) * dim];
-                for (j, (sum, &value)) in sums.iter_mut().zip(row).enumerate() {
+                let (sum_blocks, sum_rest) = sums.as_chunks_mut::<LANES>();
+                let mut norms = [0.0f32; LANES];
+                for (block, sums) in blocks.iter().zip(sum_blocks) {
+                    for lane in 0..LANES {
+                        sums[lane] += f64::from(block[lane]);
+                        norms[lane] = block[lane].mul_add(block[lane], norms[lane]);
+                    }
+                }
+                for ((&value, sum), norm) in rest.iter().zip(sum_rest).zip(&mut norms) {
                     *sum += f64::from(value);
-                    norms[j % 16] += value * value;
+                    *norm += value * value;
                 }
-                let mut norm = 0.0;
-                for lane in norms {
-                    norm += lane;
-                }
+                let norm = linalg::fold_lanes(norms, |a, b| a + b);
                 let distance = norm - 2.0 * best[i];
                 distances[i] = if distance > 0.0 { distance } else { 0.0 };
                 inertia += f64::from(distances[i]);
@@ -244,45 +323,10 @@ impl Part {
     }
 }
 
-fn subtract_from_rows(rows: &[f32], mean: &[f32], out: &mut [f32]) {
-    widest!(<'a> |rows: &'a [f32], mean: &'a [f32], out: &'a mut [f32]| -> () {
-        for (row, out) in rows.chunks_exact(mean.len()).zip(out.chunks_exact_mut(mean.len())) {
-            for j in 0..mean.len() {
-                out[j] = row[j] - mean[j];
-            }
-        }
-    });
-}
-
-/// New centres: the means of their rows; emptied ones take the rows furthest from their centres.
-fn update(rows: ArrayView2<'_, f32>, parts: &[Part], distances: &[f32], centres: &mut Array2<f32>) {
-    let mut emptied = Vec::new();
-    for k in 0..centres.nrows() {
-        let count: u64 = parts.iter().map(|part| part.counts[k]).sum();
-        if count == 0 {
-            emptied.push(k);
-            continue;
-        }
-        for j in 0..centres.ncols() {
-            let sum: f64 = parts.iter().map(|part| part.sums[[k, j]]).sum();
-            centres[[k, j]] = (sum / count as f64) as f32;
-        }
-    }
-    if emptied.is_empty() {
-        return;
-    }
-    let mut furthest: Vec<usize> = (0..distances.len()).collect();
-    furthest.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]));
-    for (k, row) in emptied.into_iter().zip(furthest) {
-        centres.row_mut(k).assign(&rows.row(row));
-    }
-}
-
 /// Mean of all rows, summed in f64.
 pub(super) fn mean_of_rows(rows: ArrayView2<'_, f32>) -> Vec<f32> {
     let mut sums = vec![0.0f64; rows.ncols()];
-    for row in rows.rows() {
-        sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
-    }
+    let values = rows.as_slice().expect("training rows are row-major");
+    linalg::sum_rows(values, &mut sums);
     sums.iter().map(|sum| (sum / rows.nrows().max(1) as f64) as f32).collect()
 }

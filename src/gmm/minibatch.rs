@@ -12,6 +12,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::em::{self, EMPTY_ROWS, Mixture};
+use super::statistics::Summation;
 use super::{Evaluator, Fit, Params, StopReason};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -40,6 +41,7 @@ pub fn fit(
     let mut order: Vec<usize> = (0..n).collect();
     let mut next = n;
     let mut history = Vec::new();
+    let mut summation = Summation::default();
     progress.begin("mini-batch EM", params.max_iterations as u64, "batches");
     for t in 1..=params.max_iterations {
         if progress.interrupted() {
@@ -53,7 +55,7 @@ pub fn fit(
         next += batch_rows;
 
         let evaluator = Evaluator::of_mixture(&mixture);
-        let sums = em::expectation(&evaluator, batch.view())?;
+        let sums = summation.sum(&evaluator, batch.view())?;
         history.push(sums.log_likelihood / batch_rows as f64);
         let mut new = em::maximisation(&evaluator, &sums, floors);
         // A component that this batch did not reach keeps a weight it can come back from.
@@ -80,7 +82,7 @@ pub fn fit(
         };
         progress.advance(1);
     }
-    let final_sums = em::expectation(&Evaluator::of_mixture(&mixture), rows)?;
+    let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows)?;
     history.push(final_sums.log_likelihood / n as f64);
     progress.end();
     let stop = StopReason::IterationLimit;

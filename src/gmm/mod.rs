@@ -19,15 +19,22 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::linalg::BLOCK_ROWS;
 use crate::progress::Progress;
 use crate::random::Seed;
 
 pub use posteriors::{Component, Evaluator, Scratch};
 pub use statistics::{Assignment, Statistics};
 
-/// Rows summed by one worker before partial sums are added in order; fixed, so that the result
-/// does not depend on the number of threads.
-const PART_ROWS: usize = 16 * crate::linalg::BLOCK_ROWS;
+/// Rows of one task when `rows` are summed in parallel and the tasks' sums added in order. It
+/// depends on the number of rows alone, so that the result does not depend on the number of threads;
+/// about [`TASKS`] tasks, so that threads end together and the sums need little memory.
+fn task_rows(rows: usize) -> usize {
+    rows.div_ceil(TASKS).next_multiple_of(BLOCK_ROWS)
+}
+
+/// Most tasks that a sum over rows is cut into.
+const TASKS: usize = 64;
 
 crate::parameters! {
     /// Settings of the mixture (group `gmm`).

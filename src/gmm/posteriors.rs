@@ -202,9 +202,8 @@ impl Evaluator {
         let mut logits = scratch.posteriors.slice_mut(s![..n, ..]);
         linalg::multiply(logits.view_mut(), features.view(), self.coefficients.view());
         let logits_slice = logits.as_slice_mut().expect("leading rows are contiguous");
-        linalg::add_to_rows(logits_slice, &self.constants);
         let log_likelihood = &mut scratch.log_likelihood[..n];
-        linalg::softmax_rows(logits_slice, k, log_likelihood);
+        linalg::softmax_rows(logits_slice, &self.constants, log_likelihood);
         for (row, value) in log_likelihood.iter_mut().enumerate() {
             *value += self.log_jacobian;
             if !value.is_finite() {

@@ -9,10 +9,13 @@
 //! are dropped, register sums over the few rows that each component explains.
 
 use ndarray::{Array2, ArrayView2, Axis};
+use pulp::Simd;
+use rayon::prelude::*;
 
 use super::posteriors::{Block, Evaluator, Scratch};
+use super::task_rows;
 use crate::error::Result;
-use crate::linalg::{self, BLOCK_ROWS};
+use crate::linalg::{self, BLOCK_ROWS, LANES, Pool};
 use crate::widest;
 
 /// How rows are given to components.
@@ -83,17 +86,66 @@ impl Statistics {
     }
 }
 
+/// Sums over many rows, by parallel tasks; keeps their memory from call to call.
+#[derive(Debug, Default)]
+pub(super) struct Summation {
+    tasks: Vec<Statistics>,
+    scratch: Pool<Scratch>,
+}
+
+impl Summation {
+    /// The exact sums of `rows` (`N × D`). The same bits for any number of threads.
+    ///
+    /// # Errors
+    /// As [`Evaluator::accumulate`].
+    pub(super) fn sum(
+        &mut self,
+        evaluator: &Evaluator,
+        rows: ArrayView2<'_, f32>,
+    ) -> Result<Statistics> {
+        let (components, dim) = (evaluator.components(), evaluator.dim());
+        let tasks: Vec<_> = rows.axis_chunks_iter(Axis(0), task_rows(rows.nrows())).collect();
+        let fits = |sums: &Statistics| sums.moments.dim() == (components, 2 * dim);
+        if !self.tasks.iter().all(fits) {
+            self.tasks.clear();
+        }
+        self.tasks.resize_with(tasks.len(), || Statistics::zeros(components, dim));
+        let scratch = &self.scratch;
+        tasks.into_par_iter().zip(&mut self.tasks).with_max_len(1).try_for_each(
+            |(rows, sums)| {
+                sums.clear();
+                scratch.with(|scratch| evaluator.accumulate(rows, Assignment::EXACT, scratch, sums))
+            },
+        )?;
+        let mut total = Statistics::zeros(components, dim);
+        for task in &self.tasks {
+            total.rows += task.rows;
+            total.log_likelihood += task.log_likelihood;
+            total.order0.iter_mut().zip(&task.order0).for_each(|(a, b)| *a += b);
+        }
+        let width = 2 * dim;
+        let moments = total.moments.as_slice_mut().expect("sums are row-major");
+        moments.par_chunks_mut(width).enumerate().for_each(|(component, sums)| {
+            for task in &self.tasks {
+                let row = task.moments.row(component);
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        });
+        Ok(total)
+    }
+}
+
 /// Block-sized buffers of the sums.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     moments: Array2<f32>,
-    order0: Vec<f32>,
-    /// Kept (row, posterior) pairs in row order, and their components.
+    /// (row, posterior) pairs above the threshold, a bucket of [`BUCKET`] for every component.
     kept: Vec<(u32, f32)>,
-    component_of: Vec<u32>,
-    /// The pairs again, grouped by component.
-    grouped: Vec<(u32, f32)>,
-    starts: Vec<usize>,
+    /// Pairs in every bucket.
+    counts: Vec<u32>,
+    /// Every row's most probable component and its posterior, for hard assignment.
+    winners: Vec<u32>,
+    largest: Vec<f32>,
 }
 
 impl Evaluator {
@@ -115,11 +167,13 @@ impl Evaluator {
             sums.log_likelihood += block.log_likelihood.iter().sum::<f64>();
             match assignment {
                 Assignment::Soft { threshold: 0.0 } => block.add_dense(sums),
-                Assignment::Soft { threshold } => block.add_pruned(threshold, sums),
+                Assignment::Soft { threshold } => {
+                    block.select(threshold);
+                    block.add_kept(sums);
+                }
                 Assignment::Hard => {
-                    block.harden();
-                    // One posterior of 1 a row is left: everything at or below ½ is 0.
-                    block.add_pruned(0.5, sums);
+                    block.select_winners();
+                    block.add_kept(sums);
                 }
             }
         }
@@ -134,105 +188,172 @@ impl Block<'_> {
         let buffers = &mut *self.sums;
         buffers.fit(k, width);
         linalg::multiply(buffers.moments.view_mut(), self.posteriors.t(), self.features);
-        buffers.order0.fill(0.0);
         let posteriors = self.posteriors.as_slice().expect("leading rows are contiguous");
-        linalg::sum_rows(posteriors, &mut buffers.order0);
-        for (sum, &block) in sums.moments.iter_mut().zip(&buffers.moments) {
-            *sum += f64::from(block);
-        }
-        for (sum, &block) in sums.order0.iter_mut().zip(&buffers.order0) {
-            *sum += f64::from(block);
-        }
+        linalg::sum_rows(posteriors, &mut sums.order0);
+        let moments = buffers.moments.as_slice().expect("block sums are row-major");
+        linalg::add_to_f64(sums.moments.as_slice_mut().expect("sums are row-major"), moments);
     }
 
-    /// Only posteriors above `threshold`, gathered by component so that a component's sums stay in
-    /// registers over all the rows it explains.
-    fn add_pruned(&mut self, threshold: f32, sums: &mut Statistics) {
-        let (k, width) = sums.moments.dim();
-        let dim = width / 2;
+    /// Puts every posterior above `threshold` into its component's bucket.
+    fn select(&mut self, threshold: f32) {
+        let k = self.posteriors.ncols();
         let posteriors = self.posteriors.as_slice().expect("leading rows are contiguous");
-        let features = self.features.as_slice().expect("leading rows are contiguous");
-        self.sums.select(posteriors, k, threshold);
-        let (starts, grouped) = (&self.sums.starts[..], &self.sums.grouped[..]);
-        let moments = sums.moments.as_slice_mut().expect("sums are row-major");
-        widest!(<'a> |moments: &'a mut [f64], width: usize, dim: usize, starts: &'a [usize], grouped: &'a [(u32, f32)], features: &'a [f32]| -> () {
-            for (component, sums) in moments.chunks_exact_mut(width).enumerate() {
-                let pairs = &grouped[starts[component]..starts[component + 1]];
-                let mut done = 0;
-                while done + 5 * LANES <= dim {
-                    add_lanes::<5>(pairs, features, width, dim + done, sums, done, 5 * LANES);
-                    done += 5 * LANES;
-                }
-                while done < dim {
-                    let count = if dim - done < LANES { dim - done } else { LANES };
-                    add_lanes::<1>(pairs, features, width, dim + done, sums, done, count);
-                    done += count;
+        let Buffers { kept, counts, .. } = &mut *self.sums;
+        empty_buckets(kept, counts, k);
+        let (kept, counts) = (&mut kept[..], &mut counts[..]);
+        widest!(<'a> simd: S, |posteriors: &'a [f32], k: usize, threshold: f32, kept: &'a mut [(u32, f32)], counts: &'a mut [u32]| -> () {
+            let thresholds = simd.splat_f32s(threshold);
+            let zero = simd.splat_u32s(0);
+            let lanes = S::F32_LANES;
+            for (row, gammas) in posteriors.chunks_exact(k).enumerate() {
+                for (group, gammas) in gammas.chunks(BITS * lanes).enumerate() {
+                    // Bit `b` of lane `l` stands for column `lanes · b + l` of the group.
+                    let mut found = zero;
+                    let (blocks, rest) = S::as_simd_f32s(gammas);
+                    for (b, block) in blocks.iter().enumerate() {
+                        let above = simd.greater_than_f32s(*block, thresholds);
+                        let bit = simd.select_u32s(above, simd.splat_u32s(1 << b), zero);
+                        found = simd.or_u32s(found, bit);
+                    }
+                    if !rest.is_empty() {
+                        let above = simd.greater_than_f32s(simd.partial_load_f32s(rest), thresholds);
+                        let bit = simd.select_u32s(above, simd.splat_u32s(1 << blocks.len()), zero);
+                        found = simd.or_u32s(found, bit);
+                    }
+                    let mut words = [0u32; LANES];
+                    simd.partial_store_u32s(&mut words[..lanes], found);
+                    for (quad, words) in words[..lanes].chunks(4).enumerate() {
+                        let mut bits = 0u64;
+                        for (lane, &word) in words.iter().enumerate() {
+                            bits |= u64::from(word) << (BITS * lane);
+                        }
+                        while bits != 0 {
+                            let bit = bits.trailing_zeros() as usize;
+                            bits &= bits - 1;
+                            let column = lanes * (bit % BITS) + 4 * quad + bit / BITS;
+                            let component = BITS * lanes * group + column;
+                            let count = &mut counts[component];
+                            kept[component * BUCKET + *count as usize] = (row as u32, gammas[column]);
+                            *count += 1;
+                        }
+                    }
                 }
             }
         });
-        for (sum, range) in sums.order0.iter_mut().zip(starts.windows(2)) {
-            let mass: f32 = grouped[range[0]..range[1]].iter().map(|(_, gamma)| gamma).sum();
-            *sum += f64::from(mass);
+    }
+
+    /// Puts every row into the bucket of its most probable component (the first of equals), whole.
+    fn select_winners(&mut self) {
+        let (n, k) = self.posteriors.dim();
+        let posteriors = self.posteriors.as_slice().expect("leading rows are contiguous");
+        let Buffers { kept, counts, winners, largest, .. } = &mut *self.sums;
+        empty_buckets(kept, counts, k);
+        winners.resize(n, 0);
+        largest.resize(n, 0.0);
+        linalg::argmax_rows(posteriors, &vec![0.0; k], winners, largest);
+        for (row, &winner) in winners.iter().enumerate() {
+            let count = &mut counts[winner as usize];
+            kept[winner as usize * BUCKET + *count as usize] = (row as u32, 1.0);
+            *count += 1;
         }
     }
 
-    /// Replaces every row's posteriors by 1 at the largest (the first of equals) and 0 elsewhere.
-    fn harden(&mut self) {
-        for mut row in self.posteriors.rows_mut() {
-            let mut best = 0;
-            for (k, &gamma) in row.iter().enumerate() {
-                if gamma > row[best] {
-                    best = k;
+    /// Adds what the buckets hold: a component's sums stay in registers over all the rows it
+    /// explains.
+    fn add_kept(&mut self, sums: &mut Statistics) {
+        let width = sums.moments.ncols();
+        let dim = width / 2;
+        let features = self.features.as_slice().expect("leading rows are contiguous");
+        let (kept, counts) = (&self.sums.kept[..], &self.sums.counts[..]);
+        let moments = sums.moments.as_slice_mut().expect("sums are row-major");
+        widest!(<'a> simd: S, |moments: &'a mut [f64], width: usize, dim: usize, counts: &'a [u32], kept: &'a [(u32, f32)], features: &'a [f32]| -> () {
+            let buckets = kept.chunks_exact(BUCKET).zip(counts);
+            for (sums, (bucket, &count)) in moments.chunks_exact_mut(width).zip(buckets) {
+                let pairs = &bucket[..count as usize];
+                let mut done = 0;
+                while done + 5 * S::F32_LANES <= dim {
+                    add_vectors::<S, 5>(simd, pairs, features, width, sums, done);
+                    done += 5 * S::F32_LANES;
+                }
+                while done + S::F32_LANES <= dim {
+                    add_vectors::<S, 1>(simd, pairs, features, width, sums, done);
+                    done += S::F32_LANES;
+                }
+                if done < dim {
+                    add_rest(pairs, features, width, sums, done);
                 }
             }
-            row.fill(0.0);
-            row[best] = 1.0;
+        });
+        for ((sum, bucket), &count) in sums.order0.iter_mut().zip(kept.chunks(BUCKET)).zip(counts) {
+            let mass: f32 = bucket[..count as usize].iter().map(|(_, gamma)| gamma).sum();
+            *sum += f64::from(mass);
         }
     }
 }
 
-/// Columns in one vector register of f32.
-const LANES: usize = 16;
+/// Room of a component's bucket: a block's rows, and a few more so that the buckets of different
+/// components do not fall on the same lines of the cache.
+const BUCKET: usize = BLOCK_ROWS + 24;
 
-/// Adds `Σ γ y²` and `Σ γ y` over the pairs to `sums`, for `count` columns from `done`, which stand
-/// at `offset` of each row of `width` features. `VECTORS` registers hold each of the two sums.
+/// Vectors of posteriors whose comparisons with the threshold are gathered before the kept ones are
+/// looked at: four lanes' bits fill a word of 64.
+const BITS: usize = 16;
+
+fn empty_buckets(kept: &mut Vec<(u32, f32)>, counts: &mut Vec<u32>, components: usize) {
+    kept.resize(components * BUCKET, (0, 0.0));
+    counts.clear();
+    counts.resize(components, 0);
+}
+
+/// Adds `Σ γ y²` and `Σ γ y` over the pairs to `sums`, for `VECTORS` registers of columns from
+/// `done`.
 #[inline(always)]
-fn add_lanes<const VECTORS: usize>(
+fn add_vectors<S: Simd, const VECTORS: usize>(
+    simd: S,
     pairs: &[(u32, f32)],
     features: &[f32],
     width: usize,
-    offset: usize,
     sums: &mut [f64],
     done: usize,
-    count: usize,
 ) {
-    let mut first = [[0.0f32; LANES]; VECTORS];
-    let mut second = [[0.0f32; LANES]; VECTORS];
+    let (dim, columns) = (width / 2, VECTORS * S::F32_LANES);
+    let mut first = [simd.splat_f32s(0.0); VECTORS];
+    let mut second = first;
     for &(row, gamma) in pairs {
-        let start = row as usize * width + offset;
-        let y = &features[start..start + count];
-        if count == VECTORS * LANES {
-            for v in 0..VECTORS {
-                for lane in 0..LANES {
-                    let value = y[v * LANES + lane];
-                    let weighted = gamma * value;
-                    first[v][lane] += weighted;
-                    second[v][lane] = weighted.mul_add(value, second[v][lane]);
-                }
-            }
-        } else {
-            for (lane, &value) in y.iter().enumerate() {
-                let weighted = gamma * value;
-                first[lane / LANES][lane % LANES] += weighted;
-                let sum = &mut second[lane / LANES][lane % LANES];
-                *sum = weighted.mul_add(value, *sum);
-            }
+        let start = row as usize * width + dim + done;
+        let y = S::as_simd_f32s(&features[start..start + columns]).0;
+        let gamma = simd.splat_f32s(gamma);
+        for v in 0..VECTORS {
+            let weighted = simd.mul_f32s(gamma, y[v]);
+            first[v] = simd.add_f32s(first[v], weighted);
+            second[v] = simd.mul_add_e_f32s(weighted, y[v], second[v]);
         }
     }
+    let mut values = [0.0f32; 5 * LANES];
+    for (part, start) in [(second, done), (first, dim + done)] {
+        S::as_mut_simd_f32s(&mut values[..columns]).0.copy_from_slice(&part);
+        for (sum, &value) in sums[start..start + columns].iter_mut().zip(&values) {
+            *sum += f64::from(value);
+        }
+    }
+}
+
+/// As [`add_vectors`] for the last columns, fewer than a register holds.
+#[inline(always)]
+fn add_rest(pairs: &[(u32, f32)], features: &[f32], width: usize, sums: &mut [f64], done: usize) {
     let dim = width / 2;
-    for j in 0..count {
-        sums[done + j] += f64::from(second[j / LANES][j % LANES]);
-        sums[dim + done + j] += f64::from(first[j / LANES][j % LANES]);
+    let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for &(row, gamma) in pairs {
+        let row = &features[row as usize * width..][..width];
+        for ((y, first), second) in row[dim + done..].iter().zip(&mut first).zip(&mut second) {
+            let weighted = gamma * y;
+            *first += weighted;
+            *second = weighted.mul_add(*y, *second);
+        }
+    }
+    for j in 0..dim - done {
+        sums[done + j] += f64::from(second[j]);
+        sums[dim + done + j] += f64::from(first[j]);
     }
 }
 
@@ -240,40 +361,6 @@ impl Buffers {
     fn fit(&mut self, k: usize, width: usize) {
         if self.moments.dim() != (k, width) {
             self.moments = Array2::zeros((k, width));
-            self.order0 = vec![0.0; k];
-        }
-    }
-
-    /// Fills `grouped` and `starts` with the pairs above `threshold`: a counting sort by component,
-    /// rows in order within each.
-    fn select(&mut self, posteriors: &[f32], k: usize, threshold: f32) {
-        self.kept.clear();
-        self.component_of.clear();
-        self.starts.clear();
-        self.starts.resize(k + 1, 0);
-        let mut picked = vec![0u32; k];
-        for (row, gammas) in posteriors.chunks_exact(k).enumerate() {
-            // Written always, advanced only when kept: no branch to mispredict.
-            let mut count = 0;
-            for (component, &gamma) in gammas.iter().enumerate() {
-                picked[count] = component as u32;
-                count += usize::from(gamma > threshold);
-            }
-            for &component in &picked[..count.min(k)] {
-                self.kept.push((row as u32, gammas[component as usize]));
-                self.component_of.push(component);
-                self.starts[component as usize + 1] += 1;
-            }
-        }
-        for component in 0..k {
-            self.starts[component + 1] += self.starts[component];
-        }
-        self.grouped.clear();
-        self.grouped.resize(self.kept.len(), (0, 0.0));
-        let mut next = self.starts.clone();
-        for (&pair, &component) in self.kept.iter().zip(&self.component_of) {
-            self.grouped[next[component as usize]] = pair;
-            next[component as usize] += 1;
         }
     }
 }

@@ -6,17 +6,35 @@
 
 mod elementwise;
 mod exp;
+mod pool;
 mod product;
 mod rows;
 mod widest;
 
-pub use elementwise::{add_to_rows, argmax_rows, keep_smaller_distances, sum_rows};
+pub use elementwise::{add_to_f64, add_to_rows, argmax_rows, keep_smaller_distances, sum_rows};
 pub use exp::{EXP_UNDERFLOW, softmax_rows};
+pub use pool::Pool;
 pub use product::{gram, mirror_lower, multiply, multiply_add};
 pub use rows::Rows;
 
+/// Values handled as one vector by the kernels: one 512-bit register of f32.
+pub const LANES: usize = 16;
+
 /// Rows handled together by the blocked kernels: a block of inputs and its results stay in cache.
 pub const BLOCK_ROWS: usize = 1024;
+
+/// Lanes joined pairwise, halves first: as many steps as the logarithm of their number.
+#[inline(always)]
+pub fn fold_lanes<T: Copy>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+        }
+    }
+    lanes[0]
+}
 
 /// Dot product in f64 of two f32 rows, in a fixed order of sixteen partial sums.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {

@@ -14,16 +14,32 @@
 /// });
 /// assert_eq!(sums, [3.0, 3.0, 3.0]);
 /// ```
+///
+/// Where the compiler does not find the vector form of a loop by itself, the block can use `pulp`'s
+/// operations: `simd: S` before the variables names the instruction set.
+///
+/// ```
+/// use pulp::Simd;
+/// let row = [2.0f32; 3];
+/// let row = &row[..];
+/// let sum = fvtool::widest!(<'a> simd: S, |row: &'a [f32]| -> f32 {
+///     simd.reduce_sum_f32s(simd.partial_load_f32s(row))
+/// });
+/// # assert!(sum > 0.0);
+/// ```
 #[macro_export]
 macro_rules! widest {
-    (<$($life:lifetime),*> |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {{
+    (<$($life:lifetime),*> |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {
+        $crate::widest!(<$($life),*> _simd: S, |$($name: $type),*| -> $out $body)
+    };
+    (<$($life:lifetime),*> $simd:ident : $set:ident, |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {{
         struct Kernel<$($life),*> {
             $($name: $type),*
         }
         impl<$($life),*> ::pulp::WithSimd for Kernel<$($life),*> {
             type Output = $out;
             #[inline(always)]
-            fn with_simd<S: ::pulp::Simd>(self, _: S) -> $out {
+            fn with_simd<$set: ::pulp::Simd>(self, $simd: $set) -> $out {
                 let Self { $($name),* } = self;
                 $body
             }

@@ -25,6 +25,7 @@ use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
 use crate::image;
+use crate::linalg::Pool;
 use crate::projection::Projection;
 
 /// Images in a shard.
@@ -180,10 +181,11 @@ impl Run<'_> {
 
         let stage = format!("encode {}", split.name);
         self.progress.begin(&stage, split.items.len() as u64, "images");
+        let workers = Pool::default();
         let mut shards = Vec::new();
         for (number, items) in split.items.chunks(SHARD_IMAGES).enumerate() {
             self.interrupted()?;
-            shards.push(self.encode_shard(split, number, items, &inputs, &encoder)?);
+            shards.push(self.encode_shard(split, number, items, &inputs, &encoder, &workers)?);
         }
         self.progress.end();
         let encoded = self.write_index(split, &inputs, encoder.dim(), &shards)?;
@@ -212,6 +214,7 @@ impl Run<'_> {
         items: &[Item],
         inputs: &Inputs,
         encoder: &ImageEncoder,
+        workers: &Pool<Worker>,
     ) -> Result<Shard> {
         let file = format!("{number:05}.safetensors");
         let path = self.fisher_dir(&split.name).join(&file);
@@ -225,9 +228,10 @@ impl Run<'_> {
         }
         let results: Vec<Result<Vec<f32>>> = items
             .par_iter()
-            .map_init(Worker::default, |worker, item| {
+            .with_max_len(1)
+            .map(|item| {
                 self.interrupted()?;
-                let vector = encoder.encode(&item.path, worker);
+                let vector = workers.with(|worker| encoder.encode(&item.path, worker));
                 self.progress.advance(1);
                 vector
             })

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use super::gram::check_diagonal;
 use super::machine::Machine;
-use super::weights::Weights;
+use super::weights::{self, Weights};
 use super::{Backend, Limits};
 use crate::linalg::Rows;
 use crate::progress::Progress;
@@ -176,8 +176,10 @@ impl Round {
         2 * good.count() >= live.len() || self.awake.is_empty()
     }
 
-    /// Products of all rows with the weights held fixed.
-    fn certify(&self, rows: &dyn Rows, live: &mut [&mut Machine]) {
+    /// Weights from the dual variables, afresh (steps leave rounding in them), and the products of
+    /// all rows with them.
+    fn certify(&mut self, rows: &dyn Rows, live: &mut [&mut Machine]) {
+        self.weights = weights::from_rows(rows, live);
         let all: Vec<usize> = (0..rows.len()).collect();
         for block in all.chunks(PASS_ROWS) {
             let products = self.weights.products(rows, block);

@@ -183,7 +183,7 @@ impl Backend for Gram<'_> {
     }
 
     fn weights(&self, machines: &[Machine]) -> Array2<f32> {
-        weights::combine(self.rows, machines)
+        weights::from_rows(self.rows, machines).to_array()
     }
 }
 
@@ -274,5 +274,28 @@ impl Problem<'_> {
             machine.alpha[i] = alpha;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    /// Two tiles and an uneven rest, two panels and an uneven rest.
+    #[test]
+    fn the_gram_matrix_matches_plain_products() {
+        let mut stream = Seed(6).stream("gram", 0);
+        let (n, dim) = (2 * TILE + 9, PANEL + 21);
+        let x = Array2::from_shape_simple_fn((n, dim), || stream.normal() as f32);
+        let gram = matrix(&x.view(), &Silent).unwrap();
+        let exact = x.mapv(f64::from);
+        // A thousand products of order one, in f32.
+        let near = |a: f32, b: f64| (f64::from(a) - b).abs() < 2e-3;
+        for i in (0..n).step_by(37).chain([TILE - 1, TILE, n - 1]) {
+            let expected = exact.dot(&exact.row(i));
+            assert!(gram.row(i).iter().zip(&expected).all(|(&a, &b)| near(a, b)), "row {i}");
+        }
+        assert_eq!(gram, gram.t());
     }
 }

@@ -409,3 +409,175 @@ impl WithSimd for Sweep<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+    use crate::linalg;
+    use crate::progress::Silent;
+    use crate::random::Seed;
+    use crate::svm::dual_coordinate::Dual;
+    use crate::svm::gram::Gram;
+    use crate::svm::{Backend, Limits};
+
+    const PENALTIES: [Penalty; 3] = [
+        Penalty { loss: Loss::Hinge, positive: 2.0, negative: 0.5 },
+        Penalty { loss: Loss::SquaredHinge, positive: 2.0, negative: 0.5 },
+        Penalty { loss: Loss::Hinge, positive: 5.0, negative: 5.0 },
+    ];
+
+    /// Rows and signs, every seventh left out.
+    fn problem(n: usize, dim: usize) -> (Array2<f32>, Vec<f32>) {
+        let mut stream = Seed(8).stream("machine", n as u64);
+        let sign: Vec<f32> = (0..n)
+            .map(|i| if i % 7 == 3 { 0.0 } else { if stream.unit() < 0.3 { 1.0 } else { -1.0 } })
+            .collect();
+        let x = Array2::from_shape_fn((n, dim), |(i, _)| {
+            (stream.normal() + 0.2 * f64::from(sign[i])) as f32 / (dim as f32).sqrt()
+        });
+        (x, sign)
+    }
+
+    /// The method as published, in f64, without blocks, shrinking or postponing.
+    fn reference(x: &Array2<f32>, sign: &[f32], penalty: Penalty, sweeps: usize) -> Vec<f64> {
+        let x = x.mapv(f64::from);
+        let (mut w, mut b) = (ndarray::Array1::<f64>::zeros(x.ncols()), 0.0);
+        let mut alpha = vec![0.0; sign.len()];
+        for _ in 0..sweeps {
+            for (i, row) in x.rows().into_iter().enumerate().filter(|(i, _)| sign[*i] != 0.0) {
+                let (y, c) = (f64::from(sign[i]), penalty.of(sign[i]));
+                let (upper, ridge) = match penalty.loss {
+                    Loss::Hinge => (c, 0.0),
+                    Loss::SquaredHinge => (f64::INFINITY, 0.5 / c),
+                };
+                let gradient = y * (w.dot(&row) + b) - 1.0 + ridge * alpha[i];
+                let wanted: f64 = alpha[i] - gradient / (row.dot(&row) + 1.0 + ridge);
+                let change = (wanted.clamp(0.0, upper) - alpha[i]) * y;
+                alpha[i] += change * y;
+                w.scaled_add(change, &row);
+                b += change;
+            }
+        }
+        alpha
+    }
+
+    fn solved(x: &Array2<f32>, sign: &[f32], penalty: Penalty) -> [Machine; 2] {
+        let view = x.view();
+        // What f32 products allow.
+        let tolerance = 1e-6 * penalty.positive;
+        let limits = Limits { tolerance, max_epochs: 5000 };
+        let backends: [Box<dyn Backend>; 2] = [
+            Box::new(Gram::new(&view, Seed(1), &Silent).unwrap()),
+            Box::new(Dual::new(&view, Seed(1))),
+        ];
+        backends.map(|mut backend| {
+            let mut machine = [Machine::new(0, sign.to_vec(), penalty)];
+            backend.solve(&mut machine, &limits, &Silent).unwrap();
+            let [machine] = machine;
+            assert!(machine.done, "{penalty:?}: {:?}", machine.objective());
+            machine
+        })
+    }
+
+    /// More rows than a block of either solver; more columns than rows, so that the dual optimum is
+    /// one point.
+    #[test]
+    fn both_solvers_meet_the_published_method() {
+        let (x, sign) = problem(150, 400);
+        for penalty in PENALTIES {
+            let expected = reference(&x, &sign, penalty, 3000);
+            for machine in solved(&x, &sign, penalty) {
+                for (i, (got, expected)) in machine.alpha.iter().zip(&expected).enumerate() {
+                    // A relative gap of 5e-6 leaves √(2·5e-6·primal) ≈ 0.01 in the weights.
+                    assert!((f64::from(*got) - expected).abs() < 0.02, "{penalty:?} {i}");
+                }
+            }
+        }
+    }
+
+    /// At the optimum a row beyond the margin has α = 0, a row at it anything, a row short of it
+    /// α = C (hinge) or 2Cξ (squared hinge).
+    #[test]
+    fn the_optimality_conditions_hold() {
+        let (x, sign) = problem(150, 60);
+        for penalty in PENALTIES {
+            for machine in solved(&x, &sign, penalty) {
+                let bias = machine.best_bias();
+                assert!((bias - machine.bias).abs() < 5e-3, "{bias} {}", machine.bias);
+                for (i, &y) in sign.iter().enumerate() {
+                    let (alpha, c) = (f64::from(machine.alpha[i]), penalty.of(y));
+                    let slack = 1.0 - f64::from(y) * machine.score(i);
+                    match penalty.loss {
+                        _ if y == 0.0 => assert_eq!(alpha, 0.0),
+                        Loss::SquaredHinge => {
+                            assert!((alpha - 2.0 * c * slack.max(0.0)).abs() < 0.02 * (1.0 + c));
+                        }
+                        Loss::Hinge if slack < -0.02 => assert_eq!(alpha, 0.0, "{slack}"),
+                        Loss::Hinge if slack > 0.02 => assert!((alpha - c).abs() < 1e-6 * c),
+                        Loss::Hinge => assert!((0.0..=c * (1.0 + 1e-6)).contains(&alpha)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Anywhere, not at the optimum only: the rows' shares add up to the gap at the bias `Σ α_i y_i`
+    /// and are not negative, and no bias has a smaller primal than the best one.
+    #[test]
+    fn the_gap_is_a_sum_over_rows_and_the_best_bias_is_best() {
+        let (x, sign) = problem(40, 7);
+        let mut stream = Seed(2).stream("alpha", 0);
+        for penalty in PENALTIES {
+            let mut machine = Machine::new(0, sign.clone(), penalty);
+            for i in (0..40).filter(|&i| sign[i] != 0.0) {
+                machine.alpha[i] = (stream.unit() * penalty.of(sign[i])) as f32;
+            }
+            machine.refresh_bias();
+            let exact = x.mapv(f64::from);
+            let signed: ndarray::Array1<f64> =
+                machine.alpha.iter().zip(&sign).map(|(&a, &y)| f64::from(a * y)).collect();
+            let w = exact.t().dot(&signed);
+            machine.product = exact.dot(&w).iter().map(|&p| p as f32).collect();
+            let square = w.dot(&w);
+            let gap = machine.primal(square, machine.bias) - machine.dual(square);
+            assert!((machine.gap() - gap).abs() < 1e-5 * gap, "{} {gap}", machine.gap());
+            assert!((0..40).all(|i| machine.gap_share(i) >= 0.0));
+            for free in [false, true] {
+                machine.free_bias = free;
+                let best = machine.primal(square, machine.best_bias());
+                let others = (-300..300).map(|step| machine.primal(square, 0.01 * f64::from(step)));
+                assert!(others.fold(f64::INFINITY, f64::min) >= best - 1e-4 * best);
+            }
+        }
+    }
+
+    /// A sweep leaves products that belong to its variables, in any group.
+    #[test]
+    fn sweeps_keep_products_and_variables_together() {
+        let (x, sign) = problem(33, 21);
+        let rows: Vec<&[f32]> = x.rows().into_iter().map(|row| row.to_slice().unwrap()).collect();
+        let gram: Vec<f32> =
+            rows.iter().flat_map(|a| rows.iter().map(|b| linalg::dot(a, b) as f32)).collect();
+        let squares: Vec<f32> = gram.iter().step_by(34).copied().collect();
+        let order: Vec<u32> = (0..33).rev().collect();
+        let mut group: Vec<Machine> =
+            PENALTIES.iter().map(|&penalty| Machine::new(0, sign.clone(), penalty)).collect();
+        let mut alone = group.clone();
+        let mut variables: Vec<Variables<'_>> = group.iter_mut().map(Machine::variables).collect();
+        sweep(&gram, &squares, &order, &mut variables);
+        for (machine, together) in alone.iter_mut().zip(&group) {
+            sweep(&gram, &squares, &order, &mut [machine.variables()]);
+            assert_eq!(machine.alpha, together.alpha);
+            for i in 0..33 {
+                let terms = (0..33)
+                    .map(|j| f64::from(machine.alpha[j] * sign[j]) * f64::from(gram[i * 33 + j]));
+                assert!((terms.sum::<f64>() - f64::from(machine.product[i])).abs() < 1e-5);
+            }
+            let before = machine.bias;
+            machine.refresh_bias();
+            assert!((before - machine.bias).abs() < 1e-6);
+        }
+    }
+}

@@ -109,6 +109,7 @@ crate::parameters! {
         /// Weight of an error on a positive image, on top of `balance` (above 0).
         pub positive_weight: f64 = 1.0,
         /// Relative duality gap (primal − dual)/primal at which a class is done (1e-6 to 0.5).
+        /// Products in f32 let it fall to about 1e-6 times C, no further.
         pub tolerance: f64 = 1e-3,
         /// Most passes over the images for a class (1 or more).
         pub max_epochs: usize = 1000,

@@ -4,6 +4,7 @@
 //! stays in cache while the same columns of row after row meet it. Chunks are the unit of parallel
 //! work; what they contribute to a product is added in their order, in f64.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
@@ -208,17 +209,18 @@ fn add_up(parts: Vec<Vec<f32>>, count: usize) -> Vec<f64> {
     sums
 }
 
-/// `Σ_i α_i y_i x_i` of every machine, `M × dim`, in one pass over the rows.
-pub(super) fn combine(rows: &dyn Rows, machines: &[Machine]) -> Array2<f32> {
-    let used = |i: &usize| machines.iter().any(|machine| machine.alpha[*i] > 0.0);
+/// `Σ_i α_i y_i x_i` of every machine, in one pass over the rows.
+pub(super) fn from_rows<M: Borrow<Machine>>(rows: &dyn Rows, machines: &[M]) -> Weights {
+    let used = |i: &usize| machines.iter().any(|machine| machine.borrow().alpha[*i] > 0.0);
     let ids: Vec<usize> = (0..rows.len()).filter(used).collect();
+    let signed = |machine: &Machine, i: usize| machine.alpha[i] * machine.sign[i];
     let factors: Vec<f32> = ids
         .iter()
-        .flat_map(|&i| machines.iter().map(move |machine| machine.alpha[i] * machine.sign[i]))
+        .flat_map(|&i| machines.iter().map(move |machine| signed(machine.borrow(), i)))
         .collect();
     let mut weights = Weights::zeros(machines.len(), rows.dim());
     weights.add(rows, &ids, &factors);
-    weights.to_array()
+    weights
 }
 
 #[cfg(test)]

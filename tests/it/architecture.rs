@@ -71,8 +71,25 @@ const EDGES: &[(&str, &[&str])] = &[
             "svm",
         ],
     ),
-    // The binary, through `fvtool::`; `Result` and `Error` are `error`.
-    ("cli", &["artifacts", "config", "dataset", "error", "pipeline", "progress", "random"]),
+    // The binary, through `fvtool::`; `Result` and `Error` are `error`. The stages are there for
+    // `bench-stage`, which times them one by one.
+    (
+        "cli",
+        &[
+            "artifacts",
+            "config",
+            "dataset",
+            "descriptors",
+            "encoding",
+            "error",
+            "gmm",
+            "image",
+            "pipeline",
+            "progress",
+            "projection",
+            "random",
+        ],
+    ),
 ];
 
 /// Stages that see no disk, clock, environment or terminal, and the ground they stand on.

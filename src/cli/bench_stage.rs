@@ -1,0 +1,239 @@
+//! `fvtool bench-stage`: one stage on `.npy` files, timed. Hidden; for `scripts/compare_peers.py`.
+//!
+//! ```text
+//! fvtool bench-stage STAGE --input X.npy … [--set KEY=VALUE] [--iterations N]
+//!                          [--repeat N] [--output Y.npy]
+//! ```
+//!
+//! | stage | inputs, in order (f32, C order) | output | passes |
+//! |---|---|---|---|
+//! | `sift` | luminance `H × W` in [0, 1] | descriptors `N × 128` | 1 |
+//! | `project` | rows `N × D`, mean `D`, components `k × D` | `N × k` | 1 |
+//! | `pca-fit` | rows `N × D` | components `k × D` | 1 |
+//! | `kmeans` | rows `N × D`, centres `K × D` to start from | centres `K × D` | iterations + 1 |
+//! | `em` | rows `N × D`, weights `K`, means `K × D`, variances `K × D` to start from | `K × (1 + 2D)`: weight, means, variances | iterations + 1 |
+//! | `fisher` | rows `N × D`, weights, means, variances as above | vector `2KD` | 1 |
+//!
+//! Settings are those of preset `vlfeat` (`sift`: the default descriptors), changed by `--set`.
+//! Prints one line of JSON: `seconds` of every repetition (the stage alone, inputs read before and
+//! the output written after), `passes` over the rows that each holds (k-means and EM end with a
+//! pass that measures the result), `rows`, `threads`. Buffers of workers live through all
+//! repetitions, as they live through all images of a run, so the first is slower.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use fvtool::artifacts::write_atomically;
+use fvtool::config::Config;
+use fvtool::encoding::{Encoder, Workspace};
+use fvtool::gmm::{Gmm, em, kmeans};
+use fvtool::image::Plane;
+use fvtool::progress::Silent;
+use fvtool::projection::{Append, Covariance, Projection};
+use fvtool::{descriptors, gmm};
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix1, Ix2, concatenate};
+use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use serde_json::json;
+
+use super::Outcome;
+
+/// Arguments of `bench-stage`.
+#[derive(Args)]
+pub struct BenchStage {
+    /// What to time
+    #[arg(value_enum)]
+    stage: Stage,
+    /// Input arrays, f32 .npy, in the order that the stage wants them
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    input: Vec<PathBuf>,
+    /// Where the result goes, as .npy
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Override one setting; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Iterations of k-means or EM in one repetition
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    iterations: usize,
+    /// Repetitions
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: u16,
+}
+
+/// A stage that can be timed alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    Sift,
+    Project,
+    PcaFit,
+    Kmeans,
+    Em,
+    Fisher,
+}
+
+/// Times of the repetitions, and the last one's result.
+struct Timed {
+    seconds: Vec<f64>,
+    result: Array2<f32>,
+}
+
+pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
+    let base = match args.stage {
+        Stage::Sift => Config::default(),
+        _ => Config::named("vlfeat")?,
+    };
+    let config = base.with_overrides(&args.overrides)?;
+    config.validate()?;
+    let inputs: Vec<ArrayD<f32>> =
+        args.input.iter().map(|path| read(path)).collect::<Result<_>>()?;
+    let expected = match args.stage {
+        Stage::Sift | Stage::PcaFit => 1,
+        Stage::Kmeans => 2,
+        Stage::Project => 3,
+        Stage::Em | Stage::Fisher => 4,
+    };
+    ensure!(inputs.len() == expected, "this stage takes {expected} arrays, got {}", inputs.len());
+    let timed = match args.stage {
+        Stage::Sift => sift(args, &config, &inputs)?,
+        Stage::Project => project(args, &inputs)?,
+        Stage::PcaFit => pca_fit(args, &config, &inputs)?,
+        Stage::Kmeans => fit_kmeans(args, &inputs)?,
+        Stage::Em => fit_em(args, &config, &inputs)?,
+        Stage::Fisher => fisher(args, &config, &inputs)?,
+    };
+    if let Some(path) = &args.output {
+        write_atomically(path, |file| timed.result.write_npy(file).map_err(std::io::Error::other))?;
+    }
+    let passes = match args.stage {
+        Stage::Kmeans | Stage::Em => args.iterations + 1,
+        _ => 1,
+    };
+    let rows = if args.stage == Stage::Sift { timed.result.nrows() } else { inputs[0].shape()[0] };
+    let threads = rayon::current_num_threads();
+    let line =
+        json!({ "seconds": timed.seconds, "passes": passes, "rows": rows, "threads": threads });
+    writeln!(out, "{line}")?;
+    Ok(Outcome::Done)
+}
+
+impl BenchStage {
+    fn time(&self, mut work: impl FnMut() -> Result<Array2<f32>>) -> Result<Timed> {
+        let mut seconds = Vec::new();
+        loop {
+            let started = Instant::now();
+            let result = work()?;
+            seconds.push(started.elapsed().as_secs_f64());
+            if seconds.len() == usize::from(self.repeat) {
+                return Ok(Timed { seconds, result });
+            }
+        }
+    }
+}
+
+fn sift(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let pixels = matrix(&inputs[0])?;
+    let (height, width) = pixels.dim();
+    let plane = Plane::new(width, height, pixels.iter().copied().collect())?;
+    let extractor = descriptors::Extractor::new(&config.descriptors)?;
+    let mut scratch = descriptors::Scratch::default();
+    let dim = extractor.dim();
+    let mut values = Vec::with_capacity(extractor.count(width, height) * dim);
+    let timed = args.time(|| {
+        values.clear();
+        extractor.for_each_block(&plane, &mut scratch, &mut |rows, _| {
+            values.extend_from_slice(rows.as_slice().expect("blocks are contiguous"));
+        });
+        Ok(Array2::default((0, 0)))
+    })?;
+    let result = Array2::from_shape_vec((values.len() / dim, dim), values)?;
+    Ok(Timed { result, ..timed })
+}
+
+fn project(args: &BenchStage, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let (rows, components) = (matrix(&inputs[0])?, matrix(&inputs[2])?);
+    let mean = inputs[1].view().into_dimensionality::<Ix1>().context("the mean is a vector")?;
+    let k = components.nrows();
+    let (mean, components) = (mean.to_owned(), components.to_owned());
+    let projection = Projection::from_parts(mean, components, vec![1.0; k], 1.0, Append::None)?;
+    let positions = vec![[0.5; 2]; rows.nrows()];
+    let mut product = Vec::new();
+    let mut values = vec![0.0; rows.nrows() * k];
+    let timed = args.time(|| {
+        projection.apply(rows, &positions, &mut product, &mut values)?;
+        Ok(Array2::default((0, 0)))
+    })?;
+    Ok(Timed { result: Array2::from_shape_vec((rows.nrows(), k), values)?, ..timed })
+}
+
+fn pca_fit(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let rows = matrix(&inputs[0])?;
+    ensure!(rows.nrows() > 0, "there are no rows");
+    args.time(|| {
+        let mut covariance = Covariance::new(rows.row(0));
+        covariance.add(rows)?;
+        Ok(Projection::fit(&covariance, &config.pca)?.components().to_owned())
+    })
+}
+
+fn fit_kmeans(args: &BenchStage, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let (rows, centres) = (matrix(&inputs[0])?, matrix(&inputs[1])?);
+    ensure!(rows.ncols() == centres.ncols(), "rows and centres have different dimensions");
+    args.time(|| {
+        let clusters = kmeans::lloyd(rows, centres.to_owned(), args.iterations, &Silent)?;
+        ensure!(
+            clusters.inertia.len() == args.iterations + 1,
+            "k-means came to rest after {} iterations; ask for fewer",
+            clusters.inertia.len() - 1
+        );
+        Ok(clusters.centres)
+    })
+}
+
+fn fit_em(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let rows = matrix(&inputs[0])?;
+    let mixture = em::Mixture::from(&mixture(inputs)?);
+    let params =
+        gmm::Params { max_iterations: args.iterations, tolerance: 0.0, ..config.gmm.clone() };
+    let floors = em::variance_floors(rows, &params);
+    args.time(|| {
+        let fit = em::fit(rows, mixture.clone(), &floors, &params, &Silent)?;
+        let weights = ArrayView2::from_shape((fit.gmm.components(), 1), fit.gmm.weights())?;
+        Ok(concatenate![Axis(1), weights, fit.gmm.means(), fit.gmm.variances()])
+    })
+}
+
+fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let rows = matrix(&inputs[0])?;
+    let encoder = Encoder::new(&mixture(inputs)?, &config.encoding)?;
+    let mut workspace = Workspace::default();
+    let positions = vec![[0.5; 2]; rows.nrows()];
+    args.time(|| {
+        encoder.begin(&mut workspace);
+        encoder.push(rows, &positions, &mut workspace)?;
+        let vector = encoder.finish(&mut workspace)?;
+        Ok(Array2::from_shape_vec((1, vector.len()), vector)?)
+    })
+}
+
+fn mixture(inputs: &[ArrayD<f32>]) -> Result<Gmm> {
+    let weights = inputs[1].iter().copied().collect();
+    Ok(Gmm::new(weights, matrix(&inputs[2])?.to_owned(), matrix(&inputs[3])?.to_owned())?)
+}
+
+fn matrix(array: &ArrayD<f32>) -> Result<ArrayView2<'_, f32>> {
+    array.view().into_dimensionality::<Ix2>().context("an input that has to be a matrix is not")
+}
+
+fn read(path: &Path) -> Result<ArrayD<f32>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let array = ArrayD::<f32>::read_npy(BufReader::new(file))
+        .with_context(|| format!("{} is not an .npy file of f32", path.display()))?;
+    if !array.is_standard_layout() {
+        bail!("{} is in Fortran order; save a C-ordered array", path.display());
+    }
+    Ok(array)
+}
