@@ -17,7 +17,7 @@ pub fn add_to_rows(values: &mut [f32], constants: &[f32]) {
 /// Rows that [`sum_rows`] adds in f32.
 const SUM_ROWS: usize = 128;
 
-/// Adds every row of `values` to `sums` (rows × sums.len()): in f32 registers over [`SUM_ROWS`] rows,
+/// Adds every row of `values` to `sums` (rows × sums.len()): in f32 registers over `SUM_ROWS` rows,
 /// in f64 beyond.
 pub fn sum_rows(values: &[f32], sums: &mut [f64]) {
     widest!(<'a> simd: S, |values: &'a [f32], sums: &'a mut [f64]| -> () {
