@@ -22,7 +22,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::linalg::{self, BLOCK_ROWS};
+use crate::linalg::{self, BLOCK_ROWS, LANES};
+use crate::widest;
 
 crate::parameters! {
     /// Settings of the projection (group `pca`).
@@ -78,6 +79,9 @@ const LARGEST_RESIDUAL: f64 = 1e-7;
 /// exists when dimensions depend on each other. It moves every eigenvalue alike and no eigenvector.
 const RIDGE: f64 = 1e-10;
 
+/// Rows whose products are summed in one go: 128 KB of 128 values each.
+const CHUNK_ROWS: usize = 128;
+
 /// Sums of rows and of their products, from which a projection is fitted.
 #[derive(Debug, Clone)]
 pub struct Covariance {
@@ -85,7 +89,7 @@ pub struct Covariance {
     /// Subtracted from every row first, so that products keep their digits.
     origin: Array1<f64>,
     sums: Array1<f64>,
-    /// Lower triangle of `Σ (x − o)(x − o)ᵀ`.
+    /// Lower triangle of `Σ (x − o)(x − o)ᵀ`, filled up with zeros to whole vectors.
     products: Array2<f64>,
 }
 
@@ -97,7 +101,7 @@ impl Covariance {
             rows: 0,
             origin: origin.mapv(f64::from),
             sums: Array1::zeros(d),
-            products: Array2::zeros((d, d)),
+            products: Array2::zeros([d.next_multiple_of(LANES); 2]),
         }
     }
 
@@ -139,22 +143,17 @@ impl Covariance {
     }
 
     fn sum_part(&self, part: ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
-        let d = self.origin.len();
+        let (d, padded) = (self.origin.len(), self.products.ncols());
         let origin = self.origin.as_slice().expect("an origin is contiguous");
         let mut sums = Array1::zeros(d);
-        let mut products = Array2::zeros((d, d));
-        let mut buffer = Array2::zeros((BLOCK_ROWS, d));
-        for block in part.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
-            let mut shifted = buffer.slice_mut(s![..block.nrows(), ..]);
-            for (row, mut out) in block.rows().into_iter().zip(shifted.rows_mut()) {
-                let row = row.to_slice().expect("training rows are row-major");
-                let out = out.as_slice_mut().expect("a buffer is row-major");
-                for j in 0..d {
-                    out[j] = f64::from(row[j]) - origin[j];
-                }
-            }
-            sums += &shifted.sum_axis(Axis(0));
-            linalg::gram(products.view_mut(), shifted.view());
+        let mut products = Array2::zeros((padded, padded));
+        let mut shifted = vec![0.0; CHUNK_ROWS * padded];
+        let rows = part.as_slice().expect("training rows are row-major");
+        for rows in rows.chunks(CHUNK_ROWS * d) {
+            let shifted = &mut shifted[..rows.len() / d * padded];
+            shift(rows, origin, shifted, sums.as_slice_mut().expect("sums are contiguous"));
+            let products = products.as_slice_mut().expect("products are row-major");
+            linalg::add_gram(products, shifted, padded);
         }
         (sums, products)
     }
@@ -167,13 +166,33 @@ impl Covariance {
     /// The covariance of the rows so far, divided by `N − 1`.
     pub fn covariance(&self) -> Array2<f64> {
         let n = self.rows as f64;
-        let mut c = self.products.clone();
+        let d = self.origin.len();
+        let mut c = self.products.slice(s![..d, ..d]).to_owned();
         linalg::mirror_lower(&mut c);
         for ((i, j), value) in c.indexed_iter_mut() {
             *value = (*value - self.sums[i] * self.sums[j] / n) / (n - 1.0);
         }
         c
     }
+}
+
+/// `x − origin` for every row of `rows` (rows × `origin.len()`) into the leading columns of
+/// `shifted`, whose rows may be longer; added up in `sums`.
+fn shift(rows: &[f32], origin: &[f64], shifted: &mut [f64], sums: &mut [f64]) {
+    let padded = shifted.len() / (rows.len() / origin.len());
+    widest!(<'a> |rows: &'a [f32], origin: &'a [f64], shifted: &'a mut [f64], sums: &'a mut [f64], padded: usize| -> () {
+        let d = origin.len();
+        let (origin, sums) = (&origin[..d], &mut sums[..d]);
+        for (row, out) in rows.chunks_exact(d).zip(shifted.chunks_exact_mut(padded)) {
+            let out = &mut out[..d];
+            for j in 0..d {
+                out[j] = f64::from(row[j]) - origin[j];
+            }
+            for j in 0..d {
+                sums[j] += out[j];
+            }
+        }
+    });
 }
 
 /// A fitted projection.

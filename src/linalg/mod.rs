@@ -6,6 +6,7 @@
 
 mod elementwise;
 mod exp;
+mod gram;
 mod pool;
 mod product;
 mod rows;
@@ -13,6 +14,7 @@ mod widest;
 
 pub use elementwise::{add_to_f64, add_to_rows, argmax_rows, keep_smaller_distances, sum_rows};
 pub use exp::{EXP_UNDERFLOW, softmax_rows};
+pub use gram::add_gram;
 pub use pool::Pool;
 pub use product::{gram, mirror_lower, multiply, multiply_add};
 pub use rows::Rows;
