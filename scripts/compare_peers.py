@@ -10,7 +10,7 @@ script's own (<work>/venv); VLFeat through ctypes where its library is installed
 four scales, or the first JPEG files of --images.
 Both sides read the same .npy files and run in turn, fvtool, peer, fvtool, peer …, so that a
 neighbour's load falls on both. Columns: work, peer, threads, the peer's median, fvtool's median, their
-ratio, agreement of the outputs. About five minutes.
+ratio, agreement of the outputs. About four minutes.
 """
 
 import argparse
@@ -38,6 +38,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=1, help="also time with this many threads (default: 1 alone)")
     parser.add_argument("--rows", type=int, default=200_000, help="rows of k-means and EM (default: 200000)")
     parser.add_argument("--pca-rows", type=int, default=1_000_000, help="rows of the PCA (default: 1000000)")
+    parser.add_argument("--svm-rows", type=int, default=2_000, help="vectors of 40,960 values for the classifier (default: 2000)")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions (default: 5)")
     parser.add_argument("--fvtool", type=pathlib.Path, default=REPOSITORY / "target/release/fvtool")
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/tmp/fvtool-peers"), help="folder for the environment and the inputs")
@@ -310,6 +311,23 @@ def peer_sklearn_pca(load):
     return run
 
 
+def peer_svc_gram(load):
+    import numpy as np
+    from sklearn.svm import SVC
+
+    rows, classes = load("svm_rows"), load("svm_classes")
+
+    def run():
+        def train():
+            gram = rows @ rows.T
+            machines = [SVC(C=10, kernel="precomputed", tol=1e-3, cache_size=1000).fit(gram, classes == c) for c in range(int(classes.max()) + 1)]
+            return np.stack([machine.decision_function(gram) for machine in machines], axis=1)
+
+        return clocked(train)
+
+    return run
+
+
 def peer_skimage_fisher(load):
     import numpy as np
     from skimage.feature import fisher_vector
@@ -435,6 +453,14 @@ def make_inputs(options, fvtool):
     np.save(work / "weights.npy", np.ascontiguousarray(mixture[:, 0]))
     np.save(work / "means.npy", np.ascontiguousarray(mixture[:, 1 : dim + 1]))
     np.save(work / "variances.npy", np.ascontiguousarray(mixture[:, dim + 1 :]))
+    # Unit rows of signed square roots with the cosines of Fisher vectors: a part common to all, a
+    # part of the class, and noise.
+    count, classes = options.svm_rows, np.arange(options.svm_rows) % 20
+    parts = rng.uniform(-1, 1, (21, 40_960)).astype(np.float32)
+    vectors = rng.random((count, 40_960), np.float32) * 2 - 1 + 0.5 * parts[20] + 0.4 * parts[classes]
+    vectors = np.sign(vectors) * np.sqrt(np.abs(vectors))
+    np.save(work / "svm_rows.npy", np.ascontiguousarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32))
+    np.save(work / "svm_classes.npy", classes.astype(np.float32))
 
 
 def smooth_noise(rng):
@@ -515,6 +541,7 @@ def main():
         ("k-means iteration", "faiss", "faiss_kmeans", [iterations], ("kmeans", ["fit_rows", "centres"], [], iterations), clusters, True),
         ("EM iteration", "scikit-learn", "sklearn_em", [iterations], ("em", fit, [], iterations), difference, True),
         ("EM iteration", "VLFeat", "vlfeat_em", [iterations, "threads"], ("em", fit, [], iterations), difference, True),
+        ("SVM, 20 classes", "NumPy + SVC", "svc_gram", [], ("svm", ["svm_rows", "svm_classes"], ["svm.c=10.0", "svm.calibration=none"], None), difference, True),
     ]
     lines = ["| work | peer | threads | peer s | fvtool s | ratio | agreement |", "|---|---|---|---|---|---|---|"]
     print("\n".join(lines), flush=True)

@@ -3,7 +3,7 @@
 //! Data flows one way, and the modules read in that order:
 //!
 //! ```text
-//! dataset → image → descriptors → projection → gmm → encoding → svm → evaluation
+//! dataset → image → descriptors → projection → gmm → encoding → svm → evaluation → explanation
 //! ```
 //!
 //! Conventions, everywhere: matrices are row-major with one observation a row; pixel coordinates
@@ -18,6 +18,7 @@ pub mod descriptors;
 pub mod encoding;
 pub mod error;
 pub mod evaluation;
+pub mod explanation;
 pub mod gmm;
 pub mod image;
 pub mod linalg;

@@ -12,6 +12,7 @@
 //! | `pca-fit` | rows `N × D` | components `k × D` | 1 |
 //! | `kmeans` | rows `N × D`, centres `K × D` to start from | centres `K × D` | iterations + 1 |
 //! | `em` | rows `N × D`, weights `K`, means `K × D`, variances `K × D` to start from | `K × (1 + 2D)`: weight, means, variances | iterations + 1 |
+//! | `svm` | rows `N × D`, class `N` (0, 1 …) | scores `N × M` of the training rows | 1 |
 //! | `fisher` | rows `N × D`, weights, means, variances as above | vector `2KD` | 1 |
 //!
 //! Settings are those of preset `vlfeat` (`sift`: the default descriptors), changed by `--set`.
@@ -29,12 +30,13 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use fvtool::artifacts::write_atomically;
 use fvtool::config::Config;
+use fvtool::dataset::Label;
 use fvtool::encoding::{Encoder, Workspace};
 use fvtool::gmm::{Gmm, em, kmeans};
 use fvtool::image::Plane;
 use fvtool::progress::Silent;
 use fvtool::projection::{Append, Covariance, Projection};
-use fvtool::{descriptors, gmm};
+use fvtool::{descriptors, gmm, svm};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix1, Ix2, concatenate};
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use serde_json::json;
@@ -73,6 +75,7 @@ enum Stage {
     Kmeans,
     Em,
     Fisher,
+    Svm,
 }
 
 /// Times of the repetitions, and the last one's result.
@@ -92,7 +95,7 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
         args.input.iter().map(|path| read(path)).collect::<Result<_>>()?;
     let expected = match args.stage {
         Stage::Sift | Stage::PcaFit => 1,
-        Stage::Kmeans => 2,
+        Stage::Kmeans | Stage::Svm => 2,
         Stage::Project => 3,
         Stage::Em | Stage::Fisher => 4,
     };
@@ -104,6 +107,7 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
         Stage::Kmeans => fit_kmeans(args, &inputs)?,
         Stage::Em => fit_em(args, &config, &inputs)?,
         Stage::Fisher => fisher(args, &config, &inputs)?,
+        Stage::Svm => train_svm(args, &config, &inputs)?,
     };
     if let Some(path) = &args.output {
         write_atomically(path, |file| timed.result.write_npy(file).map_err(std::io::Error::other))?;
@@ -217,6 +221,23 @@ fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<
         let vector = encoder.finish(&mut workspace)?;
         Ok(Array2::from_shape_vec((1, vector.len()), vector)?)
     })
+}
+
+fn train_svm(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+    let rows = matrix(&inputs[0])?;
+    let classes = inputs[1].iter().fold(0.0f32, |a, &b| a.max(b)) as usize + 1;
+    let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+    let label = |&of: &f32, class| if of as usize == class { Label::Yes } else { Label::No };
+    let labels: Vec<Vec<Label>> =
+        inputs[1].iter().map(|of| (0..classes).map(|class| label(of, class)).collect()).collect();
+    let mut trained = None;
+    let timed = args.time(|| {
+        let model = svm::train(&rows, &labels, &names, &config.svm, config.seed, &Silent)?;
+        trained = Some(model);
+        Ok(Array2::default((0, 0)))
+    })?;
+    let model = trained.context("at least one repetition")?;
+    Ok(Timed { result: model.scores(&rows)?, ..timed })
 }
 
 fn mixture(inputs: &[ArrayD<f32>]) -> Result<Gmm> {

@@ -1,18 +1,25 @@
-//! `fvtool demo`: the whole pipeline on data it draws itself.
+//! `fvtool demo`: the whole pipeline on data it draws itself, three heatmaps, and an audit.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use fvtool::dataset::synthetic::Synthetic;
+use fvtool::explanation::Rule;
 use fvtool::pipeline;
+use fvtool::pipeline::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::random::Seed;
 
+use super::audit::write_audit;
 use super::eval::write_evaluated;
+use super::explain::write_heatmaps;
 use super::{Global, Outcome, RunFolder, Ui};
 
 /// Seed of the demo's data when `--seed` is not given.
 const DATA_SEED: u64 = 1;
+
+/// Classes whose best image is explained.
+const EXPLAINED: [&str; 3] = ["star", "spiral", "wheel"];
 
 /// Arguments of `demo`.
 #[derive(Args)]
@@ -20,13 +27,17 @@ pub struct Demo {
     /// Folder for the data (`data/`) and the run (`run/`)
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
+    /// Leave out the text tag that most images of a star carry in a corner
+    #[arg(long)]
+    no_tag: bool,
 }
 
 pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let data = args.out.join("data");
     let seed = Seed(global.seed.unwrap_or(DATA_SEED));
     ui.say(&format!("drawing a synthetic VOC-style data set into {}", data.display()));
-    pipeline::demo::write_data(&data, &Synthetic::default(), seed, ui.progress())?;
+    let params = Synthetic { plant_tag: !args.no_tag, ..Synthetic::default() };
+    pipeline::demo::write_data(&data, &params, seed, ui.progress())?;
 
     let folder = RunFolder {
         run: args.out.join("run"),
@@ -37,10 +48,28 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
     let run = folder.open(global, ui, true)?;
     let (_, evaluated) = run.run_all(&data, "train", "test")?;
     write_evaluated(&evaluated, global, ui, out)?;
+
+    let rule = Rule::PUBLISHED;
+    let selection = Selection {
+        classes: EXPLAINED.map(str::to_owned).to_vec(),
+        images: Vec::new(),
+        only: Only::TruePositives,
+        top: 1,
+    };
+    let drawing = Drawing { rule, shared_scale: false, raw: false };
+    let heatmaps = run.explain(&data, "test", &selection, &drawing)?;
+    let audit = run.audit(&data, "test", &AuditOptions::of_all_classes(rule))?;
+    if !global.json {
+        writeln!(out)?;
+        write_heatmaps(&heatmaps, out)?;
+        writeln!(out)?;
+        write_audit(&audit, global, out)?;
+    }
     ui.say(&format!(
         "next           fvtool run --data YOUR_IMAGES --train train --test test --run runs/first\n\
-         look inside    fvtool inspect {}",
-        run.dir().join("gmm.safetensors").display()
+         why            fvtool explain --data {} --split test --run {} --class wheel --top 5",
+        data.display(),
+        run.dir().display()
     ));
     Ok(Outcome::Done)
 }

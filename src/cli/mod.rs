@@ -3,11 +3,13 @@
 //! Results go to stdout, everything else to stderr. Exit code 0: done; 1: failed or partly failed
 //! (an image had to be skipped); 2: usage.
 
+mod audit;
 mod bench_stage;
 mod data_stages;
 mod demo;
 mod describe;
 mod eval;
+mod explain;
 mod inspect;
 mod predict;
 mod run;
@@ -77,6 +79,10 @@ enum Command {
     TrainSvm(train_svm::TrainSvm),
     /// Score and evaluate a split
     Eval(eval::Eval),
+    /// Draw which pixels decided, measure context, or test the heatmaps
+    Explain(explain::Explain),
+    /// Look for classes that are recognised by something that is not their object
+    Audit(audit::AuditArgs),
     /// Classify image files
     Predict(predict::Predict),
     /// Write one image's descriptors, projections and Fisher vector, for use elsewhere
@@ -208,6 +214,8 @@ impl Command {
             Self::Encode(args) => data_stages::encode(args, global, ui, out),
             Self::TrainSvm(args) => train_svm::run(args, global, ui, out),
             Self::Eval(args) => eval::run(args, global, ui, out),
+            Self::Explain(args) => explain::run(args, global, ui, out),
+            Self::Audit(args) => audit::run(args, global, ui, out),
             Self::Predict(args) => predict::run(args, global, ui, out),
             Self::Describe(args) => describe::run(args, global, ui, out),
             Self::Inspect(args) => inspect::run(args, global, out),

@@ -8,7 +8,7 @@
 //! Σ_n γ (z² − 1) = (S² − 2 μ' S¹ + μ'² S⁰) / σ'² − S⁰
 //! ```
 
-use super::{Divisor, Params, Scaling};
+use super::{Params, Scaling};
 use crate::gmm::{Evaluator, Statistics};
 
 /// Writes the gradient of one region, in the layout of `params.orders`. Zero when no row was
@@ -20,10 +20,7 @@ pub(super) fn gradient(evaluator: &Evaluator, sums: &Statistics, params: &Params
     }
     let (components, dim) = (evaluator.components(), evaluator.dim());
     let n = sums.rows as f64;
-    let divisor = match params.divisor {
-        Divisor::N => n,
-        Divisor::SqrtN => n.sqrt(),
-    };
+    let divisor = params.divisor.of(n);
     let (order1, order2) = (sums.order1(), sums.order2());
     let mut rest = out;
     for &order in &params.orders {

@@ -14,6 +14,7 @@
 //! list of steps per region and a list over the whole vector ([`normalise`]).
 //! Source: PSM10, SPMV13 in `docs/REFERENCES.md`.
 
+pub mod contributions;
 mod fisher;
 pub mod normalise;
 pub mod spatial;
@@ -71,6 +72,15 @@ pub enum Divisor {
     N,
     /// `√N`.
     SqrtN,
+}
+
+impl Divisor {
+    fn of(self, rows: f64) -> f64 {
+        match self {
+            Self::N => rows,
+            Self::SqrtN => rows.sqrt(),
+        }
+    }
 }
 
 /// Whether gradients are scaled by the Fisher information.
@@ -221,14 +231,8 @@ impl Encoder {
         positions: &[[f32; 2]],
         workspace: &mut Workspace,
     ) -> Result<()> {
+        self.check(rows, positions.len())?;
         let d = self.evaluator.dim();
-        if rows.ncols() != d {
-            return Err(Error::Shape { what: "descriptors", expected: d, got: rows.ncols() });
-        }
-        if rows.nrows() != positions.len() {
-            let (expected, got) = (rows.nrows(), positions.len());
-            return Err(Error::Shape { what: "positions of descriptors", expected, got });
-        }
         let mut done = 0;
         if self.cells.count() == 1 && workspace.waiting[0].count == 0 {
             // Whole blocks of the only cell need not wait, and come out the same.
@@ -262,17 +266,14 @@ impl Encoder {
             self.flush(cell, workspace)?;
         }
         let (components, dim) = (self.evaluator.components(), self.evaluator.dim());
-        let shape =
-            Shape { components, dim, orders: &self.params.orders, power: self.params.power };
         let region_len = self.params.region_len(components, dim);
         let mut vector = vec![0.0f32; self.len()];
         for (region, out) in vector.chunks_exact_mut(region_len).enumerate() {
             let mut sums = Statistics::zeros(components, dim);
             self.cells.of_region(region).for_each(|cell| sums.add(&workspace.sums[cell]));
             fisher::gradient(&self.evaluator, &sums, &self.params, out);
-            normalise::apply(&self.params.region_steps, &shape, out);
         }
-        normalise::apply(&self.params.vector_steps, &shape, &mut vector);
+        self.normalise(&mut vector);
         match linalg::first_not_finite(&vector) {
             None => Ok(vector),
             Some(_) => Err(Error::Numerical {
@@ -280,6 +281,46 @@ impl Encoder {
                 problem: "a descriptor is too extreme for f32; scale the descriptors down".into(),
             }),
         }
+    }
+
+    /// Divides sums over descriptors ([`contributions::Sums::signed`]) by the divisor of their region
+    /// and normalises them: the Fisher vector that [`finish`](Self::finish) gives, to rounding.
+    /// `region_rows` are the descriptors of each region.
+    ///
+    /// # Panics
+    /// When there are not [`len`](Self::len) sums, or not as many counts as regions.
+    pub fn normalised(&self, sums: &[f64], region_rows: &[u64], vector: &mut Vec<f32>) {
+        assert_eq!(sums.len(), self.len(), "sums of a Fisher vector");
+        assert_eq!(region_rows.len(), self.cells.regions(), "regions of a Fisher vector");
+        vector.clear();
+        let region_len = self.len() / region_rows.len();
+        for (sums, &rows) in sums.chunks_exact(region_len).zip(region_rows) {
+            let scale = if rows == 0 { 0.0 } else { 1.0 / self.params.divisor.of(rows as f64) };
+            vector.extend(sums.iter().map(|sum| (sum * scale) as f32));
+        }
+        self.normalise(vector);
+    }
+
+    fn normalise(&self, vector: &mut [f32]) {
+        let (components, dim) = (self.evaluator.components(), self.evaluator.dim());
+        let shape =
+            Shape { components, dim, orders: &self.params.orders, power: self.params.power };
+        for region in vector.chunks_exact_mut(self.params.region_len(components, dim)) {
+            normalise::apply(&self.params.region_steps, &shape, region);
+        }
+        normalise::apply(&self.params.vector_steps, &shape, vector);
+    }
+
+    fn check(&self, rows: ArrayView2<'_, f32>, positions: usize) -> Result<()> {
+        let d = self.evaluator.dim();
+        if rows.ncols() != d {
+            return Err(Error::Shape { what: "descriptors", expected: d, got: rows.ncols() });
+        }
+        if rows.nrows() != positions {
+            let (expected, got) = (rows.nrows(), positions);
+            return Err(Error::Shape { what: "positions of descriptors", expected, got });
+        }
+        Ok(())
     }
 
     fn flush(&self, cell: usize, workspace: &mut Workspace) -> Result<()> {

@@ -24,7 +24,7 @@ mod report;
 pub mod roc;
 mod scores;
 pub mod svg;
-mod template;
+pub(crate) mod template;
 pub mod voc_results;
 
 use ndarray::ArrayView2;
@@ -32,6 +32,7 @@ use rayon::prelude::*;
 
 pub use self::confusion::{Accuracy, Confusion};
 pub use self::report::{ClassReport, Map, Report};
+pub(crate) use self::scores::push_record;
 pub use self::scores::{Scores, align};
 
 use self::curve::Curve;

@@ -141,7 +141,8 @@ fn first_repeated(names: &[String]) -> Option<&String> {
     names.iter().find(|name| !seen.insert(*name))
 }
 
-fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
+/// Appends a record to a text in this form.
+pub(crate) fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
     for (i, field) in fields.enumerate() {
         if i > 0 {
             text.push(',');

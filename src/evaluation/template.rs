@@ -8,7 +8,7 @@ use serde::Serialize;
 ///
 /// # Panics
 /// When the template names something that the context does not have: the tests render each one.
-pub(super) fn fill(template: &str, context: impl Serialize) -> String {
+pub(crate) fn fill(template: &str, context: impl Serialize) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -18,7 +18,7 @@ pub(super) fn fill(template: &str, context: impl Serialize) -> String {
 }
 
 /// A name cut to `limit` characters, with an ellipsis in place of what was cut.
-pub(super) fn shortened(name: &str, limit: usize) -> String {
+pub(crate) fn shortened(name: &str, limit: usize) -> String {
     if name.chars().count() <= limit {
         return name.to_string();
     }

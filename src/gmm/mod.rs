@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::random::Seed;
 
 pub use posteriors::{Component, Evaluator, Scratch};
-pub use statistics::{Assignment, Statistics};
+pub use statistics::{Assignment, Found, Statistics};
 
 /// Rows of one task when `rows` are summed in parallel and the tasks' sums added in order. It
 /// depends on the number of rows alone, so that the result does not depend on the number of threads;

@@ -161,6 +161,11 @@ impl Evaluator {
         self.scale[d]
     }
 
+    /// The mixture's mean `c_d` in dimension `d`, which standardising subtracts.
+    pub fn centre(&self, d: usize) -> f64 {
+        self.centre[d]
+    }
+
     /// Posteriors `γ` of `rows` (`N × D`), `N × K`, and `ln p(x)` per row. For inspection and
     /// tests; the pipeline never forms this array for a whole image.
     ///

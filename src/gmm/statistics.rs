@@ -181,6 +181,38 @@ impl Evaluator {
     }
 }
 
+/// What takes posteriors that count: a component, the first row of a block, and (row in the block,
+/// posterior) pairs.
+pub type Found<'a> = dyn FnMut(usize, usize, &[(u32, f32)]) + 'a;
+
+impl Evaluator {
+    /// Hands the posteriors of `rows` (`N × D`) that count under `assignment` to `found`, block by
+    /// block and component by component, rows ascending.
+    ///
+    /// # Errors
+    /// As [`Self::accumulate`].
+    pub fn assign(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        assignment: Assignment,
+        scratch: &mut Scratch,
+        found: &mut Found<'_>,
+    ) -> Result<()> {
+        for (number, block_rows) in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS).enumerate() {
+            let mut block = self.evaluate(block_rows, scratch)?;
+            match assignment {
+                Assignment::Soft { threshold } => block.select(threshold),
+                Assignment::Hard => block.select_winners(),
+            }
+            let buckets = block.sums.kept.chunks_exact(BUCKET).zip(&block.sums.counts);
+            for (component, (bucket, &count)) in buckets.enumerate() {
+                found(component, number * BLOCK_ROWS, &bucket[..count as usize]);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Block<'_> {
     /// `γᵀ·[y², y]` as one product.
     fn add_dense(&mut self, sums: &mut Statistics) {

@@ -25,14 +25,25 @@ const BYTES_BASE: u64 = 64 << 20;
 /// [`Error::Io`] when the file cannot be read, [`Error::Image`] when it is empty, cut short, damaged,
 /// of no known format, or larger than `max_megapixels`.
 pub fn load_luminance(path: &Path, params: &Params) -> Result<Plane> {
+    Ok(load_luminance_and_size(path, params)?.0)
+}
+
+/// As [`load_luminance`], and the width and height of the upright image in its file, in whose pixels
+/// annotations are written.
+///
+/// # Errors
+/// As [`load_luminance`].
+pub fn load_luminance_and_size(path: &Path, params: &Params) -> Result<(Plane, [usize; 2])> {
     let plane = luminance(&decode(path, params)?);
+    let size = [plane.width, plane.height];
     let (width, height) = fitted(plane.width, plane.height, params);
     let plane = if (width, height) == (plane.width, plane.height) {
         plane
     } else {
         super::resize(&plane, width, height)
     };
-    Ok(if params.presmoothing_px > 0.0 { smooth(&plane, params.presmoothing_px) } else { plane })
+    let sigma = params.presmoothing_px;
+    Ok((if sigma > 0.0 { smooth(&plane, sigma) } else { plane }, size))
 }
 
 /// Reads an image file in colour, for pictures shown to people: upright and of the same size as

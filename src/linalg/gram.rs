@@ -75,11 +75,11 @@ fn add_tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
             }
         }
     }
-    for i in 0..ROWS {
+    for (i, sums) in sums.iter().enumerate() {
         let start = (top + i) * columns + left;
         let to = S::as_mut_simd_f64s(&mut c[start..start + width]).0;
         for v in 0..VECTORS {
-            to[v] = simd.add_f64s(to[v], sums[i][v]);
+            to[v] = simd.add_f64s(to[v], sums[v]);
         }
     }
 }

@@ -220,18 +220,8 @@ impl Run<'_> {
             return Ok(Evaluated { report, encoded, page, made: false });
         }
 
-        let vectors = self.vectors(&index)?;
-        let scored = model.scores(&vectors)?;
+        let scores = self.split_scores(split, &model)?;
         let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
-        // An image without a vector has no score: it ranks last (VOC devkit).
-        let mut scores = Array2::from_elem((ids.len(), model.classes.len()), f32::NEG_INFINITY);
-        let rows: BTreeMap<&str, usize> =
-            index.images.iter().enumerate().map(|(row, image)| (image.id.as_str(), row)).collect();
-        for (i, id) in ids.iter().enumerate() {
-            if let Some(&row) = rows.get(id.as_str()) {
-                scores.row_mut(i).assign(&scored.row(row));
-            }
-        }
         let report = evaluation::evaluate(&Scored {
             split: &split.name,
             ids: &ids,
@@ -252,6 +242,23 @@ impl Run<'_> {
         write_text(&path, &serde_json::to_string_pretty(&stored).expect("a report is JSON"))?;
         self.done(&stage, &format!("{} images; {}", ids.len(), page.display()), started);
         Ok(Evaluated { report, encoded, page, made: true })
+    }
+
+    /// Scores of an encoded split's images for the model's classes, in list order.
+    pub(super) fn split_scores(&self, split: &Split, model: &Model) -> Result<Array2<f32>> {
+        let index = self.index(&split.name)?;
+        let scored = model.scores(&self.vectors(&index)?)?;
+        // An image without a vector has no score: it ranks last (VOC devkit).
+        let shape = (split.items.len(), model.classes.len());
+        let mut scores = Array2::from_elem(shape, f32::NEG_INFINITY);
+        let rows: BTreeMap<&str, usize> =
+            index.images.iter().enumerate().map(|(row, image)| (image.id.as_str(), row)).collect();
+        for (i, item) in split.items.iter().enumerate() {
+            if let Some(&row) = rows.get(item.id.as_str()) {
+                scores.row_mut(i).assign(&scored.row(row));
+            }
+        }
+        Ok(scores)
     }
 
     /// Scores as CSV, VOC result files, and a precision-recall curve per class.

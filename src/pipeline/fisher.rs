@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,6 +22,7 @@ use crate::artifacts::{Artifact, Shards, Tensor, VECTORS, Values, write, write_a
 use crate::config::Config;
 use crate::dataset::{Item, Split};
 use crate::descriptors::{Extractor, Frame, Scratch};
+use crate::encoding::contributions::{Contributions, Sums};
 use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
@@ -116,38 +118,97 @@ impl ImageEncoder {
         self.encoder.len()
     }
 
+    pub(super) fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// What an image file's vector is made of.
+    pub(super) fn examine(&self, path: &Path, worker: &mut Worker) -> Result<Examined<'_>> {
+        let (plane, file_size) = image::load_luminance_and_size(path, &self.image)?;
+        let size = [plane.width, plane.height];
+        let mut frames = Vec::new();
+        let mut contributions = Contributions::new(&self.encoder);
+        self.project(&plane, worker, &mut |rows, of_rows, positions, _| {
+            frames.extend_from_slice(of_rows);
+            contributions.push(rows, positions)
+        })?;
+        if frames.is_empty() {
+            return Err(too_small(path, &plane));
+        }
+        let sums = contributions.sums()?;
+        let mut vector = Vec::new();
+        self.encoder.normalised(&sums.signed, &contributions.region_rows(), &mut vector);
+        Ok(Examined { size, file_size, frames, contributions, sums, vector })
+    }
+
     /// The Fisher vector of an image file.
     pub(super) fn encode(&self, path: &Path, worker: &mut Worker) -> Result<Vec<f32>> {
         let plane = image::load_luminance(path, &self.image)?;
-        let (width, height) = (plane.width, plane.height);
-        let Worker { scratch, projected, product, workspace } = worker;
-        self.encoder.begin(workspace);
         let mut count = 0;
-        let mut failed = None;
-        self.extractor.for_each_block(&plane, scratch, &mut |rows, frames| {
-            if failed.is_some() {
+        self.encoder.begin(&mut worker.workspace);
+        self.project(&plane, worker, &mut |rows, frames, positions, workspace| {
+            count += frames.len();
+            self.encoder.push(rows, positions, workspace)
+        })?;
+        if count == 0 {
+            return Err(too_small(path, &plane));
+        }
+        self.encoder.finish(&mut worker.workspace)
+    }
+
+    /// Hands the image's projected descriptors to `consume` block by block, while they are in cache.
+    fn project(
+        &self,
+        plane: &image::Plane,
+        worker: &mut Worker,
+        consume: &mut Consume<'_>,
+    ) -> Result<()> {
+        let Worker { scratch, projected, product, workspace } = worker;
+        let mut outcome = Ok(());
+        self.extractor.for_each_block(plane, scratch, &mut |rows, frames| {
+            if outcome.is_err() {
                 return;
             }
-            count += frames.len();
-            let positions = positions(frames, width, height);
+            let positions = positions(frames, plane.width, plane.height);
             projected.resize(rows.nrows() * self.projection.output_dim(), 0.0);
             let shape = (rows.nrows(), self.projection.output_dim());
-            let pushed =
-                self.projection.apply(rows, &positions, product, projected).and_then(|()| {
-                    let view = ndarray::ArrayView2::from_shape(shape, &projected[..]);
-                    self.encoder.push(view.expect("sizes agree"), &positions, workspace)
-                });
-            failed = pushed.err();
+            outcome = self.projection.apply(rows, &positions, product, projected).and_then(|()| {
+                let view = ArrayView2::from_shape(shape, &projected[..]).expect("sizes agree");
+                consume(view, frames, &positions, workspace)
+            });
         });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if count == 0 {
-            let problem = format!("{width} × {height} pixels are too small for any descriptor");
-            return Err(Error::Image { path: path.to_owned(), problem });
-        }
-        self.encoder.finish(workspace)
+        outcome
     }
+}
+
+/// What takes projected descriptors: rows, their frames and positions, and the worker's workspace.
+type Consume<'a> =
+    dyn FnMut(ArrayView2<'_, f32>, &[Frame], &[[f32; 2]], &mut Workspace) -> Result<()> + 'a;
+
+/// One image taken apart: what its Fisher vector is made of.
+pub(super) struct Examined<'e> {
+    /// Width and height as encoded.
+    pub(super) size: [usize; 2],
+    /// Width and height in the file.
+    pub(super) file_size: [usize; 2],
+    pub(super) frames: Vec<Frame>,
+    pub(super) contributions: Contributions<'e>,
+    pub(super) sums: Sums,
+    /// The Fisher vector, to rounding the one that [`ImageEncoder::encode`] makes.
+    pub(super) vector: Vec<f32>,
+}
+
+impl Examined<'_> {
+    /// Centres of the descriptors as shares of width and height.
+    pub(super) fn positions(&self) -> Vec<[f32; 2]> {
+        positions(&self.frames, self.size[0], self.size[1])
+    }
+}
+
+fn too_small(path: &Path, plane: &image::Plane) -> Error {
+    let (width, height) = (plane.width, plane.height);
+    let problem = format!("{width} × {height} pixels are too small for any descriptor");
+    Error::Image { path: path.to_owned(), problem }
 }
 
 /// Centres of descriptors as shares of width and height; a pixel's centre is half a pixel in.

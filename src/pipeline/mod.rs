@@ -1,7 +1,7 @@
 //! The run folder: every stage of one experiment, brought up to date by fingerprint.
 //!
 //! ```text
-//! sample → pca → gmm → fisher/<split> → svm → scores and evaluation of <split>
+//! sample → pca → gmm → fisher/<split> → svm → scores and evaluation of <split> → explain/<split>
 //! ```
 //!
 //! A stage's artifact carries the fingerprint of its inputs: the settings it depends on, its
@@ -13,12 +13,15 @@
 mod classify;
 pub mod demo;
 mod describe;
+pub mod explain;
 mod fisher;
 mod models;
 mod source;
 mod stage;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
@@ -55,6 +58,8 @@ pub struct Run<'p> {
     refit: bool,
     strict: bool,
     progress: &'p dyn Progress,
+    /// Stages whose closing line was given.
+    said: Mutex<BTreeSet<String>>,
     _lock: RunLock,
 }
 
@@ -84,6 +89,7 @@ impl<'p> Run<'p> {
             refit: options.refit,
             strict: options.strict,
             progress,
+            said: Mutex::default(),
             _lock: lock,
         };
         run.refuse_other_settings()?;

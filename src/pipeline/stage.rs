@@ -111,11 +111,17 @@ impl Run<'_> {
             .map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000))
             .unwrap_or_default();
         self.progress.summary(stage, &format!("{text} ({seconds:.1} s{memory})"));
+        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        said.insert(stage.to_owned());
     }
 
-    /// The closing line of a stage that had nothing to do.
+    /// The closing line of a stage that had nothing to do; a command says it once, however often it
+    /// looks.
     pub(super) fn nothing_to_do(&self, stage: &str) {
-        self.progress.summary(stage, "up to date");
+        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if said.insert(stage.to_owned()) {
+            self.progress.summary(stage, "up to date");
+        }
     }
 }
 

@@ -75,6 +75,8 @@ fn the_help_of_the_program() {
       encode       Encode every image of a split as a Fisher vector
       train-svm    Train the one-vs-rest classifier on an encoded split
       eval         Score and evaluate a split
+      explain      Draw which pixels decided, measure context, or test the heatmaps
+      audit        Look for classes that are recognised by something that is not their object
       predict      Classify image files
       describe     Write one image's descriptors, projections and Fisher vector, for use elsewhere
       inspect      Show what an artifact holds and what it was made from
@@ -388,6 +390,43 @@ fn stage_commands_print_what_they_made() {
     assert_eq!(said.out, format!("{}\n", run.join("svm.safetensors").display()));
     assert_quietly_done(&on("eval", &run, data, "test", &["-q"]));
     assert_same(&contents(&fixture().run), &contents(&run));
+}
+
+#[test]
+fn explanations_are_tables_or_json() {
+    let (_folder, run) = copy_of(&fixture().run);
+    let explain = |more: &[&str]| on("explain", &run, &fixture().data, "test", more);
+    let said = explain(&["-q", "--class", "wheel", "--top", "2", "--rule", "absolute"]);
+    assert_quietly_done(&said);
+    assert_eq!(said.out.lines().count(), 2);
+    assert!(
+        said.out.lines().all(|l| l.starts_with("wheel\t") && l.ends_with(".png")),
+        "{}",
+        said.out
+    );
+    let said = explain(&["-q", "--json", "--class", "wheel", "--only", "all"]);
+    let value: Value = serde_json::from_str(&said.out).unwrap();
+    let maps = value.as_array().unwrap();
+    assert_eq!(maps.len(), 3);
+    for map in maps {
+        let lost = map["relevance"].as_f64().unwrap() - map["score"].as_f64().unwrap();
+        assert!((lost - map["residual"].as_f64().unwrap()).abs() < 1e-9);
+        assert!(Path::new(map["file"].as_str().unwrap()).is_file());
+    }
+    let said = explain(&["-q", "--context"]);
+    assert!(said.out.starts_with("class"), "{}", said.out);
+    let said = explain(&["-q", "--json", "--quality", "--class", "wheel", "--top", "1"]);
+    let value: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(value["rule"], "epsilon 100");
+    let said = explain(&["--context", "--quality"]);
+    assert_eq!(said.code, 2);
+    let said = explain(&["--rule", "alpha"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("`plain`, `epsilon` or `absolute`"), "{}", said.err);
+    let said = on("audit", &run, &fixture().data, "test", &["-q", "--json"]);
+    assert_quietly_done(&said);
+    let value: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(value["findings"].is_array() && value["pairs"].as_u64().unwrap() >= 18);
 }
 
 #[test]

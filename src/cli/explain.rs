@@ -1,0 +1,219 @@
+//! `fvtool explain`: which pixels decided.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use fvtool::explanation::Rule;
+use fvtool::explanation::quality::Params;
+use fvtool::pipeline::explain::{
+    ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Selection,
+};
+
+use super::data_stages::Data;
+use super::{Global, Outcome, RunFolder, Ui};
+
+/// Arguments of `explain`.
+#[derive(Args)]
+pub struct Explain {
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    run: RunFolder,
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    rule: RuleArgs,
+    /// Measure how much context each class uses: relevance outside and inside its boxes
+    #[arg(long, conflicts_with = "quality")]
+    context: bool,
+    /// Test the heatmaps: replace the most relevant descriptors and watch the score
+    #[arg(long)]
+    quality: bool,
+    /// One colour scale for all heatmaps of a class [default: one for each heatmap]
+    #[arg(long, conflicts_with_all = ["context", "quality"])]
+    shared_scale: bool,
+    /// Also write the relevance of dimensions, descriptors and pixels as safetensors
+    #[arg(long, conflicts_with_all = ["context", "quality"])]
+    raw: bool,
+}
+
+/// Which images and classes.
+#[derive(Args)]
+struct Chosen {
+    /// Class to explain; may be repeated [default: all]
+    #[arg(long, value_name = "NAME")]
+    class: Vec<String>,
+    /// Image to explain, by id; may be repeated [default: all]
+    #[arg(long, value_name = "ID")]
+    image: Vec<String>,
+    /// Pairs of image and class
+    #[arg(long, value_enum, default_value_t = OnlyArg::Present)]
+    only: OnlyArg,
+    /// The N highest scored of each class; 0: all
+    /// [default: 3 for heatmaps, 10 for --quality, all for --context]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnlyArg {
+    /// Images that show the class
+    Present,
+    /// … and are recognised (score above 0)
+    TruePositives,
+    /// Images that do not show it, yet are recognised
+    FalsePositives,
+    /// Images that show it and are not recognised
+    FalseNegatives,
+    /// Every image
+    All,
+}
+
+/// How relevance is shared out.
+#[derive(Args)]
+pub struct RuleArgs {
+    /// `plain`, `epsilon` or `absolute`
+    #[arg(long, value_name = "RULE", default_value = "epsilon")]
+    rule: String,
+    /// ε of the rule `epsilon`, on the scale of sums over an image's descriptors
+    #[arg(long, value_name = "E", default_value_t = 100.0)]
+    epsilon: f64,
+}
+
+impl RuleArgs {
+    pub fn rule(&self) -> fvtool::Result<Rule> {
+        Rule::named(&self.rule, self.epsilon)
+    }
+}
+
+impl Chosen {
+    fn selection(&self, top: usize) -> Selection {
+        Selection {
+            classes: self.class.clone(),
+            images: self.image.clone(),
+            only: match self.only {
+                OnlyArg::Present => Only::Present,
+                OnlyArg::TruePositives => Only::TruePositives,
+                OnlyArg::FalsePositives => Only::FalsePositives,
+                OnlyArg::FalseNegatives => Only::FalseNegatives,
+                OnlyArg::All => Only::All,
+            },
+            top: self.top.unwrap_or(top),
+        }
+    }
+}
+
+pub fn run(
+    args: &Explain,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let rule = args.rule.rule()?;
+    let run = args.run.open_existing(global, ui, false)?;
+    let (data, split) = (&args.data.data, &args.data.split);
+    if args.context {
+        let report = run.explain_context(data, split, &args.chosen.selection(0), rule)?;
+        return write_either(global, out, &report, |out| write_context(&report, out));
+    }
+    if args.quality {
+        let selection = args.chosen.selection(10);
+        let report = run.explain_quality(data, split, &selection, rule, &Params::default())?;
+        return write_either(global, out, &report, |out| write_quality(&report, out));
+    }
+    let top = if args.chosen.image.is_empty() { 3 } else { 0 };
+    let drawing = Drawing { rule, shared_scale: args.shared_scale, raw: args.raw };
+    let heatmaps = run.explain(data, split, &args.chosen.selection(top), &drawing)?;
+    if heatmaps.is_empty() {
+        ui.say("no pair of image and class is selected; try `--only all`");
+    }
+    write_either(global, out, &heatmaps, |out| write_heatmaps(&heatmaps, out))
+}
+
+fn write_either<T: serde::Serialize>(
+    global: &Global,
+    out: &mut dyn Write,
+    report: &T,
+    table: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> anyhow::Result<Outcome> {
+    if global.json {
+        writeln!(out, "{}", serde_json::to_string(report)?)?;
+    } else {
+        table(out)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// One line per heatmap.
+pub fn write_heatmaps(heatmaps: &[Heatmap], out: &mut dyn Write) -> std::io::Result<()> {
+    for map in heatmaps {
+        let label = match map.label {
+            1 => "yes",
+            0 => "ignored",
+            _ => "no",
+        };
+        let context = map.mu_positive.map_or_else(|| "-".to_owned(), |mu| format!("{mu:.2}"));
+        writeln!(
+            out,
+            "{}\t{}\t{label}\tscore {:+.3}\trelevance {:+.3}\tμ⁺ {context}\t{}",
+            map.class,
+            map.id,
+            map.score,
+            map.relevance,
+            map.file.display()
+        )?;
+    }
+    Ok(())
+}
+
+fn write_context(report: &ContextReport, out: &mut dyn Write) -> std::io::Result<()> {
+    let width = width(report.classes.iter().map(|c| c.class.as_str()));
+    writeln!(
+        out,
+        "{:width$}  images  median μ  mean μ  median μ⁺  mean μ⁺  relevance inside  area inside",
+        "class"
+    )?;
+    for class in &report.classes {
+        writeln!(
+            out,
+            "{:width$}  {:6}  {:8.3}  {:6.2}  {:9.3}  {:7.3}  {:14.1} %  {:9.1} %",
+            class.class,
+            class.mu_positive.count,
+            class.mu.median,
+            class.mu.mean,
+            class.mu_positive.median,
+            class.mu_positive.mean,
+            100.0 * class.positive_inside.mean,
+            100.0 * class.inside_pixels.mean,
+        )?;
+    }
+    writeln!(out, "\n{}\n{}", report.table.display(), report.chart.display())
+}
+
+fn write_quality(report: &QualityReport, out: &mut dyn Write) -> std::io::Result<()> {
+    let width = width(report.classes.iter().map(|c| c.class.as_str()));
+    writeln!(
+        out,
+        "{:width$}  images  A relevance  A random  A ascending  V relevance  V random",
+        "class"
+    )?;
+    for c in &report.classes {
+        let ClassQuality { area, changed, .. } = c;
+        writeln!(
+            out,
+            "{:width$}  {:6}  {:11.4}  {:8.4}  {:11.4}  {:9.0} %  {:6.0} %",
+            c.class,
+            c.images,
+            area[0],
+            area[1],
+            area[2],
+            100.0 * changed[0],
+            100.0 * changed[1],
+        )?;
+    }
+    writeln!(out, "\n{}", report.path.display())
+}
+
+fn width<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).max(5)
+}

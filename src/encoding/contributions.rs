@@ -1,0 +1,530 @@
+//! What each descriptor adds to a Fisher vector, as two linear products that never form it.
+//!
+//! Before normalisation, dimension `d` is a sum over the descriptors of its region, up to the
+//! divisor: `x_d = Σ_l m_d(l)`, with
+//!
+//! ```text
+//! order 0: m = (γ_lk − w_k)/√w_k     order 1: m = γ_lk z_lk/√w_k     order 2: m = γ_lk (z_lk² − 1)/√(2w_k)
+//! ```
+//!
+//! (and the scales of [`Scaling::Raw`] where that is set). `m(l)` is a row of an `N × dim` array
+//! that would have gigabytes. Held here are the descriptors (`N × D`) and the posteriors that count,
+//! a list for every component: enough for the column sums ([`Contributions::sums`]) and for products
+//! `Σ_d m_d(l) c_d` with all classes' coefficients at once ([`Contributions::weigh`]).
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+
+use super::{Encoder, Scaling};
+use crate::error::{Error, Result};
+use crate::gmm::Scratch;
+use crate::linalg;
+use crate::widest;
+
+/// Pairs whose contributions are held at once.
+const CHUNK: usize = 256;
+
+/// Contributions with their sign or by their absolute value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `m_d(l)`.
+    Signed,
+    /// `|m_d(l)|`.
+    Absolute,
+}
+
+/// Sums over the descriptors of an image, `dim` values each, in the layout of the vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sums {
+    /// `Σ_l m_d(l)`.
+    pub signed: Vec<f64>,
+    /// `Σ_l |m_d(l)|`.
+    pub absolute: Vec<f64>,
+}
+
+/// The descriptors of one image with the components that explain them.
+#[derive(Debug)]
+pub struct Contributions<'e> {
+    encoder: &'e Encoder,
+    /// `μ_k` and `1/σ_k` of the descriptors' own coordinates, `K × D` each.
+    means: Array2<f32>,
+    inverse_sigmas: Array2<f32>,
+    /// `N × D`.
+    rows: Vec<f32>,
+    /// The spatial cell of every row.
+    cells: Vec<u16>,
+    /// (row, posterior) pairs that count, at `cell · K + k`, rows ascending.
+    pairs: Vec<Vec<(u32, f32)>>,
+    scratch: Scratch,
+}
+
+/// Pairs of an image by row: (component, posterior).
+#[derive(Debug)]
+pub struct ByRow {
+    starts: Vec<usize>,
+    pairs: Vec<(u32, f32)>,
+}
+
+/// The columns of one component's contributions: order 1, order 2, order 0, as far as they are in
+/// the vector.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    dim: usize,
+    first: bool,
+    second: bool,
+    zeroth: bool,
+}
+
+impl Columns {
+    fn width(self) -> usize {
+        self.dim * (usize::from(self.first) + usize::from(self.second)) + usize::from(self.zeroth)
+    }
+}
+
+impl<'e> Contributions<'e> {
+    /// An image without descriptors yet.
+    pub fn new(encoder: &'e Encoder) -> Self {
+        let (k, d) = (encoder.evaluator.components(), encoder.evaluator.dim());
+        let mut means = Array2::zeros((k, d));
+        let mut inverse_sigmas = Array2::zeros((k, d));
+        for i in 0..k {
+            let component = encoder.evaluator.component(i);
+            for j in 0..d {
+                let scale = encoder.evaluator.scale(j);
+                let centre = encoder.evaluator.centre(j);
+                means[[i, j]] = (component.means[j] * scale + centre) as f32;
+                inverse_sigmas[[i, j]] = (1.0 / (component.variances[j].sqrt() * scale)) as f32;
+            }
+        }
+        Self {
+            encoder,
+            means,
+            inverse_sigmas,
+            rows: Vec::new(),
+            cells: Vec::new(),
+            pairs: vec![Vec::new(); encoder.cells.count() * k],
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Number of descriptors `N`.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// True before the first descriptor.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The encoder that these are contributions to.
+    pub fn encoder(&self) -> &'e Encoder {
+        self.encoder
+    }
+
+    /// Row `l` of the descriptors, `D` values.
+    pub fn row(&self, l: usize) -> &[f32] {
+        let d = self.dim();
+        &self.rows[l * d..(l + 1) * d]
+    }
+
+    /// Adds descriptors; arguments and errors as of [`Encoder::push`].
+    ///
+    /// # Errors
+    /// As [`Encoder::push`].
+    pub fn push(&mut self, rows: ArrayView2<'_, f32>, positions: &[[f32; 2]]) -> Result<()> {
+        self.encoder.check(rows, positions.len())?;
+        let cells: Vec<u16> = positions.iter().map(|p| self.encoder.cells.of(*p) as u16).collect();
+        self.push_in_cells(rows, &cells)
+    }
+
+    /// Adds descriptors to given spatial cells.
+    ///
+    /// # Errors
+    /// As [`Encoder::push`].
+    pub(crate) fn push_in_cells(&mut self, rows: ArrayView2<'_, f32>, cells: &[u16]) -> Result<()> {
+        let start = self.len();
+        let k = self.encoder.evaluator.components();
+        let Self { encoder, scratch, pairs, .. } = self;
+        encoder.evaluator.assign(
+            rows,
+            encoder.assignment,
+            scratch,
+            &mut |component, at, found| {
+                for &(row, gamma) in found {
+                    let row = at + row as usize;
+                    let cell = usize::from(cells[row]);
+                    pairs[cell * k + component].push(((start + row) as u32, gamma));
+                }
+            },
+        )?;
+        self.rows.extend_from_slice(rows.as_slice().expect("descriptors are row-major"));
+        self.cells.extend_from_slice(cells);
+        Ok(())
+    }
+
+    /// The cell of row `l`.
+    pub(crate) fn cell(&self, l: usize) -> u16 {
+        self.cells[l]
+    }
+
+    /// Number of descriptors in every region.
+    pub fn region_rows(&self) -> Vec<u64> {
+        let mut of_cells = vec![0; self.encoder.cells.count()];
+        self.cells.iter().for_each(|&cell| of_cells[usize::from(cell)] += 1);
+        (0..self.encoder.cells.regions())
+            .map(|region| self.encoder.cells.of_region(region).map(|cell| of_cells[cell]).sum())
+            .collect()
+    }
+
+    /// The sums over all descriptors, in f64.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when a descriptor is so extreme that a sum is not finite.
+    pub fn sums(&self) -> Result<Sums> {
+        let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
+        let columns = self.columns();
+        let (width, region_len) = (columns.width(), self.region_len());
+        let mut sums =
+            Sums { signed: vec![0.0; encoder.len()], absolute: vec![0.0; encoder.len()] };
+        let mut chunk = vec![0.0f32; CHUNK * width];
+        for cell in 0..encoder.cells.count() {
+            let regions: Vec<usize> = self.regions_of(cell).collect();
+            for component in 0..k {
+                let pairs = &self.pairs[cell * k + component];
+                let mut signed = vec![0.0f64; width];
+                let mut absolute = vec![0.0f64; width];
+                for pairs in pairs.chunks(CHUNK) {
+                    let chunk = &mut chunk[..pairs.len() * width];
+                    self.fill(component, pairs, Part::Signed, chunk);
+                    add_columns(chunk, &mut signed, &mut absolute);
+                }
+                if columns.zeroth {
+                    let weight = self.weight(component);
+                    // |γ − w| − w: what a pair changes in a sum where every row counts w.
+                    absolute[width - 1] = pairs.iter().map(|p| beyond(p.1, weight)).sum();
+                }
+                for &region in &regions {
+                    self.for_each_column(component, |column, place, scale| {
+                        let at = region * region_len + place;
+                        sums.signed[at] += scale * signed[column];
+                        sums.absolute[at] += scale.abs() * absolute[column];
+                    });
+                }
+            }
+        }
+        if columns.zeroth {
+            for (region, rows) in self.region_rows().into_iter().enumerate() {
+                for component in 0..k {
+                    let (place, scale) = self.order0_place(component);
+                    let base = rows as f64 * self.weight(component) * scale;
+                    sums.signed[region * region_len + place] -= base;
+                    sums.absolute[region * region_len + place] += base;
+                }
+            }
+        }
+        let finite = |values: &[f64]| values.iter().all(|v| v.is_finite());
+        if finite(&sums.signed) && finite(&sums.absolute) {
+            return Ok(sums);
+        }
+        Err(Error::Numerical {
+            what: "sums of contributions",
+            problem: "a descriptor is too extreme for f32; scale the descriptors down".into(),
+        })
+    }
+
+    /// `Σ_d m_d(l) c_d` (or with `|m_d(l)|`) for every descriptor `l` and class: `coefficients` is
+    /// `dim × M`, the result `N × M`.
+    ///
+    /// # Panics
+    /// When there are not `dim` rows of coefficients.
+    pub fn weigh(&self, coefficients: ArrayView2<'_, f32>, part: Part) -> Array2<f64> {
+        let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
+        assert_eq!(coefficients.nrows(), encoder.len(), "coefficients per dimension");
+        let classes = coefficients.ncols();
+        let columns = self.columns();
+        let (width, region_len) = (columns.width(), self.region_len());
+        let mut result = Array2::<f64>::zeros((self.len(), classes));
+        let base = self.weigh_absent(coefficients, part);
+        for (mut row, &cell) in result.rows_mut().into_iter().zip(&self.cells) {
+            row.assign(&base.row(usize::from(cell)));
+        }
+        let out = result.as_slice_mut().expect("a new array is row-major");
+        let mut chunk = Array2::<f32>::zeros((CHUNK, width));
+        let mut of_group = Array2::<f32>::zeros((width, classes));
+        let mut product = Array2::<f32>::zeros((CHUNK, classes));
+        for cell in 0..encoder.cells.count() {
+            let regions: Vec<usize> = self.regions_of(cell).collect();
+            for component in 0..k {
+                let pairs = &self.pairs[cell * k + component];
+                if pairs.is_empty() {
+                    continue;
+                }
+                of_group.fill(0.0);
+                for &region in &regions {
+                    self.for_each_column(component, |column, place, scale| {
+                        let scale = match part {
+                            Part::Signed => scale,
+                            Part::Absolute => scale.abs(),
+                        } as f32;
+                        let from = coefficients.row(region * region_len + place);
+                        let mut to = of_group.row_mut(column);
+                        to.iter_mut().zip(from).for_each(|(to, c)| *to += scale * c);
+                    });
+                }
+                for pairs in pairs.chunks(CHUNK) {
+                    let n = pairs.len();
+                    let mut contributions = chunk.slice_mut(s![..n, ..]);
+                    let values = contributions.as_slice_mut().expect("leading rows");
+                    self.fill(component, pairs, part, values);
+                    let mut product: ArrayViewMut2<'_, f32> = product.slice_mut(s![..n, ..]);
+                    linalg::multiply(product.view_mut(), contributions.view(), of_group.view());
+                    let products = product.as_slice().expect("leading rows are contiguous");
+                    for (pair, values) in pairs.iter().zip(products.chunks_exact(classes)) {
+                        let to = &mut out[pair.0 as usize * classes..][..classes];
+                        to.iter_mut().zip(values).for_each(|(to, v)| *to += f64::from(*v));
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    /// What a descriptor that no component explains would weigh, per cell and class: in order 0
+    /// every component counts `w` for it, negative or, by its absolute value, positive.
+    fn weigh_absent(&self, coefficients: ArrayView2<'_, f32>, part: Part) -> Array2<f64> {
+        let encoder = self.encoder;
+        let mut base = Array2::<f64>::zeros((encoder.cells.count(), coefficients.ncols()));
+        if !self.columns().zeroth {
+            return base;
+        }
+        let sign = if part == Part::Signed { -1.0 } else { 1.0 };
+        for cell in 0..encoder.cells.count() {
+            for region in self.regions_of(cell) {
+                for component in 0..encoder.evaluator.components() {
+                    let (place, scale) = self.order0_place(component);
+                    let from = coefficients.row(region * self.region_len() + place);
+                    let weight = sign * scale * self.weight(component);
+                    base.row_mut(cell)
+                        .iter_mut()
+                        .zip(from)
+                        .for_each(|(to, &c)| *to += weight * f64::from(c));
+                }
+            }
+        }
+        base
+    }
+
+    /// The pairs in the order of the descriptors.
+    pub fn by_row(&self) -> ByRow {
+        let k = self.encoder.evaluator.components();
+        let mut starts = vec![0usize; self.len() + 1];
+        for &(row, _) in self.pairs.iter().flatten() {
+            starts[row as usize + 1] += 1;
+        }
+        for row in 0..self.len() {
+            starts[row + 1] += starts[row];
+        }
+        let mut next = starts.clone();
+        let mut pairs = vec![(0, 0.0); starts[self.len()]];
+        for (group, of_group) in self.pairs.iter().enumerate() {
+            for &(row, gamma) in of_group {
+                pairs[next[row as usize]] = ((group % k) as u32, gamma);
+                next[row as usize] += 1;
+            }
+        }
+        ByRow { starts, pairs }
+    }
+
+    /// Adds `sign · m(l)` to `sums` (`dim` values) as if descriptor `l` lay in spatial cell `cell`.
+    pub(crate) fn add_row(&self, l: usize, by_row: &ByRow, cell: u16, sign: f64, sums: &mut [f64]) {
+        let (columns, region_len) = (self.columns(), self.region_len());
+        let mut values = vec![0.0f32; columns.width()];
+        let cell = usize::from(cell);
+        for &(component, gamma) in &by_row.pairs[by_row.starts[l]..by_row.starts[l + 1]] {
+            let component = component as usize;
+            self.fill(component, &[(l as u32, gamma)], Part::Signed, &mut values);
+            for region in self.regions_of(cell) {
+                let start = region * region_len;
+                self.for_each_block(component, |from, place, len, scales| {
+                    let to = &mut sums[start + place..][..len];
+                    scales.add(sign, &values[from..from + len], to);
+                });
+            }
+        }
+        if columns.zeroth {
+            for region in self.regions_of(cell) {
+                for component in 0..self.encoder.evaluator.components() {
+                    let (place, scale) = self.order0_place(component);
+                    sums[region * region_len + place] -= sign * scale * self.weight(component);
+                }
+            }
+        }
+    }
+
+    fn dim(&self) -> usize {
+        self.encoder.evaluator.dim()
+    }
+
+    fn weight(&self, component: usize) -> f64 {
+        self.encoder.evaluator.component(component).weight
+    }
+
+    fn region_len(&self) -> usize {
+        let evaluator = &self.encoder.evaluator;
+        self.encoder.params.region_len(evaluator.components(), evaluator.dim())
+    }
+
+    fn regions_of(&self, cell: usize) -> impl Iterator<Item = usize> + '_ {
+        let cells = &self.encoder.cells;
+        (0..cells.regions()).filter(move |&region| cells.of_region(region).any(|c| c == cell))
+    }
+
+    fn columns(&self) -> Columns {
+        let has = |order| self.encoder.params.orders.contains(&order);
+        Columns { dim: self.dim(), first: has(1), second: has(2), zeroth: has(0) }
+    }
+
+    /// Where order 0 of a component stands in a region's vector, and its scale.
+    fn order0_place(&self, component: usize) -> (usize, f64) {
+        (component, self.scale(component, 0).of(0))
+    }
+
+    /// Calls `block(first column, place in the region's vector, length, scales)` for each order.
+    fn for_each_block(
+        &self,
+        component: usize,
+        mut block: impl FnMut(usize, usize, usize, Scales<'_>),
+    ) {
+        let (k, d) = (self.encoder.evaluator.components(), self.dim());
+        let columns = self.columns();
+        let second_from = if columns.first { d } else { 0 };
+        let mut offset = 0;
+        for &order in &self.encoder.params.orders {
+            let (from, len) = match order {
+                0 => (columns.width() - 1, 1),
+                1 => (0, d),
+                _ => (second_from, d),
+            };
+            block(from, offset + component * len, len, self.scale(component, order));
+            offset += k * len;
+        }
+    }
+
+    /// Calls `column(column, place in the region's vector, scale)` for every column.
+    fn for_each_column(&self, component: usize, mut column: impl FnMut(usize, usize, f64)) {
+        self.for_each_block(component, |from, place, len, scales| {
+            (0..len).for_each(|j| column(from + j, place + j, scales.of(j)));
+        });
+    }
+
+    fn scale(&self, component: usize, order: u8) -> Scales<'_> {
+        let weight = self.weight(component);
+        if weight <= 0.0 {
+            return Scales { constant: 0.0, sigmas: None };
+        }
+        match (self.encoder.params.scaling, order) {
+            (Scaling::Fisher, 2) => Scales { constant: 1.0 / (2.0 * weight).sqrt(), sigmas: None },
+            (Scaling::Fisher, _) => Scales { constant: 1.0 / weight.sqrt(), sigmas: None },
+            (Scaling::Raw, 0) => Scales { constant: 1.0, sigmas: None },
+            (Scaling::Raw, order) => {
+                let inverse = self.inverse_sigmas.row(component);
+                let inverse = inverse.to_slice().expect("an array's rows are contiguous");
+                let constant = if order == 1 { 1.0 } else { -1.0 };
+                Scales { constant, sigmas: Some((inverse, order)) }
+            }
+        }
+    }
+
+    /// The unscaled contributions of `pairs` to a component, `pairs × width`: `γz`, `γ(z² − 1)`, and
+    /// for order 0 what a pair adds to the `∓w` of every descriptor.
+    fn fill(&self, component: usize, pairs: &[(u32, f32)], part: Part, out: &mut [f32]) {
+        let columns = self.columns();
+        let (d, width) = (columns.dim, columns.width());
+        let mean = self.means.row(component).to_slice().expect("contiguous");
+        let inverse = self.inverse_sigmas.row(component).to_slice().expect("contiguous");
+        let rows = &self.rows[..];
+        let absolute = part == Part::Absolute;
+        widest!(<'a> |pairs: &'a [(u32, f32)], rows: &'a [f32], mean: &'a [f32], inverse: &'a [f32], out: &'a mut [f32], d: usize, width: usize, columns: Columns, absolute: bool| -> () {
+            for (&(row, gamma), out) in pairs.iter().zip(out.chunks_exact_mut(width)) {
+                let row = &rows[row as usize * d..][..d];
+                let mut rest = out;
+                if columns.first {
+                    let (block, after) = rest.split_at_mut(d);
+                    rest = after;
+                    for j in 0..d {
+                        block[j] = gamma * ((row[j] - mean[j]) * inverse[j]);
+                    }
+                    if absolute {
+                        block.iter_mut().for_each(|v| *v = v.abs());
+                    }
+                }
+                if columns.second {
+                    let block = &mut rest[..d];
+                    for j in 0..d {
+                        let z = (row[j] - mean[j]) * inverse[j];
+                        block[j] = gamma * (z * z - 1.0);
+                    }
+                    if absolute {
+                        block.iter_mut().for_each(|v| *v = v.abs());
+                    }
+                }
+            }
+        });
+        if columns.zeroth {
+            let weight = self.weight(component);
+            for (&(_, gamma), out) in pairs.iter().zip(out.chunks_exact_mut(width)) {
+                out[width - 1] = if absolute { beyond(gamma, weight) as f32 } else { gamma };
+            }
+        }
+    }
+}
+
+/// `|γ − w| − w`.
+fn beyond(gamma: f32, weight: f64) -> f64 {
+    (f64::from(gamma) - weight).abs() - weight
+}
+
+/// Scales of one order's columns.
+#[derive(Debug, Clone, Copy)]
+struct Scales<'a> {
+    constant: f64,
+    /// `1/σ` per column and the power of σ that the scale has.
+    sigmas: Option<(&'a [f32], u8)>,
+}
+
+impl Scales<'_> {
+    fn of(&self, j: usize) -> f64 {
+        self.constant
+            * self.sigmas.map_or(1.0, |(inverse, power)| {
+                (1.0 / f64::from(inverse[j])).powi(i32::from(power))
+            })
+    }
+
+    /// Adds `factor · scale · value` to `to`.
+    fn add(&self, factor: f64, values: &[f32], to: &mut [f64]) {
+        if self.sigmas.is_some() {
+            for ((to, &value), j) in to.iter_mut().zip(values).zip(0..) {
+                *to += factor * self.of(j) * f64::from(value);
+            }
+            return;
+        }
+        let factor = factor * self.constant;
+        widest!(<'a> |values: &'a [f32], to: &'a mut [f64], factor: f64| -> () {
+            to.iter_mut().zip(values).for_each(|(to, &v)| *to += factor * f64::from(v));
+        });
+    }
+}
+
+/// Adds the columns of `rows`, and their absolute values, in f64.
+fn add_columns(rows: &[f32], signed: &mut [f64], absolute: &mut [f64]) {
+    widest!(<'a> |rows: &'a [f32], signed: &'a mut [f64], absolute: &'a mut [f64]| -> () {
+        let width = signed.len();
+        for row in rows.chunks_exact(width) {
+            for ((value, signed), absolute) in row.iter().zip(&mut *signed).zip(&mut *absolute) {
+                let value = f64::from(*value);
+                *signed += value;
+                *absolute += value.abs();
+            }
+        }
+    });
+}

@@ -1,0 +1,187 @@
+//! Which pixels decided: layer-wise relevance propagation for Fisher vectors, and what follows.
+//!
+//! The score of a class is taken apart from the end to the beginning, each level a sum of the one
+//! before:
+//!
+//! ```text
+//! f(x) = w·φ + b                                       score (φ: the normalised vector, dim values)
+//! R³_d = w_d φ_d + b/dim                               dimensions
+//! R²_l = Σ_{d∉Z} R³_d s(m_d(l)) / Σ_l' s(m_d(l')) + ξ  descriptors, N values
+//! R¹_p = Σ_{l∋p} R²_l / |area(l)|                      pixels
+//! ```
+//!
+//! with `m_d(l)` what descriptor `l` adds to dimension `d` ([`crate::encoding::contributions`]),
+//! `ξ = Σ_{d∈Z} R³_d / N` for the dimensions `Z` that no descriptor moves, and the rule:
+//!
+//! | rule | numerator `s` | denominator | conserves relevance |
+//! |---|---|---|---|
+//! | [`Rule::Plain`] (eq. 20) | `m` | `x_d = Σ m` | yes |
+//! | [`Rule::Epsilon`] (eq. 22) | `m` | `x_d + ε·sgn(x_d)`, sgn(0) = 1 | no; what is lost is reported |
+//! | [`Rule::Absolute`] (eq. 23) | `|m|` | `Σ |m|` | yes |
+//!
+//! Each is one product with the coefficients `c_d = R³_d / denominator` of all classes at once; no
+//! `N × dim` array is formed. [`pixels`] spreads relevance over the image, [`heatmap`] draws it,
+//! [`context`] compares it with the boxes, [`quality`] tests it by taking descriptors away, and
+//! [`audit`] looks for reasons that are not the object. Source: Bach et al. 2016, LRP-FV in
+//! `docs/REFERENCES.md`.
+
+pub mod audit;
+pub mod context;
+pub mod drawings;
+pub mod heatmap;
+pub mod pixels;
+pub mod quality;
+mod spectral;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::contributions::{Contributions, Part, Sums};
+use crate::error::{Error, Result};
+
+/// How a dimension's relevance is shared out among the descriptors that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// In proportion to `m_d(l)`. Conserves, but dimensions where contributions nearly cancel
+    /// give single descriptors huge relevance of both signs.
+    Plain,
+    /// As `Plain` with ε ≥ 0 added to the denominator: what cancels loses its say. The scale of ε
+    /// is that of sums over all descriptors of an image; Bach et al. use 1 and 100.
+    Epsilon(f64),
+    /// In proportion to `|m_d(l)|`.
+    Absolute,
+}
+
+impl Rule {
+    /// The rule of the published heatmaps: ε = 100, for about 70,000 descriptors an image.
+    pub const PUBLISHED: Self = Self::Epsilon(100.0);
+
+    /// The rule by its name: `plain`, `epsilon`, `absolute`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for another name or an ε that is negative or not finite.
+    pub fn named(name: &str, epsilon: f64) -> Result<Self> {
+        match name {
+            "plain" => Ok(Self::Plain),
+            "absolute" => Ok(Self::Absolute),
+            "epsilon" => {
+                let valid = epsilon.is_finite() && epsilon >= 0.0;
+                Error::require(valid, "epsilon", epsilon, "0 or more")?;
+                Ok(Self::Epsilon(epsilon))
+            }
+            other => Err(Error::Setting {
+                key: "rule".into(),
+                value: other.into(),
+                range: "`plain`, `epsilon` or `absolute`".into(),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Plain => f.write_str("plain"),
+            Self::Epsilon(epsilon) => write!(f, "epsilon {epsilon}"),
+            Self::Absolute => f.write_str("absolute"),
+        }
+    }
+}
+
+/// A linear classifier as far as explanations need it, `M` classes.
+#[derive(Debug, Clone, Copy)]
+pub struct Classifier<'a> {
+    /// `M × dim`.
+    pub weights: ArrayView2<'a, f32>,
+    /// `M` biases.
+    pub bias: &'a [f32],
+}
+
+/// The relevance of one image for `M` classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relevance {
+    /// `f(x)` per class, `w·φ + b` in f64.
+    pub scores: Vec<f64>,
+    /// `R³`, `M × dim`.
+    pub dimensions: Array2<f32>,
+    /// `R²`, `N × M`.
+    pub descriptors: Array2<f64>,
+    /// `ΣR² − f(x)` per class: what the rule did not conserve.
+    pub residuals: Vec<f64>,
+}
+
+impl Relevance {
+    /// `R²` of class `class`, `N` values.
+    pub fn of_class(&self, class: usize) -> Vec<f64> {
+        self.descriptors.column(class).to_vec()
+    }
+}
+
+/// Relevance of the image `contributions` with sums `sums` and normalised Fisher vector `vector`.
+///
+/// # Errors
+/// [`Error::Shape`] when vector, weights and biases do not belong together or there is no
+/// descriptor.
+pub fn relevance(
+    contributions: &Contributions<'_>,
+    sums: &Sums,
+    vector: &[f32],
+    classifier: Classifier<'_>,
+    rule: Rule,
+) -> Result<Relevance> {
+    let (dim, n) = (contributions.encoder().len(), contributions.len());
+    let classes = classifier.bias.len();
+    for (what, expected, got) in [
+        ("Fisher vector to be explained", dim, vector.len()),
+        ("weights of the classifier", dim, classifier.weights.ncols()),
+        ("weights of the classifier (rows)", classes, classifier.weights.nrows()),
+        ("descriptors of an image to be explained (at least)", 1, n.min(1)),
+    ] {
+        if expected != got {
+            return Err(Error::Shape { what, expected, got });
+        }
+    }
+    let denominators: Vec<Option<f64>> = (sums.signed.iter().zip(&sums.absolute))
+        .map(|(&signed, &absolute)| denominator(signed, absolute, rule))
+        .collect();
+    let mut dimensions = Array2::<f32>::zeros((classes, dim));
+    let mut coefficients = Array2::<f32>::zeros((dim, classes));
+    let (mut scores, mut even) = (vec![0.0f64; classes], vec![0.0f64; classes]);
+    for class in 0..classes {
+        let share = f64::from(classifier.bias[class]) / dim as f64;
+        let weights = classifier.weights.row(class);
+        for d in 0..dim {
+            let of_dimension = f64::from(weights[d]) * f64::from(vector[d]) + share;
+            scores[class] += of_dimension;
+            dimensions[[class, d]] = of_dimension as f32;
+            match denominators[d].map(|sum| (of_dimension / sum) as f32) {
+                Some(coefficient) if coefficient.is_finite() => {
+                    coefficients[[d, class]] = coefficient;
+                }
+                // Dimensions of Z.
+                _ => even[class] += of_dimension,
+            }
+        }
+    }
+    let part = if rule == Rule::Absolute { Part::Absolute } else { Part::Signed };
+    let mut descriptors = contributions.weigh(coefficients.view(), part);
+    let mut residuals = Vec::with_capacity(classes);
+    for (class, mut column) in descriptors.columns_mut().into_iter().enumerate() {
+        let xi = even[class] / n as f64;
+        column.iter_mut().for_each(|r| *r += xi);
+        residuals.push(column.sum() - scores[class]);
+    }
+    Ok(Relevance { scores, dimensions, descriptors, residuals })
+}
+
+/// What a dimension's relevance is divided by; `None` for the dimensions `Z` that no descriptor
+/// moves, and for those whose contributions cancel to exactly 0 where the rule gives no share.
+fn denominator(signed: f64, absolute: f64, rule: Rule) -> Option<f64> {
+    let sum = match rule {
+        Rule::Plain => signed,
+        Rule::Epsilon(epsilon) => signed + if signed < 0.0 { -epsilon } else { epsilon },
+        Rule::Absolute => absolute,
+    };
+    (absolute > 0.0 && sum != 0.0).then_some(sum)
+}

@@ -1,0 +1,266 @@
+//! The audit of a classifier: suspicions from every class's maps, each tested on images.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Case, Drawing, Explainer, Only, Selection};
+use crate::artifacts::write_atomically;
+use crate::error::Result;
+use crate::explanation::Rule;
+use crate::explanation::audit::{
+    Effect, Finding, GRID, Kind, Sample, Suspicion, finding, rank, suspicions,
+};
+use crate::explanation::context::{context, inside};
+use crate::explanation::pixels::Map;
+use crate::explanation::quality::{Draws, Perturbed};
+use crate::pipeline::Run;
+use crate::pipeline::fisher::Examined;
+
+/// How an audit is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditOptions {
+    /// Classes by name; all when empty.
+    pub classes: Vec<String>,
+    /// The rule.
+    pub rule: Rule,
+    /// Images looked at per class, the highest scored that show it; 0 takes all.
+    pub images: usize,
+    /// Images that a suspicion is tested on.
+    pub tested: usize,
+}
+
+impl AuditOptions {
+    /// All classes, 200 images of each, every suspicion tested on ten of them.
+    pub fn of_all_classes(rule: Rule) -> Self {
+        Self { classes: Vec::new(), rule, images: 200, tested: 10 }
+    }
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Audit {
+    /// The split.
+    pub split: String,
+    /// The rule.
+    pub rule: String,
+    /// Pairs of image and class looked at.
+    pub pairs: usize,
+    /// Suspicions that were tested.
+    pub tested: usize,
+    /// Confirmed ones, the largest effect first.
+    pub findings: Vec<Finding>,
+    /// Heatmaps of the example images.
+    pub heatmaps: PathBuf,
+}
+
+/// What the audit keeps of every image, and the items that it is of; one list per class each.
+struct Samples {
+    of_class: Vec<Vec<Sample>>,
+    items: Vec<Vec<usize>>,
+}
+
+/// Examples named and drawn for a finding.
+const EXAMPLES: usize = 3;
+/// Draws from the mixture that stand in for what is replaced.
+const DRAWS: usize = 4096;
+
+impl Run<'_> {
+    /// Looks for classes that are recognised by something that is not their object. Writes
+    /// `audit.json` and heatmaps of the example images.
+    ///
+    /// # Errors
+    /// As [`Run::explain`].
+    pub fn audit(&self, data: &Path, split: &str, options: &AuditOptions) -> Result<Audit> {
+        let started = Instant::now();
+        let explainer = self.explainer(data, split)?;
+        let selection = Selection {
+            classes: Vec::new(),
+            images: Vec::new(),
+            only: Only::Present,
+            top: options.images,
+        };
+        // Other classes are what a class is compared with: all of them are looked at.
+        let asked = explainer.class_indices(&options.classes)?;
+        let cases = explainer.cases(&selection)?;
+        let samples = self.samples(&explainer, &cases, options.rule)?;
+        let mut findings: Vec<(Finding, Vec<usize>, usize)> = Vec::new();
+        let mut tested = 0;
+        for class in asked {
+            for suspicion in suspicions(&samples.of_class, class, self.config.seed)? {
+                let chosen: Vec<usize> = suspicion
+                    .samples
+                    .iter()
+                    .take(options.tested)
+                    .map(|&s| samples.items[class][s])
+                    .collect();
+                let effect = self.test(&explainer, class, &suspicion, &chosen)?;
+                tested += 1;
+                let name = &explainer.model.classes[class];
+                let examples: Vec<usize> = chosen.iter().take(EXAMPLES).copied().collect();
+                let ids = examples.iter().map(|&i| explainer.split.items[i].id.clone()).collect();
+                if let Some(effect) = effect
+                    && let Some(found) = finding(name, suspicion.kind, effect, ids)
+                {
+                    findings.push((found, examples, class));
+                }
+            }
+        }
+        let examples = examples(&findings);
+        let drawing = Drawing { rule: options.rule, shared_scale: false, raw: false };
+        self.draw_cases(&explainer, &examples, &drawing)?;
+        let mut findings: Vec<Finding> = findings.into_iter().map(|(found, ..)| found).collect();
+        rank(&mut findings);
+        let audit = Audit {
+            split: explainer.split.name.clone(),
+            rule: options.rule.to_string(),
+            pairs: samples.items.iter().map(Vec::len).sum(),
+            tested,
+            findings,
+            heatmaps: explainer.folder.join("heatmaps"),
+        };
+        let path = explainer.folder.join("audit.json");
+        let text = serde_json::to_string_pretty(&json!(audit)).expect("an audit is JSON");
+        write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+        let text = format!(
+            "{} pairs of image and class, {tested} suspicions tested, {} confirmed; {}",
+            audit.pairs,
+            audit.findings.len(),
+            path.display()
+        );
+        self.done("audit", &text, started);
+        Ok(audit)
+    }
+
+    /// What the audit keeps of every image, per class.
+    fn samples(&self, explainer: &Explainer, cases: &[Case], rule: Rule) -> Result<Samples> {
+        let found = self.for_each_case("explain", cases, |case| {
+            let item = explainer.item(case);
+            let examined = explainer.examine(case)?;
+            let relevance = explainer.relevance(&examined, &case.classes, rule)?;
+            let of_class = |(at, &class): (usize, &usize)| {
+                let map = explainer.map(&examined, &relevance, at);
+                let boxes = explainer.boxes(item, class, &examined);
+                Sample {
+                    id: item.id.clone(),
+                    score: relevance.scores[at],
+                    outside: outside(&map, &boxes),
+                    mu_positive: context(&map, &boxes).and_then(|c| c.mu_positive),
+                }
+            };
+            Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<Sample>>())
+        })?;
+        let count = explainer.model.classes.len();
+        let mut all = Samples { of_class: vec![Vec::new(); count], items: vec![Vec::new(); count] };
+        for (case, found) in cases.iter().zip(found) {
+            for (&class, sample) in case.classes.iter().zip(found.into_iter().flatten()) {
+                all.of_class[class].push(sample);
+                all.items[class].push(case.item);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Replaces what is suspected, and the control, in each image; `None` where no image allows it.
+    fn test(
+        &self,
+        explainer: &Explainer,
+        class: usize,
+        suspicion: &Suspicion,
+        items: &[usize],
+    ) -> Result<Option<Effect>> {
+        let cases: Vec<Case> =
+            items.iter().map(|&item| Case { item, classes: vec![class] }).collect();
+        let name = format!("test {}", explainer.model.classes[class]);
+        let tests = self.for_each_case(&name, &cases, |case| {
+            let examined = explainer.examine(case)?;
+            let mut stream = self.config.seed.stream("counterfactual", case.item as u64);
+            let encoder = explainer.encoder.encoder();
+            let draws = Draws::new(encoder, &explainer.gmm, DRAWS, &mut stream)?;
+            let perturbed = Perturbed::new(&examined.contributions, examined.sums.signed.clone());
+            let fall = |rows: &[u32]| {
+                let classifier = explainer.classifier();
+                let before = perturbed.without(classifier, class, &[], &draws);
+                before - perturbed.without(classifier, class, rows, &draws)
+            };
+            let rows = |within: &dyn Fn(usize) -> bool| -> Vec<u32> {
+                (0..examined.frames.len()).filter(|&l| within(l)).map(|l| l as u32).collect()
+            };
+            let positions = examined.positions();
+            let boxes = explainer.boxes(explainer.item(case), class, &examined);
+            let [width, height] = examined.size;
+            let near = inside(&grown(&boxes, width, height), width, height);
+            let (fallen, controls) = match &suspicion.kind {
+                Kind::Place(place) | Kind::Strategy { place, .. } => {
+                    let away = |l: usize| !near[pixel(&examined, l)];
+                    let fallen = fall(&rows(&|l| place.holds(positions[l]) && away(l)));
+                    let elsewhere = place.elsewhere();
+                    let controls: Vec<f64> = elsewhere
+                        .iter()
+                        .map(|other| fall(&rows(&|l| other.holds(positions[l]) && away(l))))
+                        .collect();
+                    (fallen, controls)
+                }
+                Kind::Context { .. } => {
+                    let mask = inside(&boxes, width, height);
+                    let object = |l: usize| mask[pixel(&examined, l)];
+                    (fall(&rows(&|l| !object(l))), vec![fall(&rows(&object))])
+                }
+            };
+            let score = perturbed.without(explainer.classifier(), class, &[], &draws);
+            let control = controls.iter().sum::<f64>() / controls.len().max(1) as f64;
+            Ok((!controls.is_empty()).then_some([score, fallen, control]))
+        })?;
+        let tests: Vec<[f64; 3]> = tests.into_iter().flatten().flatten().collect();
+        let mean = |of: usize| tests.iter().map(|t| t[of]).sum::<f64>() / tests.len() as f64;
+        Ok((!tests.is_empty()).then(|| Effect {
+            images: tests.len(),
+            score: mean(0),
+            fall: mean(1),
+            control: mean(2),
+        }))
+    }
+}
+
+/// The pixel of a descriptor's centre.
+fn pixel(examined: &Examined<'_>, l: usize) -> usize {
+    let [width, height] = examined.size;
+    let frame = &examined.frames[l];
+    let x = (frame.x.round().max(0.0) as usize).min(width - 1);
+    let y = (frame.y.round().max(0.0) as usize).min(height - 1);
+    y * width + x
+}
+
+/// Share of the positive relevance in every cell of the audit's grid, without what lies within a cell
+/// of a box.
+fn outside(map: &Map, boxes: &[[f32; 4]]) -> Vec<f64> {
+    let near = inside(&grown(boxes, map.width, map.height), map.width, map.height);
+    let total: f64 = map.values.iter().map(|v| v.max(0.0)).sum();
+    let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
+    let kept = |(&value, &near): (&f64, &bool)| if near { 0.0 } else { value.max(0.0) * scale };
+    let values = map.values.iter().zip(&near).map(kept).collect();
+    Map { values, ..*map }.on_grid(GRID, GRID, |v| v)
+}
+
+/// Boxes grown by a cell of the audit's grid on every side: descriptors at their edge see the object.
+fn grown(boxes: &[[f32; 4]], width: usize, height: usize) -> Vec<[f32; 4]> {
+    let [x, y] = [width, height].map(|side| side as f32 / GRID as f32);
+    boxes.iter().map(|[l, t, r, b]| [l - x, t - y, r + x, b + y]).collect()
+}
+
+/// The example images of all findings, each once with all the classes that it is an example of.
+fn examples(findings: &[(Finding, Vec<usize>, usize)]) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for (_, items, class) in findings {
+        for &item in items {
+            match cases.iter_mut().find(|case| case.item == item) {
+                Some(case) if !case.classes.contains(class) => case.classes.push(*class),
+                Some(_) => {}
+                None => cases.push(Case { item, classes: vec![*class] }),
+            }
+        }
+    }
+    cases
+}

@@ -1,0 +1,208 @@
+//! How much context a class uses: μ of every image that shows it, and its average heatmap.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Selection, file_name};
+use crate::artifacts::write_atomically;
+use crate::error::{Error, Result};
+use crate::evaluation::push_record;
+use crate::explanation::Rule;
+use crate::explanation::context::{Context, Summary, context};
+use crate::explanation::drawings::{Bar, bars};
+use crate::explanation::heatmap::paint;
+use crate::explanation::pixels::Map;
+use crate::pipeline::Run;
+
+/// Size of average heatmaps, in cells.
+const AVERAGE: [usize; 2] = [96, 72];
+/// By how much an average heatmap is enlarged for its picture.
+const ENLARGED: u32 = 4;
+
+/// Context of every class of a split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ContextReport {
+    /// The split.
+    pub split: String,
+    /// The rule.
+    pub rule: String,
+    /// One entry per class, in the order of the model.
+    pub classes: Vec<ClassContext>,
+    /// The table of single images.
+    pub table: PathBuf,
+    /// The bar chart.
+    pub chart: PathBuf,
+}
+
+/// Context of one class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassContext {
+    /// The class.
+    pub class: String,
+    /// μ (eq. 11) over its images.
+    pub mu: Summary,
+    /// μ⁺ over its images.
+    pub mu_positive: Summary,
+    /// Share of the positive relevance inside the boxes.
+    pub positive_inside: Summary,
+    /// Share of the pixels inside the boxes.
+    pub inside_pixels: Summary,
+    /// Landscape images in the average heatmap.
+    pub averaged: usize,
+}
+
+/// What one image says of one class.
+struct Found {
+    class: usize,
+    score: f64,
+    context: Option<Context>,
+    /// `R¹` on the grid, by the sum of its absolute values; landscape images only.
+    grid: Option<Vec<f64>>,
+}
+
+impl Run<'_> {
+    /// Measures the context of every selected pair of image and class; writes `context.csv`,
+    /// `context.json`, `context.svg` and an average heatmap for each class.
+    ///
+    /// # Errors
+    /// As [`Run::explain`]; [`Error::Data`] when the images have no boxes.
+    pub fn explain_context(
+        &self,
+        data: &Path,
+        split: &str,
+        selection: &Selection,
+        rule: Rule,
+    ) -> Result<ContextReport> {
+        let started = Instant::now();
+        let explainer = self.explainer(data, split)?;
+        if explainer.split.items.iter().all(|item| item.objects.is_empty()) {
+            let problem = "no image of the split has boxes; context needs PASCAL VOC annotations";
+            return Err(Error::data(data, problem));
+        }
+        let cases = explainer.cases(selection)?;
+        let found = self.for_each_case("context", &cases, |case| {
+            let item = explainer.item(case);
+            let examined = explainer.examine(case)?;
+            let relevance = explainer.relevance(&examined, &case.classes, rule)?;
+            let of_class = |(at, &class): (usize, &usize)| {
+                let map = explainer.map(&examined, &relevance, at);
+                let grid = (map.width >= map.height).then(|| {
+                    let total: f64 = map.values.iter().map(|v| v.abs()).sum();
+                    let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
+                    map.on_grid(AVERAGE[0], AVERAGE[1], |v| v * scale)
+                });
+                let boxes = explainer.boxes(item, class, &examined);
+                Found { class, score: relevance.scores[at], context: context(&map, &boxes), grid }
+            };
+            Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<Found>>())
+        })?;
+        let mut of_class: Vec<Vec<Found>> =
+            explainer.model.classes.iter().map(|_| Vec::new()).collect();
+        let mut table = String::new();
+        push_record(&mut table, COLUMNS.iter().copied());
+        for (case, found) in cases.iter().zip(found) {
+            for found in found.into_iter().flatten() {
+                let id = &explainer.item(case).id;
+                push_found(&mut table, id, &explainer.model.classes[found.class], &found);
+                of_class[found.class].push(found);
+            }
+        }
+        let folder = &explainer.folder;
+        let mut classes = Vec::new();
+        for (name, found) in explainer.model.classes.iter().zip(&of_class) {
+            if found.is_empty() {
+                continue;
+            }
+            let picture = folder.join("average").join(format!("{}.png", file_name(name)));
+            let averaged = write_average(&picture, found)?;
+            let summary = |of: &dyn Fn(&Context) -> Option<f64>| {
+                Summary::of(found.iter().filter_map(|f| f.context.as_ref().and_then(of)))
+            };
+            classes.push(ClassContext {
+                class: name.clone(),
+                mu: summary(&|c| c.mu),
+                mu_positive: summary(&|c| c.mu_positive),
+                positive_inside: summary(&|c| c.positive_inside),
+                inside_pixels: summary(&|c| Some(c.inside_pixels)),
+                averaged,
+            });
+        }
+        let chart = folder.join("context.svg");
+        let drawn: Vec<Bar> = classes
+            .iter()
+            .map(|c| Bar {
+                name: c.class.clone(),
+                length: c.mu_positive.median,
+                mark: c.mu_positive.mean,
+            })
+            .collect();
+        let title = format!("relevance outside / inside the boxes, {}", explainer.split.name);
+        let svg =
+            bars(&title, "median of μ⁺ (bar), mean (line); 1: no more inside than outside", &drawn);
+        write_atomically(&chart, |file| file.write_all(svg.as_bytes()))?;
+        let path = folder.join("context.csv");
+        write_atomically(&path, |file| file.write_all(table.as_bytes()))?;
+        let report = ContextReport {
+            split: explainer.split.name.clone(),
+            rule: rule.to_string(),
+            classes,
+            table: path,
+            chart,
+        };
+        let text = serde_json::to_string_pretty(&report).expect("a report is JSON");
+        write_atomically(&folder.join("context.json"), |file| file.write_all(text.as_bytes()))?;
+        let pairs: usize = of_class.iter().map(Vec::len).sum();
+        let text = format!("{pairs} pairs of image and class, rule {rule}; {}", folder.display());
+        self.done("context", &text, started);
+        Ok(report)
+    }
+}
+
+const COLUMNS: &[&str] =
+    &["id", "class", "score", "inside_pixels", "inside", "outside", "mu", "mu_positive"];
+
+fn push_found(table: &mut String, id: &str, class: &str, found: &Found) {
+    let text = |value: Option<f64>| value.map(|v| format!("{v:.6}")).unwrap_or_default();
+    let of = |get: &dyn Fn(&Context) -> Option<f64>| text(found.context.as_ref().and_then(get));
+    let fields = [
+        id.to_owned(),
+        class.to_owned(),
+        text(Some(found.score)),
+        of(&|c| Some(c.inside_pixels)),
+        found.context.map(|c| format!("{:e}", c.inside)).unwrap_or_default(),
+        found.context.map(|c| format!("{:e}", c.outside)).unwrap_or_default(),
+        of(&|c| c.mu),
+        of(&|c| c.mu_positive),
+    ];
+    push_record(table, fields.iter().map(String::as_str));
+}
+
+/// Writes the mean of the landscape images' heatmaps, every image with the same total; their number.
+fn write_average(path: &Path, found: &[Found]) -> Result<usize> {
+    let grids: Vec<&Vec<f64>> = found.iter().filter_map(|f| f.grid.as_ref()).collect();
+    if grids.is_empty() {
+        return Ok(0);
+    }
+    let mut values = vec![0.0; AVERAGE[0] * AVERAGE[1]];
+    for grid in &grids {
+        values.iter_mut().zip(grid.iter()).for_each(|(sum, value)| *sum += value);
+    }
+    let map = Map { width: AVERAGE[0], height: AVERAGE[1], values };
+    let small = paint(&map, map.largest());
+    let size = AVERAGE.map(|side| side as u32 * ENLARGED);
+    let large = ::image::imageops::resize(
+        &small,
+        size[0],
+        size[1],
+        ::image::imageops::FilterType::Triangle,
+    );
+    let mut bytes = Cursor::new(Vec::new());
+    large
+        .write_to(&mut bytes, ::image::ImageFormat::Png)
+        .map_err(|e| Error::Image { path: path.to_owned(), problem: e.to_string() })?;
+    write_atomically(path, |file| file.write_all(bytes.get_ref()))?;
+    Ok(grids.len())
+}

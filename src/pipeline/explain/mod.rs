@@ -1,0 +1,224 @@
+//! Explanations of a split's images: what is explained, and the data flow of one image.
+//!
+//! ```text
+//! scores of the split ─ selection ─ for each image: decode → descriptors → projection
+//!     → contributions → sums → vector → R³ → R² (all its classes at once) → R¹ per class
+//! ```
+//!
+//! Images are explained in parallel, each on one thread. Results lie in `explain/<split>/`; they are
+//! answers, made anew by each command, and part of no fingerprint.
+
+mod audit;
+mod context;
+mod heatmaps;
+mod quality;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array2, Axis};
+
+use super::Run;
+use super::fisher::{Examined, ImageEncoder, Worker};
+use super::source::labels_for;
+use crate::dataset::{Item, Label, Split};
+use crate::error::{Error, Result};
+use crate::explanation::pixels::{Map, spread};
+use crate::explanation::{Classifier, Relevance, Rule, relevance};
+use crate::gmm::Gmm;
+use crate::linalg::Pool;
+use crate::svm::Model;
+
+pub use audit::{Audit, AuditOptions};
+pub use context::{ClassContext, ContextReport};
+pub use heatmaps::{Drawing, Heatmap};
+pub use quality::{ClassQuality, ORDERS, QualityReport};
+
+/// Which images and classes are explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Classes by name; all when empty.
+    pub classes: Vec<String>,
+    /// Images by id; all when empty.
+    pub images: Vec<String>,
+    /// Which pairs of image and class.
+    pub only: Only,
+    /// The highest scored of each class, so many; 0 takes all.
+    pub top: usize,
+}
+
+/// Pairs of image and class by label and score (positive: recognised).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// The image shows the class.
+    Present,
+    /// It shows the class and is recognised.
+    TruePositives,
+    /// It does not show the class, yet is recognised.
+    FalsePositives,
+    /// It shows the class and is not recognised.
+    FalseNegatives,
+    /// Every pair.
+    All,
+}
+
+impl Only {
+    fn takes(self, label: Label, score: f32) -> bool {
+        match self {
+            Self::Present => label == Label::Yes,
+            Self::TruePositives => label == Label::Yes && score > 0.0,
+            Self::FalsePositives => label == Label::No && score > 0.0,
+            Self::FalseNegatives => label == Label::Yes && score <= 0.0,
+            Self::All => true,
+        }
+    }
+}
+
+/// All that explains a split.
+struct Explainer {
+    split: Split,
+    encoder: ImageEncoder,
+    gmm: Gmm,
+    model: Model,
+    /// For the model's classes.
+    labels: Vec<Vec<Label>>,
+    /// `images × classes`, −∞ without a vector.
+    scores: Array2<f32>,
+    folder: PathBuf,
+    workers: Pool<Worker>,
+}
+
+/// One image and the classes that it is explained for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Case {
+    item: usize,
+    classes: Vec<usize>,
+}
+
+impl Run<'_> {
+    fn explainer(&self, data: &Path, split: &str) -> Result<Explainer> {
+        let split = self.open_data(data)?.split(split)?;
+        self.check_models()?;
+        self.classifier()?;
+        self.encode_split(&split)?;
+        let (model, _) = self.load_svm()?;
+        let (gmm, _) = self.load_gmm()?;
+        let scores = self.split_scores(&split, &model)?;
+        let (labels, _) = labels_for(&model.classes, &split);
+        let encoder = ImageEncoder::new(&self.config, self.load_projection()?.0, &gmm)?;
+        let folder = self.dir.join("explain").join(&split.name);
+        let workers = Pool::default();
+        Ok(Explainer { split, encoder, gmm, model, labels, scores, folder, workers })
+    }
+}
+
+impl Explainer {
+    /// The selected pairs by image, in list order.
+    fn cases(&self, selection: &Selection) -> Result<Vec<Case>> {
+        let classes = self.class_indices(&selection.classes)?;
+        for id in &selection.images {
+            if !self.split.items.iter().any(|item| item.id == *id) {
+                let problem = format!(
+                    "split `{}` has no image `{id}`; its first is `{}`",
+                    self.split.name,
+                    self.split.items.first().map_or("", |item| &item.id)
+                );
+                return Err(Error::data(id, problem));
+            }
+        }
+        let mut found: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for class in classes {
+            let mut items: Vec<usize> = (0..self.split.items.len())
+                .filter(|&i| {
+                    let score = self.scores[[i, class]];
+                    score.is_finite()
+                        && selection.only.takes(self.labels[i][class], score)
+                        && (selection.images.is_empty()
+                            || selection.images.contains(&self.split.items[i].id))
+                })
+                .collect();
+            items.sort_by(|&a, &b| {
+                self.scores[[b, class]].total_cmp(&self.scores[[a, class]]).then(a.cmp(&b))
+            });
+            if selection.top > 0 {
+                items.truncate(selection.top);
+            }
+            items.into_iter().for_each(|item| found.entry(item).or_default().push(class));
+        }
+        Ok(found.into_iter().map(|(item, classes)| Case { item, classes }).collect())
+    }
+
+    fn class_indices(&self, names: &[String]) -> Result<Vec<usize>> {
+        if names.is_empty() {
+            return Ok((0..self.model.classes.len()).collect());
+        }
+        names
+            .iter()
+            .map(|name| {
+                self.model.classes.iter().position(|class| class == name).ok_or_else(|| {
+                    Error::Setting {
+                        key: "class".into(),
+                        value: name.clone(),
+                        range: format!("a class of the run: {}", self.model.classes.join(", ")),
+                    }
+                })
+            })
+            .collect()
+    }
+
+    fn item(&self, case: &Case) -> &Item {
+        &self.split.items[case.item]
+    }
+
+    fn examine(&self, case: &Case) -> Result<Examined<'_>> {
+        let path = &self.item(case).path;
+        self.workers.with(|worker| self.encoder.examine(path, worker))
+    }
+
+    /// Relevance of an image for `classes`, in their order.
+    fn relevance(
+        &self,
+        examined: &Examined<'_>,
+        classes: &[usize],
+        rule: Rule,
+    ) -> Result<Relevance> {
+        let weights = self.model.weights.select(Axis(0), classes);
+        let bias: Vec<f32> = classes.iter().map(|&class| self.model.bias[class]).collect();
+        let classifier = Classifier { weights: weights.view(), bias: &bias };
+        relevance(&examined.contributions, &examined.sums, &examined.vector, classifier, rule)
+    }
+
+    /// `R¹` of one of the classes that `relevance` is of.
+    fn map(&self, examined: &Examined<'_>, relevance: &Relevance, class: usize) -> Map {
+        let [width, height] = examined.size;
+        spread(&examined.frames, &relevance.of_class(class), width, height)
+    }
+
+    /// Boxes of a class in pixels of the image as encoded.
+    fn boxes(&self, item: &Item, class: usize, examined: &Examined<'_>) -> Vec<[f32; 4]> {
+        let name = &self.model.classes[class];
+        let [x, y] =
+            [0, 1].map(|axis| examined.size[axis] as f32 / examined.file_size[axis] as f32);
+        item.objects
+            .iter()
+            .filter(|object| self.split.classes[object.class] == *name)
+            .map(|object| {
+                let [left, top, right, bottom] = object.bounds;
+                // Edges of pixels scale; an inclusive edge is one pixel short of its edge.
+                [left * x, top * y, (right + 1.0) * x - 1.0, (bottom + 1.0) * y - 1.0]
+            })
+            .collect()
+    }
+
+    /// The whole classifier.
+    fn classifier(&self) -> Classifier<'_> {
+        Classifier { weights: self.model.weights.view(), bias: &self.model.bias }
+    }
+}
+
+/// A name as part of a path: what separates folders or hides files is replaced.
+fn file_name(name: &str) -> String {
+    let safe: String =
+        name.chars().map(|c| if matches!(c, '/' | '\\' | ':') { '_' } else { c }).collect();
+    if safe.starts_with('.') { format!("_{safe}") } else { safe }
+}
