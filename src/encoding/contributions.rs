@@ -233,11 +233,12 @@ impl<'e> Contributions<'e> {
     }
 
     /// `Σ_d m_d(l) c_d` (or with `|m_d(l)|`) for every descriptor `l` and class: `coefficients` is
-    /// `dim × M`, the result `N × M`.
+    /// `dim × M`, the result `N × M`. Products are in `T`: f64 is slower, and for
+    /// coefficients so large that they cancel.
     ///
     /// # Panics
     /// When there are not `dim` rows of coefficients.
-    pub fn weigh(&self, coefficients: ArrayView2<'_, f32>, part: Part) -> Array2<f64> {
+    pub fn weigh<T: Real>(&self, coefficients: ArrayView2<'_, f64>, part: Part) -> Array2<f64> {
         let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
         assert_eq!(coefficients.nrows(), encoder.len(), "coefficients per dimension");
         let classes = coefficients.ncols();
@@ -250,8 +251,10 @@ impl<'e> Contributions<'e> {
         }
         let out = result.as_slice_mut().expect("a new array is row-major");
         let mut chunk = Array2::<f32>::zeros((CHUNK, width));
-        let mut of_group = Array2::<f32>::zeros((width, classes));
-        let mut product = Array2::<f32>::zeros((CHUNK, classes));
+        let mut precise = Array2::<T>::from_elem((CHUNK, width), T::of(0.0));
+        let mut wide = Array2::<f64>::zeros((width, classes));
+        let mut of_group = Array2::<T>::from_elem((width, classes), T::of(0.0));
+        let mut product = Array2::<T>::from_elem((CHUNK, classes), T::of(0.0));
         for cell in 0..encoder.cells.count() {
             let regions: Vec<usize> = self.regions_of(cell).collect();
             for component in 0..k {
@@ -259,29 +262,32 @@ impl<'e> Contributions<'e> {
                 if pairs.is_empty() {
                     continue;
                 }
-                of_group.fill(0.0);
+                wide.fill(0.0);
                 for &region in &regions {
                     self.for_each_column(component, |column, place, scale| {
                         let scale = match part {
                             Part::Signed => scale,
                             Part::Absolute => scale.abs(),
-                        } as f32;
+                        };
                         let from = coefficients.row(region * region_len + place);
-                        let mut to = of_group.row_mut(column);
+                        let mut to = wide.row_mut(column);
                         to.iter_mut().zip(from).for_each(|(to, c)| *to += scale * c);
                     });
                 }
+                of_group.zip_mut_with(&wide, |to, &from| *to = T::of(from));
                 for pairs in pairs.chunks(CHUNK) {
                     let n = pairs.len();
                     let mut contributions = chunk.slice_mut(s![..n, ..]);
                     let values = contributions.as_slice_mut().expect("leading rows");
                     self.fill(component, pairs, part, values);
-                    let mut product: ArrayViewMut2<'_, f32> = product.slice_mut(s![..n, ..]);
-                    linalg::multiply(product.view_mut(), contributions.view(), of_group.view());
+                    let mut precise = precise.slice_mut(s![..n, ..]);
+                    let left = T::view(contributions.view(), &mut precise);
+                    let mut product: ArrayViewMut2<'_, T> = product.slice_mut(s![..n, ..]);
+                    linalg::multiply(product.view_mut(), left, of_group.view());
                     let products = product.as_slice().expect("leading rows are contiguous");
                     for (pair, values) in pairs.iter().zip(products.chunks_exact(classes)) {
                         let to = &mut out[pair.0 as usize * classes..][..classes];
-                        to.iter_mut().zip(values).for_each(|(to, v)| *to += f64::from(*v));
+                        to.iter_mut().zip(values).for_each(|(to, v)| *to += v.wide());
                     }
                 }
             }
@@ -291,7 +297,7 @@ impl<'e> Contributions<'e> {
 
     /// What a descriptor that no component explains would weigh, per cell and class: in order 0
     /// every component counts `w` for it, negative or, by its absolute value, positive.
-    fn weigh_absent(&self, coefficients: ArrayView2<'_, f32>, part: Part) -> Array2<f64> {
+    fn weigh_absent(&self, coefficients: ArrayView2<'_, f64>, part: Part) -> Array2<f64> {
         let encoder = self.encoder;
         let mut base = Array2::<f64>::zeros((encoder.cells.count(), coefficients.ncols()));
         if !self.columns().zeroth {
@@ -304,10 +310,7 @@ impl<'e> Contributions<'e> {
                     let (place, scale) = self.order0_place(component);
                     let from = coefficients.row(region * self.region_len() + place);
                     let weight = sign * scale * self.weight(component);
-                    base.row_mut(cell)
-                        .iter_mut()
-                        .zip(from)
-                        .for_each(|(to, &c)| *to += weight * f64::from(c));
+                    base.row_mut(cell).iter_mut().zip(from).for_each(|(to, &c)| *to += weight * c);
                 }
             }
         }
@@ -476,6 +479,54 @@ impl<'e> Contributions<'e> {
                 out[width - 1] = if absolute { beyond(gamma, weight) as f32 } else { gamma };
             }
         }
+    }
+}
+
+/// The precision of a product with contributions: `f32` or `f64`.
+pub trait Real: faer::traits::ComplexField + Copy {
+    /// The nearest value.
+    fn of(value: f64) -> Self;
+    /// The value in f64.
+    fn wide(self) -> f64;
+    /// `from` in this precision; `buffer` (of the same shape) is for those that need to convert.
+    fn view<'a>(
+        from: ArrayView2<'a, f32>,
+        buffer: &'a mut ArrayViewMut2<'_, Self>,
+    ) -> ArrayView2<'a, Self>;
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn view<'a>(
+        from: ArrayView2<'a, f32>,
+        _: &'a mut ArrayViewMut2<'_, Self>,
+    ) -> ArrayView2<'a, Self> {
+        from
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn view<'a>(
+        from: ArrayView2<'a, f32>,
+        buffer: &'a mut ArrayViewMut2<'_, Self>,
+    ) -> ArrayView2<'a, Self> {
+        buffer.zip_mut_with(&from, |to, &value| *to = Self::from(value));
+        buffer.view()
     }
 }
 

@@ -39,6 +39,10 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::contributions::{Contributions, Part, Sums};
 use crate::error::{Error, Result};
 
+/// Coefficients beyond this, of dimensions whose contributions cancel to nothing, are dropped: with
+/// them the products would leave f32.
+const LARGEST_COEFFICIENT: f64 = 1e30;
+
 /// How a dimension's relevance is shared out among the descriptors that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -146,7 +150,7 @@ pub fn relevance(
         .map(|(&signed, &absolute)| denominator(signed, absolute, rule))
         .collect();
     let mut dimensions = Array2::<f32>::zeros((classes, dim));
-    let mut coefficients = Array2::<f32>::zeros((dim, classes));
+    let mut coefficients = Array2::<f64>::zeros((dim, classes));
     let (mut scores, mut even) = (vec![0.0f64; classes], vec![0.0f64; classes]);
     for class in 0..classes {
         let share = f64::from(classifier.bias[class]) / dim as f64;
@@ -155,8 +159,8 @@ pub fn relevance(
             let of_dimension = f64::from(weights[d]) * f64::from(vector[d]) + share;
             scores[class] += of_dimension;
             dimensions[[class, d]] = of_dimension as f32;
-            match denominators[d].map(|sum| (of_dimension / sum) as f32) {
-                Some(coefficient) if coefficient.is_finite() => {
+            match denominators[d].map(|sum| of_dimension / sum) {
+                Some(coefficient) if coefficient.abs() < LARGEST_COEFFICIENT => {
                     coefficients[[d, class]] = coefficient;
                 }
                 // Dimensions of Z.
@@ -165,7 +169,11 @@ pub fn relevance(
         }
     }
     let part = if rule == Rule::Absolute { Part::Absolute } else { Part::Signed };
-    let mut descriptors = contributions.weigh(coefficients.view(), part);
+    let mut descriptors = match rule {
+        // Contributions that nearly cancel have coefficients that nearly do.
+        Rule::Plain => contributions.weigh::<f64>(coefficients.view(), part),
+        _ => contributions.weigh::<f32>(coefficients.view(), part),
+    };
     let mut residuals = Vec::with_capacity(classes);
     for (class, mut column) in descriptors.columns_mut().into_iter().enumerate() {
         let xi = even[class] / n as f64;
