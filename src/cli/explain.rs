@@ -26,8 +26,9 @@ pub struct Explain {
     /// Measure how much context each class uses: relevance outside and inside its boxes
     #[arg(long, conflicts_with = "quality")]
     context: bool,
-    /// Test the heatmaps: replace the most relevant descriptors and watch the score
-    #[arg(long)]
+    /// Test the heatmaps: replace the most relevant descriptors of true positives (at the
+    /// equal-error-rate threshold) and watch the score
+    #[arg(long, conflicts_with = "only")]
     quality: bool,
     /// One colour scale for all heatmaps of a class [default: one for each heatmap]
     #[arg(long, conflicts_with_all = ["context", "quality"])]

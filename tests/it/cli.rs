@@ -420,6 +420,7 @@ fn explanations_are_tables_or_json() {
     assert_eq!(value["rule"], "epsilon 100");
     let said = explain(&["--context", "--quality"]);
     assert_eq!(said.code, 2);
+    assert_eq!(explain(&["--quality", "--only", "all"]).code, 2);
     let said = explain(&["--rule", "alpha"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("`plain`, `epsilon` or `absolute`"), "{}", said.err);

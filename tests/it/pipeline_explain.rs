@@ -129,7 +129,14 @@ fn relevant_descriptors_matter_more_than_random_ones() {
     };
     let report = measure();
     assert!(!report.classes.is_empty());
+    let every = run.explain(&fixture().data, "test", &all(Only::Present), &DRAWING).unwrap();
     for class in &report.classes {
+        // The highest scored two, as far as they are above the threshold.
+        let mut scores: Vec<f64> =
+            every.iter().filter(|h| h.class == class.class).map(|h| h.score).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        let start = scores[..class.images].iter().sum::<f64>() / class.images as f64;
+        assert!((class.scores[0][0] - start).abs() < 1e-4, "{}", class.class);
         let [down, random, up] = class.area;
         assert!(down > random && random > up, "{}: {:?}", class.class, class.area);
         assert!(class.scores.iter().all(|curve| curve.len() == 11));

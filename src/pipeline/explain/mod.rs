@@ -115,6 +115,15 @@ impl Run<'_> {
 impl Explainer {
     /// The selected pairs by image, in list order.
     fn cases(&self, selection: &Selection) -> Result<Vec<Case>> {
+        self.cases_where(selection, |label, score, _| selection.only.takes(label, score))
+    }
+
+    /// As [`cases`](Self::cases), of the pairs that `takes` says by label, score and class.
+    fn cases_where(
+        &self,
+        selection: &Selection,
+        takes: impl Fn(Label, f32, usize) -> bool,
+    ) -> Result<Vec<Case>> {
         let classes = self.class_indices(&selection.classes)?;
         for id in &selection.images {
             if !self.split.items.iter().any(|item| item.id == *id) {
@@ -132,7 +141,7 @@ impl Explainer {
                 .filter(|&i| {
                     let score = self.scores[[i, class]];
                     score.is_finite()
-                        && selection.only.takes(self.labels[i][class], score)
+                        && takes(self.labels[i][class], score, class)
                         && (selection.images.is_empty()
                             || selection.images.contains(&self.split.items[i].id))
                 })

@@ -53,8 +53,8 @@ pub struct ClassQuality {
 }
 
 impl Run<'_> {
-    /// Tests the heatmaps of `rule` on the images that `selection` takes of the true positives at
-    /// each class's equal-error-rate threshold. Writes `quality_<rule>.json` and a drawing per class.
+    /// Tests the heatmaps of `rule` on true positives at each class's equal-error-rate threshold (in
+    /// place of `selection.only`). Writes `quality_<rule>.json` and a drawing per class.
     ///
     /// # Errors
     /// As [`Run::explain`].
@@ -69,19 +69,10 @@ impl Run<'_> {
         let started = Instant::now();
         let explainer = self.explainer(data, split)?;
         let thresholds = explainer.thresholds()?;
-        let mut cases = explainer.cases(&Selection { top: 0, ..selection.clone() })?;
-        let mut taken = vec![0; thresholds.len()];
-        for case in &mut cases {
-            case.classes.retain(|&class| {
-                let score = f64::from(explainer.scores[[case.item, class]]);
-                let takes = explainer.labels[case.item][class] == Label::Yes
-                    && thresholds[class].is_some_and(|threshold| score >= threshold)
-                    && (selection.top == 0 || taken[class] < selection.top);
-                taken[class] += usize::from(takes);
-                takes
-            });
-        }
-        cases.retain(|case| !case.classes.is_empty());
+        let cases = explainer.cases_where(selection, |label, score, class| {
+            let recognised = thresholds[class].is_some_and(|t| f64::from(score) >= t);
+            label == Label::Yes && recognised
+        })?;
         let traced = self.for_each_case("quality", &cases, |case| {
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
