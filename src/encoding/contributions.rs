@@ -121,12 +121,6 @@ impl<'e> Contributions<'e> {
         self.encoder
     }
 
-    /// Row `l` of the descriptors, `D` values.
-    pub fn row(&self, l: usize) -> &[f32] {
-        let d = self.dim();
-        &self.rows[l * d..(l + 1) * d]
-    }
-
     /// Adds descriptors; arguments and errors as of [`Encoder::push`].
     ///
     /// # Errors

@@ -362,6 +362,6 @@ fn stored_report(path: &Path, fingerprint: &str) -> Option<Report> {
     (stored == fingerprint).then(|| serde_json::from_value(value).ok())?
 }
 
-fn write_text(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write_text(path: &Path, text: &str) -> Result<()> {
     write_atomically(path, |file| file.write_all(text.as_bytes()))
 }

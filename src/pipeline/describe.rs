@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::Array2;
 use serde_json::Value;
 
-use super::fisher::{ImageEncoder, Worker, positions};
+use super::fisher::{ImageEncoder, Worker, frame_values, positions};
 use super::models::header;
 use super::stage::Inputs;
 use super::{Run, Stamp};
@@ -28,8 +28,7 @@ impl Run<'_> {
         let extractor = Extractor::new(&self.config.descriptors)?;
         let described = extractor.extract(&plane, &mut Scratch::default());
         let n = described.frames.len();
-        let frames: Vec<f32> =
-            described.frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect();
+        let frames = frame_values(&described.frames);
         let mut projected = Array2::zeros((n, projection.output_dim()));
         projection.apply(
             described.rows.view(),

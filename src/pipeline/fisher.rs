@@ -205,6 +205,11 @@ impl Examined<'_> {
     }
 }
 
+/// Frames as stored: x, y, contrast, bin size.
+pub(super) fn frame_values(frames: &[Frame]) -> Vec<f32> {
+    frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect()
+}
+
 fn too_small(path: &Path, plane: &image::Plane) -> Error {
     let (width, height) = (plane.width, plane.height);
     let problem = format!("{width} × {height} pixels are too small for any descriptor");

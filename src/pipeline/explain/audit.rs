@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::json;
 
-use super::{Case, Drawing, Explainer, Only, Selection};
-use crate::artifacts::write_atomically;
+use super::{Case, Drawing, Explainer, Only, Selection, write_json};
 use crate::error::Result;
 use crate::explanation::Rule;
 use crate::explanation::audit::{
@@ -122,8 +120,7 @@ impl Run<'_> {
             heatmaps: explainer.folder.join("heatmaps"),
         };
         let path = explainer.folder.join("audit.json");
-        let text = serde_json::to_string_pretty(&json!(audit)).expect("an audit is JSON");
-        write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+        write_json(&path, &audit)?;
         let text = format!(
             "{} pairs of image and class, {tested} suspicions tested, {} confirmed; {}",
             audit.pairs,
@@ -180,11 +177,10 @@ impl Run<'_> {
             let encoder = explainer.encoder.encoder();
             let draws = Draws::new(encoder, &explainer.gmm, DRAWS, &mut stream)?;
             let perturbed = Perturbed::new(&examined.contributions, examined.sums.signed.clone());
-            let fall = |rows: &[u32]| {
-                let classifier = explainer.classifier();
-                let before = perturbed.without(classifier, class, &[], &draws);
-                before - perturbed.without(classifier, class, rows, &draws)
-            };
+            let without =
+                |rows: &[u32]| perturbed.without(explainer.classifier(), class, rows, &draws);
+            let score = without(&[]);
+            let fall = |rows: &[u32]| score - without(rows);
             let rows = |within: &dyn Fn(usize) -> bool| -> Vec<u32> {
                 (0..examined.frames.len()).filter(|&l| within(l)).map(|l| l as u32).collect()
             };
@@ -209,7 +205,6 @@ impl Run<'_> {
                     (fall(&rows(&|l| !object(l))), vec![fall(&rows(&object))])
                 }
             };
-            let score = perturbed.without(explainer.classifier(), class, &[], &draws);
             let control = controls.iter().sum::<f64>() / controls.len().max(1) as f64;
             Ok((!controls.is_empty()).then_some([score, fallen, control]))
         })?;

@@ -1,13 +1,11 @@
 //! How much context a class uses: μ of every image that shows it, and its average heatmap.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Selection, file_name};
-use crate::artifacts::write_atomically;
+use super::{Selection, file_name, write_json, write_png, write_text};
 use crate::error::{Error, Result};
 use crate::evaluation::push_record;
 use crate::explanation::Rule;
@@ -142,9 +140,9 @@ impl Run<'_> {
         let title = format!("relevance outside / inside the boxes, {}", explainer.split.name);
         let svg =
             bars(&title, "median of μ⁺ (bar), mean (line); 1: no more inside than outside", &drawn);
-        write_atomically(&chart, |file| file.write_all(svg.as_bytes()))?;
+        write_text(&chart, &svg)?;
         let path = folder.join("context.csv");
-        write_atomically(&path, |file| file.write_all(table.as_bytes()))?;
+        write_text(&path, &table)?;
         let report = ContextReport {
             split: explainer.split.name.clone(),
             rule: rule.to_string(),
@@ -152,8 +150,7 @@ impl Run<'_> {
             table: path,
             chart,
         };
-        let text = serde_json::to_string_pretty(&report).expect("a report is JSON");
-        write_atomically(&folder.join("context.json"), |file| file.write_all(text.as_bytes()))?;
+        write_json(&folder.join("context.json"), &report)?;
         let pairs: usize = of_class.iter().map(Vec::len).sum();
         let text = format!("{pairs} pairs of image and class, rule {rule}; {}", folder.display());
         self.done("context", &text, started);
@@ -199,10 +196,6 @@ fn write_average(path: &Path, found: &[Found]) -> Result<usize> {
         size[1],
         ::image::imageops::FilterType::Triangle,
     );
-    let mut bytes = Cursor::new(Vec::new());
-    large
-        .write_to(&mut bytes, ::image::ImageFormat::Png)
-        .map_err(|e| Error::Image { path: path.to_owned(), problem: e.to_string() })?;
-    write_atomically(path, |file| file.write_all(bytes.get_ref()))?;
+    write_png(path, &large)?;
     Ok(grids.len())
 }

@@ -1,6 +1,5 @@
 //! Heatmaps of selected images: pictures, a table of what is on them, and the raw relevance.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,8 +7,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Case, Explainer, Selection, file_name};
-use crate::artifacts::{Tensor, write, write_atomically};
+use super::{Case, Explainer, Selection, file_name, write_json, write_png};
+use crate::artifacts::{Tensor, write};
 use crate::error::{Error, Result};
 use crate::explanation::context::context;
 use crate::explanation::heatmap::panels;
@@ -17,7 +16,7 @@ use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
 use crate::image::load_rgb;
 use crate::pipeline::Run;
-use crate::pipeline::fisher::Examined;
+use crate::pipeline::fisher::{Examined, frame_values};
 use crate::pipeline::models::header;
 use crate::pipeline::source::label_number;
 use crate::pipeline::stage::Inputs;
@@ -78,12 +77,10 @@ impl Run<'_> {
         let explainer = self.explainer(data, split)?;
         let cases = explainer.cases(selection)?;
         let heatmaps = self.draw_cases(&explainer, &cases, drawing)?;
-        let path = explainer.folder.join("heatmaps.json");
-        let text = serde_json::to_string_pretty(&json!({
+        let list = json!({
             "split": explainer.split.name, "rule": drawing.rule.to_string(), "heatmaps": heatmaps,
-        }))
-        .expect("a list is JSON");
-        write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+        });
+        write_json(&explainer.folder.join("heatmaps.json"), &list)?;
         Ok(heatmaps)
     }
 
@@ -113,11 +110,7 @@ impl Run<'_> {
                     let name = &explainer.model.classes[class];
                     let folder = explainer.folder.join("heatmaps").join(file_name(name));
                     let file = folder.join(format!("{}.png", file_name(&item.id)));
-                    let mut bytes = Cursor::new(Vec::new());
-                    picture
-                        .write_to(&mut bytes, ::image::ImageFormat::Png)
-                        .map_err(|e| Error::Image { path: file.clone(), problem: e.to_string() })?;
-                    write_atomically(&file, |to| to.write_all(bytes.get_ref()))?;
+                    write_png(&file, &picture)?;
                     if drawing.raw {
                         let raw = file.with_extension("safetensors");
                         write_raw(&raw, &examined, &relevance, at, &map, drawing.rule)?;
@@ -224,8 +217,7 @@ fn write_raw(
     let pixels = narrow(&mut map.values.iter().copied());
     let descriptors = narrow(&mut relevance.descriptors.column(at).iter().copied());
     let dimensions = relevance.dimensions.row(at).to_vec();
-    let frames: Vec<f32> =
-        examined.frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect();
+    let frames = frame_values(&examined.frames);
     let n = descriptors.len();
     let tensors = [
         Tensor::f32("dimensions", [dimensions.len()], &dimensions),

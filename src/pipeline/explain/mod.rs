@@ -14,13 +14,18 @@ mod heatmaps;
 mod quality;
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use ::image::RgbImage;
 use ndarray::{Array2, Axis};
+use serde::Serialize;
 
 use super::Run;
+use super::classify::write_text;
 use super::fisher::{Examined, ImageEncoder, Worker};
 use super::source::labels_for;
+use crate::artifacts::write_atomically;
 use crate::dataset::{Item, Label, Split};
 use crate::error::{Error, Result};
 use crate::explanation::pixels::{Map, spread};
@@ -223,6 +228,20 @@ impl Explainer {
     fn classifier(&self) -> Classifier<'_> {
         Classifier { weights: self.model.weights.view(), bias: &self.model.bias }
     }
+}
+
+/// Writes a picture as PNG.
+fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ::image::ImageFormat::Png)
+        .map_err(|e| Error::Image { path: path.to_owned(), problem: e.to_string() })?;
+    write_atomically(path, |file| file.write_all(bytes.get_ref()))
+}
+
+/// Writes a report as JSON for people to read.
+fn write_json(path: &Path, report: &impl Serialize) -> Result<()> {
+    write_text(path, &serde_json::to_string_pretty(report).expect("a report is JSON"))
 }
 
 /// A name as part of a path: what separates folders or hides files is replaced.

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Explainer, Selection, file_name};
-use crate::artifacts::write_atomically;
+use super::{Explainer, Selection, file_name, write_json, write_text};
 use crate::dataset::Label;
 use crate::error::Result;
 use crate::evaluation::{ranking::Ranking, roc};
@@ -124,7 +123,7 @@ impl Run<'_> {
             let file = format!("{}.svg", file_name(&quality.class));
             let path = explainer.folder.join(&name).join(file);
             let svg = draw(&quality, rule, params.batch);
-            write_atomically(&path, |to| to.write_all(svg.as_bytes()))?;
+            write_text(&path, &svg)?;
             classes.push(quality);
         }
         let path = explainer.folder.join(format!("{name}.json"));
@@ -136,8 +135,7 @@ impl Run<'_> {
             classes,
             path: path.clone(),
         };
-        let text = serde_json::to_string_pretty(&report).expect("a report is JSON");
-        write_atomically(&path, |to| to.write_all(text.as_bytes()))?;
+        write_json(&path, &report)?;
         let pairs: usize = report.classes.iter().map(|c| c.images).sum();
         let text = format!("{pairs} pairs of image and class, rule {rule}; {}", path.display());
         self.done("quality", &text, started);
