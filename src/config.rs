@@ -2,6 +2,23 @@
 //!
 //! A configuration is a TOML file with one table per stage. Presets (`configs/*.toml`) are such
 //! files; what a file leaves out has its default. Unknown keys are refused.
+//!
+//! An image may be described in several ways at once, each a *channel* with its own descriptors,
+//! projection, mixture and Fisher vector. A `[[channel]]` table says what a channel does otherwise
+//! than the tables above it:
+//!
+//! ```toml
+//! [gmm]
+//! components = 256
+//!
+//! [[channel]]
+//! name = "sift"
+//!
+//! [[channel]]
+//! name = "colour"
+//! descriptors.kind = "colour"
+//! pca.dimension = 64
+//! ```
 
 use std::path::Path;
 
@@ -47,6 +64,68 @@ pub struct Config {
     pub encoding: encoding::Params,
     /// Classifier.
     pub svm: svm::Params,
+    /// Several ways to describe an image; empty for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channel: Vec<Channel>,
+}
+
+/// One of several ways to describe an image: its name, its weight, and what it does otherwise than
+/// the configuration's own tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Names its folder, `channels/<name>`: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// Length of its part of the joint vector, beside the other channels' (above 0).
+    #[serde(default = "Channel::equal_weight")]
+    pub weight: f64,
+    /// Keys of [`Config::descriptors`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub descriptors: toml::Table,
+    /// Keys of [`Config::sample`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub sample: toml::Table,
+    /// Keys of [`Config::pca`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub pca: toml::Table,
+    /// Keys of [`Config::gmm`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub gmm: toml::Table,
+    /// Keys of [`Config::encoding`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub encoding: toml::Table,
+}
+
+impl Channel {
+    fn equal_weight() -> f64 {
+        1.0
+    }
+
+    fn groups(&self) -> [(&'static str, &toml::Table); 5] {
+        [
+            ("descriptors", &self.descriptors),
+            ("sample", &self.sample),
+            ("pca", &self.pca),
+            ("gmm", &self.gmm),
+            ("encoding", &self.encoding),
+        ]
+    }
+
+    fn validate(&self) -> Result<()> {
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        Error::require(
+            !self.name.is_empty() && self.name.chars().all(letters),
+            "channel.name",
+            &self.name,
+            "lower-case letters, digits, `-` and `_`",
+        )?;
+        Error::require(
+            self.weight > 0.0 && self.weight.is_finite(),
+            "channel.weight",
+            self.weight,
+            "above 0",
+        )
+    }
 }
 
 impl Default for Config {
@@ -61,6 +140,7 @@ impl Default for Config {
             gmm: Default::default(),
             encoding: Default::default(),
             svm: Default::default(),
+            channel: Vec::new(),
         }
     }
 }
@@ -159,10 +239,31 @@ impl Config {
             .filter(|table| table.len() == 1)
             .and_then(|mut table| table.remove("value"))
             .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-        let mut table = toml::Table::try_from(self).expect("a configuration is a TOML table");
-        if let Some((group, field)) = key.split_once('.') {
+        let mut table = self.table();
+        let channel = self.channel.iter().position(|channel| {
+            key.strip_prefix(channel.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        });
+        if let Some(number) = channel {
+            let rest = &key[self.channel[number].name.len() + 1..];
+            let channels = table.get_mut("channel").and_then(toml::Value::as_array_mut);
+            let table = channels.and_then(|all| all[number].as_table_mut()).expect("it is there");
+            match rest.split_once('.') {
+                None => table.insert(rest.to_owned(), parsed),
+                Some((group, field)) => {
+                    let group = table
+                        .entry(group.to_owned())
+                        .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+                    let group = group
+                        .as_table_mut()
+                        .ok_or_else(|| refuse(format!("`{rest}` is no key of a channel")))?;
+                    group.insert(field.to_owned(), parsed)
+                }
+            };
+        } else if let Some((group, field)) = key.split_once('.') {
             let known = GROUPS.iter().find(|g| g.name == group).ok_or_else(|| {
-                let names: Vec<&str> = GROUPS.iter().map(|g| g.name).collect();
+                let groups = GROUPS.iter().map(|g| g.name);
+                let channels = self.channel.iter().map(|channel| channel.name.as_str());
+                let names: Vec<&str> = groups.chain(channels).collect();
                 refuse(format!("no group `{group}`; the groups are {}", names.join(", ")))
             })?;
             if !known.keys.iter().any(|(name, _)| *name == field) {
@@ -200,12 +301,43 @@ impl Config {
         self.gmm.validate()?;
         self.encoding.validate()?;
         self.svm.validate()?;
+        for (number, channel) in self.channel.iter().enumerate() {
+            channel.validate()?;
+            let named_before = self.channel[..number].iter().any(|c| c.name == channel.name);
+            Error::require(!named_before, "channel.name", &channel.name, "a name of its own")?;
+            self.of_channel(channel)?.validate()?;
+        }
+        if !self.channel.is_empty() {
+            return Ok(());
+        }
         Error::require(
             self.gmm.components <= self.sample.rows,
             "gmm.components",
             self.gmm.components,
             &format!("at most sample.rows ({})", self.sample.rows),
         )
+    }
+
+    /// The configuration of one channel: the tables of this one with the channel's keys in place of
+    /// theirs, and no channels.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming channel and key, for one that is unknown or of a wrong type.
+    pub fn of_channel(&self, channel: &Channel) -> Result<Self> {
+        let mut table = Self { channel: Vec::new(), ..self.clone() }.table();
+        for (group, keys) in channel.groups() {
+            let base = table.get_mut(group).and_then(toml::Value::as_table_mut);
+            let base = base.expect("a configuration has every group");
+            base.extend(keys.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        table.try_into().map_err(|e: toml::de::Error| Error::Config {
+            origin: format!("channel `{}`", channel.name),
+            problem: e.message().replace('\n', " "),
+        })
+    }
+
+    fn table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("a configuration is a TOML table")
     }
 
     /// The whole configuration as TOML, every key written out.
@@ -235,6 +367,7 @@ impl Config {
                 page += &format!("| `{key}` | {default} | {} |\n", meaning.replace('|', "\\|"));
             }
         }
+        page += CHANNEL_REFERENCE;
         page += "\n## Presets\n\n| preset | what it is |\n|---|---|\n";
         for (name, text) in PRESETS {
             let about: Vec<&str> =
@@ -244,6 +377,20 @@ impl Config {
         page
     }
 }
+
+/// What the reference page says of `[[channel]]`.
+const CHANNEL_REFERENCE: &str = "
+## `[[channel]]`: Several kinds of descriptors
+
+One table for each way to describe an image. Its Fisher vectors are joined, each multiplied by its
+weight over the root of the sum of all squared weights. Without any, the tables above are the one way.
+
+| key | default | meaning |
+|---|---|---|
+| `name` | | Names its folder, `channels/<name>`: lower-case letters, digits, `-` and `_`. |
+| `weight` | `1.0` | Length of its part of the joint vector beside the others (above 0). |
+| `descriptors.KEY`, `sample.KEY`, `pca.KEY`, `gmm.KEY`, `encoding.KEY` | that of the table above | What this channel does otherwise. On the command line: `--set NAME.pca.dimension=64`. |
+";
 
 /// Hash of a stage's inputs: equal inputs, equal fingerprints, whatever the order of their keys.
 pub fn fingerprint(inputs: &Value) -> String {

@@ -45,6 +45,17 @@ impl Shards {
         }
         Ok(Self { shards, starts, dim: dim.unwrap_or(0) })
     }
+
+    /// The stored values of row `i` in the given columns.
+    fn values(&self, i: usize, columns: &Range<usize>) -> Values<'_> {
+        let shard = self.starts.partition_point(|&start| start <= i) - 1;
+        let row = (i - self.starts[shard]) * self.dim;
+        let range = row + columns.start..row + columns.end;
+        match self.shards[shard].values(VECTORS).expect("checked when opened").1 {
+            Values::F32(values) => Values::F32(&values[range]),
+            Values::F16(values) => Values::F16(&values[range]),
+        }
+    }
 }
 
 impl Rows for Shards {
@@ -66,16 +77,20 @@ impl Rows for Shards {
         columns: Range<usize>,
         scratch: &'a mut Vec<f32>,
     ) -> &'a [f32] {
-        let shard = self.starts.partition_point(|&start| start <= i) - 1;
-        let row = (i - self.starts[shard]) * self.dim;
-        let range = row + columns.start..row + columns.end;
-        match self.shards[shard].values(VECTORS).expect("checked when opened").1 {
-            Values::F32(values) => &values[range],
+        match self.values(i, &columns) {
+            Values::F32(values) => values,
             Values::F16(values) => {
                 scratch.resize(columns.len(), 0.0);
-                values[range].convert_to_f32_slice(scratch);
+                values.convert_to_f32_slice(scratch);
                 scratch
             }
+        }
+    }
+
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        match self.values(i, &columns) {
+            Values::F32(values) => out.copy_from_slice(values),
+            Values::F16(values) => values.convert_to_f32_slice(out),
         }
     }
 }

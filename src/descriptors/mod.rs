@@ -1,14 +1,18 @@
-//! Local descriptors of an image: dense SIFT at several scales.
+//! Local descriptors of an image: dense SIFT or colour statistics, at several scales.
 //!
-//! A descriptor is 128 values: 4 × 4 spatial bins of 8 gradient orientations, value
-//! `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`). The formulas stand where they are
-//! computed: `dense_sift` (gradient, orientation, pooling), `multiscale` (scales, grids, centres),
-//! `normalise` (contrast, unit length).
+//! | kind | of | values |
+//! |---|---|---|
+//! | `sift` | luminance | 128: 4 × 4 spatial bins of 8 gradient orientations, `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`) |
+//! | `colour` | red, green, blue | 96: mean and deviation of each in 4 × 4 cells, `c + 3·(0 mean, 1 deviation) + 6 (bx + 4 by)` |
+//!
+//! The formulas stand where they are computed: `dense_sift` (gradient, orientation, pooling), `colour`
+//! (statistics), `multiscale` (scales, grids, centres), `normalise` (contrast, unit length).
 //!
 //! Descriptors come in a fixed order: resize factors and bin sizes as the settings list them, then
 //! rows from the top, then columns from the left. An image too small for a descriptor has none,
 //! which is not an error.
 
+mod colour;
 mod dense_sift;
 mod multiscale;
 mod normalise;
@@ -17,14 +21,42 @@ pub mod sample;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::image::Plane;
+use crate::image::{Colours, Plane};
 use crate::linalg::BLOCK_ROWS;
 use crate::{Error, Result};
 use dense_sift::Sink;
 use multiscale::{ContrastSum, Level, Mapping, Work};
 
-/// Values in a descriptor.
+/// Values in a SIFT descriptor.
 pub const DIM: usize = 128;
+
+/// What is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Gradient orientations of the luminance.
+    Sift,
+    /// Means and deviations of red, green and blue.
+    Colour,
+}
+
+impl Kind {
+    /// Values in a descriptor.
+    pub fn dim(self) -> usize {
+        match self {
+            Self::Sift => DIM,
+            Self::Colour => colour::DIM,
+        }
+    }
+
+    /// The planes of an image that are described: `[luminance]`, or `[red, green, blue]`.
+    pub fn colours(self) -> Colours {
+        match self {
+            Self::Sift => Colours::Luminance,
+            Self::Colour => Colours::Rgb,
+        }
+    }
+}
 
 /// Weight of a pixel by its distance from the descriptor's centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +103,9 @@ crate::parameters! {
     /// Which descriptors an image has. Config group `descriptors`. The defaults are those of
     /// Chatfield et al. 2011.
     pub struct Params {
+        /// `sift` (128 values, of the luminance) or `colour` (mean and deviation of red, green and blue
+        /// in the same 4 × 4 cells, 96 values).
+        pub kind: Kind = Kind::Sift,
         /// Width of a spatial bin in pixels, one entry per scale (each 1 to 256). A descriptor spans
         /// about four bins.
         pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10],
@@ -79,20 +114,21 @@ crate::parameters! {
         pub scales: Vec<f64> = vec![1.0],
         /// Distance between neighbouring descriptors in pixels of the resized image (1 to 256).
         pub step_px: usize = 3,
-        /// Weight of a pixel by its distance from the centre: `flat` or `gaussian`.
+        /// Weight of a pixel by its distance from the centre, for `sift`: `flat` or `gaussian`.
         pub window: Window = Window::Flat,
         /// Standard deviation of that weight in bins (0.1 to 100).
         pub window_size: f64 = 1.5,
-        /// The image is smoothed with standard deviation bin size / magnif before each scale (1 to
-        /// 1000); 0 leaves smoothing out.
+        /// For `sift`, the image is smoothed with standard deviation bin size / magnif before each scale
+        /// (1 to 1000); 0 leaves smoothing out.
         pub magnif: f64 = 6.0,
-        /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel.
+        /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel. For `sift`.
         pub contrast_threshold: f64 = 0.005,
         /// What becomes of empty descriptors: `zero` keeps a row of zeros, `drop` leaves them out.
         pub low_contrast: LowContrast = LowContrast::Zero,
-        /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root).
+        /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root). For `sift`.
         pub normalisation: Normalisation = Normalisation::Sift,
         /// `all` descriptors, or those `above-mean-norm`: of more contrast than the mean of their image.
+        /// For `sift`.
         pub keep: Keep = Keep::All,
     }
 }
@@ -157,7 +193,7 @@ pub struct Frame {
     pub x: f32,
     /// Row of the centre.
     pub y: f32,
-    /// Contrast norm; 0 where it is not a number.
+    /// Contrast norm (`sift`; 0 where it is not a number) or mean deviation (`colour`).
     pub contrast: f32,
     /// Width of a spatial bin. A descriptor sees `5 · size_px` pixels along each axis, with
     /// weights falling off outside the middle three.
@@ -167,7 +203,7 @@ pub struct Frame {
 /// All descriptors of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Descriptors {
-    /// `N × 128`.
+    /// `N ×` [`Extractor::dim`].
     pub rows: Array2<f32>,
     /// One frame a row.
     pub frames: Vec<Frame>,
@@ -178,7 +214,7 @@ pub struct Descriptors {
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     work: Work,
-    rows: Vec<[f32; DIM]>,
+    rows: Vec<f32>,
     frames: Vec<Frame>,
 }
 
@@ -216,7 +252,12 @@ impl Extractor {
 
     /// Values in a descriptor.
     pub fn dim(&self) -> usize {
-        DIM
+        self.params.kind.dim()
+    }
+
+    /// The planes of an image that it describes.
+    pub fn colours(&self) -> Colours {
+        self.params.kind.colours()
     }
 
     /// Number of descriptors of an image of this size, before any is left out for its contrast.
@@ -226,28 +267,36 @@ impl Extractor {
 
     /// Whether every descriptor of the grid is kept, so that [`count`](Self::count) is exact.
     pub fn keeps_all(&self) -> bool {
-        self.params.low_contrast == LowContrast::Zero && self.params.keep == Keep::All
+        let sift = self.params.kind == Kind::Sift;
+        !sift || (self.params.low_contrast == LowContrast::Zero && self.params.keep == Keep::All)
     }
 
     /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`] rows with one
     /// frame each, so that a block is used while it is in cache. `consume` is not called when there
-    /// are none. Pixels that are NaN or infinite make the descriptors that see them empty.
+    /// are none. `image` holds the planes of [`colours`](Self::colours); a [`Plane`] is one. Pixels
+    /// that are NaN or infinite make the descriptors that see them empty.
     ///
     /// # Panics
-    /// When the plane does not hold `width · height` values.
+    /// When there are not as many planes, of one size, or one does not hold `width · height` values.
     pub fn for_each_block(
         &self,
-        image: &Plane,
+        image: &(impl AsRef<[Plane]> + ?Sized),
         scratch: &mut Scratch,
         consume: &mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
     ) {
-        assert_eq!(image.values.len(), image.width * image.height, "size of a plane");
+        let planes = image.as_ref();
+        assert_eq!(planes.len(), self.colours().planes(), "planes of an image");
+        for plane in planes {
+            let size = (planes[0].width, planes[0].height);
+            assert_eq!((plane.width, plane.height), size, "planes of one size");
+            assert_eq!(plane.values.len(), plane.width * plane.height, "size of a plane");
+        }
         let Scratch { work, rows, frames } = scratch;
         let least = match self.params.keep {
             Keep::All => f64::NEG_INFINITY,
-            Keep::AboveMeanNorm => self.mean_contrast(image, work),
+            Keep::AboveMeanNorm => self.mean_contrast(planes, work),
         };
-        rows.resize(BLOCK_ROWS, [0.0; DIM]);
+        rows.resize(BLOCK_ROWS * self.dim(), 0.0);
         frames.clear();
         let mapping = Mapping::IDENTITY;
         let mut blocks = Blocks {
@@ -260,11 +309,23 @@ impl Extractor {
             frames,
             consume,
         };
-        multiscale::run(&self.levels, image, work, &mut blocks, |blocks, sift, mapping| {
-            blocks.bin = sift.bin;
-            blocks.size_px = mapping.length(sift.bin as f64);
-            blocks.mapping = mapping;
-        });
+        let levels = &self.levels;
+        match self.params.kind {
+            Kind::Sift => {
+                multiscale::run(levels, planes, work, &mut blocks, |blocks, sift, mapping| {
+                    blocks.enter(sift.bin, mapping);
+                });
+            }
+            Kind::Colour => {
+                multiscale::for_each_size(levels, planes, work, |place, planes, mapping, _, cells| {
+                    blocks.enter(place.bin, mapping);
+                    let planes = planes.as_array().expect("three planes");
+                    colour::run(place, planes, cells, |x, y, row| {
+                        blocks.push_colour(x, y, row);
+                    });
+                });
+            }
+        }
         blocks.flush();
     }
 
@@ -272,21 +333,26 @@ impl Extractor {
     ///
     /// # Panics
     /// As [`Self::for_each_block`].
-    pub fn extract(&self, image: &Plane, scratch: &mut Scratch) -> Descriptors {
-        let most = self.count(image.width, image.height);
-        let (mut values, mut frames) = (Vec::with_capacity(most * DIM), Vec::with_capacity(most));
+    pub fn extract(
+        &self,
+        image: &(impl AsRef<[Plane]> + ?Sized),
+        scratch: &mut Scratch,
+    ) -> Descriptors {
+        let most = image.as_ref().first().map_or(0, |plane| self.count(plane.width, plane.height));
+        let dim = self.dim();
+        let (mut values, mut frames) = (Vec::with_capacity(most * dim), Vec::with_capacity(most));
         self.for_each_block(image, scratch, &mut |rows, of_rows| {
             values.extend_from_slice(rows.as_slice().expect("blocks are contiguous"));
             frames.extend_from_slice(of_rows);
         });
-        let rows = Array2::from_shape_vec((frames.len(), DIM), values).expect("one frame a row");
+        let rows = Array2::from_shape_vec((frames.len(), dim), values).expect("one frame a row");
         Descriptors { rows, frames }
     }
 
     /// Mean contrast over all descriptors of the image; those that are not finite are left out.
-    fn mean_contrast(&self, image: &Plane, work: &mut Work) -> f64 {
+    fn mean_contrast(&self, planes: &[Plane], work: &mut Work) -> f64 {
         let mut sum = ContrastSum { bin: 0, total: 0.0, count: 0 };
-        multiscale::run(&self.levels, image, work, &mut sum, |sum, sift, _| sum.bin = sift.bin);
+        multiscale::run(&self.levels, planes, work, &mut sum, |sum, sift, _| sum.bin = sift.bin);
         sum.total / sum.count.max(1) as f64
     }
 }
@@ -299,7 +365,7 @@ struct Blocks<'a> {
     bin: usize,
     size_px: f32,
     mapping: Mapping,
-    rows: &'a mut [[f32; DIM]],
+    rows: &'a mut [f32],
     frames: &'a mut Vec<Frame>,
     consume: &'a mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
 }
@@ -318,7 +384,29 @@ impl Sink for Blocks<'_> {
         if finished.is_none() && self.params.low_contrast == LowContrast::Drop {
             return;
         }
-        self.rows[self.frames.len()] = finished.unwrap_or([0.0; DIM]);
+        self.add(x, y, contrast, &finished.unwrap_or([0.0; DIM]));
+    }
+}
+
+impl Blocks<'_> {
+    /// The descriptors that follow are of this bin size at this level.
+    fn enter(&mut self, bin: usize, mapping: Mapping) {
+        self.bin = bin;
+        self.size_px = mapping.length(bin as f64);
+        self.mapping = mapping;
+    }
+
+    fn push_colour(&mut self, x: usize, y: usize, row: &[f32; colour::DIM]) {
+        if row.iter().all(|value| value.is_finite()) {
+            self.add(x, y, colour::deviation(row), row);
+        } else {
+            self.add(x, y, 0.0, &[0.0; colour::DIM]);
+        }
+    }
+
+    #[inline(always)]
+    fn add<const D: usize>(&mut self, x: usize, y: usize, contrast: f32, row: &[f32; D]) {
+        self.rows.as_chunks_mut::<D>().0[self.frames.len()] = *row;
         let to_centre = 1.5 * self.bin as f64;
         self.frames.push(Frame {
             x: self.mapping.x(x as f64 + to_centre),
@@ -326,19 +414,17 @@ impl Sink for Blocks<'_> {
             contrast,
             size_px: self.size_px,
         });
-        if self.frames.len() == self.rows.len() {
+        if self.frames.len() == BLOCK_ROWS {
             self.flush();
         }
     }
-}
 
-impl Blocks<'_> {
     #[inline(never)]
     fn flush(&mut self) {
         let n = self.frames.len();
         if n > 0 {
-            let values = self.rows[..n].as_flattened();
-            let rows = ArrayView2::from_shape((n, DIM), values).expect("n rows of DIM values");
+            let dim = self.params.kind.dim();
+            let rows = ArrayView2::from_shape((n, dim), &self.rows[..n * dim]).expect("n rows");
             (self.consume)(rows, self.frames);
             self.frames.clear();
         }

@@ -12,6 +12,7 @@
 //! ```
 
 use super::dense_sift::{DenseSift, Grid, Sink, Strips};
+use super::colour::Rows;
 use super::{DIM, Params};
 use crate::image::{Plane, Resizer};
 
@@ -83,38 +84,56 @@ impl Level {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Work {
     resizer: Resizer,
-    resized: Plane,
+    resized: Vec<Plane>,
     strips: Strips,
+    cells: Rows,
 }
 
-/// Runs every bin size of every level into `sink`, which `enter` prepares for each of them.
+/// Runs every bin size of every level over the luminance `planes[0]` into `sink`, which `enter`
+/// prepares for each of them.
 pub(super) fn run<S: Sink>(
     levels: &[Level],
-    image: &Plane,
+    planes: &[Plane],
     work: &mut Work,
     sink: &mut S,
     mut enter: impl FnMut(&mut S, &DenseSift, Mapping),
 ) {
-    if image.width == 0 || image.height == 0 {
+    for_each_size(levels, planes, work, |sift, planes, mapping, strips, _| {
+        enter(sink, sift, mapping);
+        let (values, size) = (&planes[0].values[..], (planes[0].width, planes[0].height));
+        pulp::Arch::new().dispatch(Run { sift, values, size, strips, sink });
+    });
+}
+
+/// Hands every bin size of every level to `describe`, with the planes at the level's size.
+pub(super) fn for_each_size(
+    levels: &[Level],
+    planes: &[Plane],
+    work: &mut Work,
+    mut describe: impl FnMut(&DenseSift, &[Plane], Mapping, &mut Strips, &mut Rows),
+) {
+    let (from_width, from_height) = (planes[0].width, planes[0].height);
+    if from_width == 0 || from_height == 0 {
         return;
     }
-    let Work { resizer, resized, strips } = work;
+    let Work { resizer, resized, strips, cells } = work;
+    resized.resize_with(planes.len(), Plane::default);
     for level in levels {
-        let (width, height) = level.resized(image.width, image.height);
-        let plane = if (width, height) == (image.width, image.height) {
-            image
+        let (width, height) = level.resized(from_width, from_height);
+        let planes = if (width, height) == (from_width, from_height) {
+            planes
         } else {
-            resizer.resize_into(image, width, height, resized);
-            &*resized
+            for (plane, resized) in planes.iter().zip(resized.iter_mut()) {
+                resizer.resize_into(plane, width, height, resized);
+            }
+            &resized[..]
         };
         let mapping = Mapping {
-            x_factor: width as f64 / image.width as f64,
-            y_factor: height as f64 / image.height as f64,
+            x_factor: width as f64 / from_width as f64,
+            y_factor: height as f64 / from_height as f64,
         };
         for sift in &level.sizes {
-            enter(sink, sift, mapping);
-            let size = (width, height);
-            pulp::Arch::new().dispatch(Run { sift, values: &plane.values, size, strips, sink });
+            describe(sift, planes, mapping, strips, cells);
         }
     }
 }

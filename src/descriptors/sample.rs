@@ -6,7 +6,7 @@
 
 use ndarray::Array2;
 
-use super::{DIM, Descriptors, Extractor, Scratch};
+use super::{Descriptors, Extractor, Scratch};
 use crate::error::{Error, Result};
 use crate::image::Plane;
 use crate::random::Seed;
@@ -14,7 +14,7 @@ use crate::random::Seed;
 crate::parameters! {
     /// Settings of the descriptors that PCA and mixture learn from (group `sample`).
     pub struct Params {
-        /// Descriptors drawn in all (at least 2); memory is 512 bytes for each.
+        /// Descriptors drawn in all (at least 2); memory is four bytes for each of their values.
         pub rows: usize = 256_000,
         /// Images they are drawn from at most, a seeded choice (0: all).
         pub images: usize = 5000,
@@ -37,10 +37,10 @@ pub fn quota(total_rows: usize, images: usize) -> usize {
 }
 
 /// Up to `quota` descriptors of an image, uniform without replacement, in the image's order.
-/// `item` is the image's number in its split. Only what is drawn is stored.
+/// `image` holds the planes of [`Extractor::colours`]; `item` is its number in its split. Only what is drawn is stored.
 pub fn draw(
     extractor: &Extractor,
-    image: &Plane,
+    image: &[Plane],
     quota: usize,
     seed: Seed,
     item: u64,
@@ -48,13 +48,13 @@ pub fn draw(
 ) -> Descriptors {
     let mut count = 0;
     if extractor.keeps_all() {
-        count = extractor.count(image.width, image.height);
+        count = image.first().map_or(0, |plane| extractor.count(plane.width, plane.height));
     } else {
         extractor.for_each_block(image, scratch, &mut |_, frames| count += frames.len());
     }
     let chosen = seed.stream("descriptors.sample", item).sample(count, quota);
     let mut frames = Vec::with_capacity(chosen.len());
-    let mut values = Vec::with_capacity(chosen.len() * DIM);
+    let mut values = Vec::with_capacity(chosen.len() * extractor.dim());
     let (mut seen, mut wanted) = (0, &chosen[..]);
     extractor.for_each_block(image, scratch, &mut |rows, of_rows| {
         while let Some((&next, rest)) = wanted.split_first()
@@ -66,14 +66,14 @@ pub fn draw(
         }
         seen += of_rows.len();
     });
-    let rows = Array2::from_shape_vec((frames.len(), DIM), values).expect("one frame a row");
+    let rows = Array2::from_shape_vec((frames.len(), extractor.dim()), values).expect("one frame a row");
     Descriptors { rows, frames }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptors::LowContrast;
+    use crate::descriptors::{DIM, LowContrast};
 
     #[test]
     fn quotas_cover_the_total() {
@@ -95,7 +95,7 @@ mod tests {
             let extractor = Extractor::new(&params).unwrap();
             let all = extractor.extract(&image, scratch);
             let mut take =
-                |quota, seed, item| draw(&extractor, &image, quota, Seed(seed), item, scratch);
+                |quota, seed, item| draw(&extractor, image.as_ref(), quota, Seed(seed), item, scratch);
             let first = take(10, 3, 0);
             assert_eq!(first.rows.dim(), (10, DIM));
             let places: Vec<usize> = first
@@ -114,6 +114,6 @@ mod tests {
         }
         let tiny = Plane::from_fn(3, 3, |_, _| 0.5);
         let extractor = Extractor::new(&Default::default()).unwrap();
-        assert!(draw(&extractor, &tiny, 5, Seed(3), 0, scratch).frames.is_empty());
+        assert!(draw(&extractor, tiny.as_ref(), 5, Seed(3), 0, scratch).frames.is_empty());
     }
 }

@@ -35,6 +35,8 @@ crate::parameters! {
         pub orders: Vec<u8> = vec![1, 2],
         /// Grids `ROWSxCOLUMNS` over the image; each of their cells gets a Fisher vector of its own. `["1x1", "3x1"]` is the whole image and three horizontal stripes.
         pub regions: Vec<Grid> = vec![Grid::WHOLE],
+        /// Whether the descriptors of the mirrored image count as well as the image's own, which makes the vector the same for both.
+        pub mirrored: bool = false,
         /// `soft` (posteriors) or `hard` (all to the most probable component; VLFeat's `fast`).
         pub assignment: AssignmentKind = AssignmentKind::Soft,
         /// Posteriors at or below this count as 0 (0 to 1; 0 is exact; VLFeat 1e-6, enceval 1e-4).

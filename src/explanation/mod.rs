@@ -33,7 +33,7 @@ pub mod pixels;
 pub mod quality;
 mod spectral;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::contributions::{Contributions, Part, Sums};
@@ -116,6 +116,29 @@ pub struct Relevance {
 }
 
 impl Relevance {
+    /// The relevance of an image whose vector has several parts, from that of each: dimensions and
+    /// descriptors follow each other in their order, scores add up.
+    ///
+    /// # Panics
+    /// When there is no part, or they are for different numbers of classes.
+    pub fn joined(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let sum = |of: &dyn Fn(&Self) -> &[f64]| -> Vec<f64> {
+            (0..of(&parts[0]).len()).map(|c| parts.iter().map(|part| of(part)[c]).sum()).collect()
+        };
+        let dimensions: Vec<_> = parts.iter().map(|part| part.dimensions.view()).collect();
+        let descriptors: Vec<_> = parts.iter().map(|part| part.descriptors.view()).collect();
+        let same = "parts are of the same classes";
+        Self {
+            scores: sum(&|part| &part.scores),
+            residuals: sum(&|part| &part.residuals),
+            dimensions: concatenate(Axis(1), &dimensions).expect(same),
+            descriptors: concatenate(Axis(0), &descriptors).expect(same),
+        }
+    }
+
     /// `R²` of class `class`, `N` values.
     pub fn of_class(&self, class: usize) -> Vec<f64> {
         self.descriptors.column(class).to_vec()

@@ -10,7 +10,7 @@ use std::path::Path;
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
-use super::{Params, Plane, Resizer, smooth};
+use super::{Colours, Params, Plane, Resizer, smooth};
 use crate::{Error, Result};
 
 /// Bytes a pixel of the largest pixel type (RGBA in f32), and as much again for the decoder.
@@ -25,25 +25,29 @@ const BYTES_BASE: u64 = 64 << 20;
 /// [`Error::Io`] when the file cannot be read, [`Error::Image`] when it is empty, cut short, damaged,
 /// of no known format, or larger than `max_megapixels`.
 pub fn load_luminance(path: &Path, params: &Params) -> Result<Plane> {
-    Ok(load_luminance_and_size(path, params)?.0)
+    Ok(load(path, params, Colours::Luminance)?.0.remove(0))
 }
 
-/// As [`load_luminance`], and the width and height of the upright image in its file, in whose pixels
-/// annotations are written.
+/// As [`load_luminance`], in the planes asked for; and the width and height of the upright image in
+/// its file, in whose pixels annotations are written.
 ///
 /// # Errors
 /// As [`load_luminance`].
-pub fn load_luminance_and_size(path: &Path, params: &Params) -> Result<(Plane, [usize; 2])> {
-    let plane = luminance(&decode(path, params)?);
-    let size = [plane.width, plane.height];
-    let (width, height) = fitted(plane.width, plane.height, params);
-    let plane = if (width, height) == (plane.width, plane.height) {
-        plane
-    } else {
-        super::resize(&plane, width, height)
+pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<(Vec<Plane>, [usize; 2])> {
+    let decoded = decode(path, params)?;
+    let size = [decoded.width() as usize, decoded.height() as usize];
+    let (width, height) = fitted(size[0], size[1], params);
+    let finish = |plane: Plane| {
+        let resized = [width, height] != size;
+        let plane = if resized { super::resize(&plane, width, height) } else { plane };
+        let sigma = params.presmoothing_px;
+        if sigma > 0.0 { smooth(&plane, sigma) } else { plane }
     };
-    let sigma = params.presmoothing_px;
-    Ok((if sigma > 0.0 { smooth(&plane, sigma) } else { plane }, size))
+    let planes = match colours {
+        Colours::Luminance => vec![luminance(&decoded)],
+        Colours::Rgb => red_green_blue(&decoded).into(),
+    };
+    Ok((planes.into_iter().map(finish).collect(), size))
 }
 
 /// Reads an image file in colour, for pictures shown to people: upright and of the same size as
@@ -172,6 +176,28 @@ fn luminance(decoded: &DynamicImage) -> Plane {
     Plane { width, height, values }
 }
 
+/// Red, green and blue in [0, 1], on white where the image is transparent.
+fn red_green_blue(decoded: &DynamicImage) -> [Plane; 3] {
+    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+    let mut planes =
+        [0; 3].map(|_| Plane { width, height, values: Vec::with_capacity(width * height) });
+    let mut add = |rgb: [f32; 3], alpha: f32| {
+        for (plane, value) in planes.iter_mut().zip(rgb) {
+            plane.values.push(on_white(in_unit(value), in_unit(alpha)));
+        }
+    };
+    match decoded {
+        DynamicImage::ImageRgb8(image) => {
+            image.pixels().for_each(|p| add(p.0.map(|v| f32::from(v) / 255.0), 1.0));
+        }
+        other => other
+            .to_rgba32f()
+            .pixels()
+            .for_each(|p| add([p.0[0], p.0[1], p.0[2]], p.0[3])),
+    }
+    planes
+}
+
 /// Luminance of interleaved RGB (`C` = 3) or RGBA (`C` = 4) with full scale `white`.
 fn colour<const C: usize, T: Copy + Into<f32>>(pixels: &[T], white: f32) -> Vec<f32> {
     let unit = |v: T| in_unit(v.into() / white);
@@ -285,6 +311,26 @@ mod tests {
         ] {
             for (got, expected) in luminance(&image).values.iter().zip(grey.as_raw()) {
                 assert!((got - f32::from(*expected) / 255.0).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn colours_weigh_up_to_the_luminance_in_every_pixel_type() {
+        let colour = DynamicImage::ImageRgb8(gradient());
+        let grey = DynamicImage::ImageLuma16(colour.to_luma16());
+        let mut transparent = colour.to_rgba8();
+        transparent.pixels_mut().for_each(|p| p.0[3] = 100);
+        for image in [
+            DynamicImage::ImageRgba16(colour.to_rgba16()),
+            DynamicImage::ImageRgba8(transparent),
+            grey,
+            colour,
+        ] {
+            let [red, green, blue] = red_green_blue(&image);
+            for (i, y) in luminance(&image).values.iter().enumerate() {
+                let sum = 0.299 * red.values[i] + 0.587 * green.values[i] + 0.114 * blue.values[i];
+                assert!((sum - y).abs() < 1e-6, "{sum} {y} of {:?}", image.color());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! From an image file to luminance: decoding, orientation, size, and smoothing of a plane.
+//! From an image file to luminance or colour planes: decoding, orientation, size, smoothing.
 //!
 //! The format is guessed from the content, never from the name; EXIF orientation is applied before
 //! anything is measured. Luminance is BT.601 in `f32`:
@@ -16,7 +16,7 @@ mod decode;
 mod resize;
 mod smooth;
 
-pub use decode::{load_luminance, load_luminance_and_size, load_rgb};
+pub use decode::{load, load_luminance, load_rgb};
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};
 
@@ -66,7 +66,26 @@ impl Params {
     }
 }
 
-/// Luminance of an image, row-major: the value of pixel (x, y) stands at `y · width + x`.
+/// Which planes of an image are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// One: luminance.
+    Luminance,
+    /// Three: red, green and blue, equal in a grey image.
+    Rgb,
+}
+
+impl Colours {
+    /// How many.
+    pub fn planes(self) -> usize {
+        match self {
+            Self::Luminance => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
+/// Luminance or one colour of an image, row-major: the value of pixel (x, y) stands at `y · width + x`.
 ///
 /// Decoded planes hold values in [0, 1]; bicubic scaling may overshoot by a few percent.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -77,6 +96,12 @@ pub struct Plane {
     pub height: usize,
     /// `width · height` values.
     pub values: Vec<f32>,
+}
+
+impl AsRef<[Plane]> for Plane {
+    fn as_ref(&self) -> &[Plane] {
+        std::slice::from_ref(self)
+    }
 }
 
 impl Plane {
@@ -95,6 +120,11 @@ impl Plane {
             return Err(Error::Numerical { what: "luminance plane", problem });
         }
         Ok(Self { width, height, values })
+    }
+
+    /// Turns left and right round.
+    pub fn mirror(&mut self) {
+        self.values.chunks_exact_mut(self.width.max(1)).for_each(<[f32]>::reverse);
     }
 
     /// A plane computed pixel by pixel from (x, y).

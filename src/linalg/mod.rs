@@ -17,7 +17,7 @@ pub use exp::{EXP_UNDERFLOW, softmax_rows};
 pub use gram::add_gram;
 pub use pool::Pool;
 pub use product::{gram, mirror_lower, multiply, multiply_add};
-pub use rows::Rows;
+pub use rows::{Joined, Rows};
 
 /// Values handled as one vector by the kernels: one 512-bit register of f32.
 pub const LANES: usize = 16;

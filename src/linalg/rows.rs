@@ -27,6 +27,11 @@ pub trait Rows: Sync {
         &self.row(i, scratch)[columns]
     }
 
+    /// Writes the values of row `i` in the given columns to `out`.
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        out.copy_from_slice(self.segment(i, columns, &mut Vec::new()));
+    }
+
     /// True when there is no row.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -45,5 +50,110 @@ impl Rows for ArrayView2<'_, f32> {
     fn row<'a>(&'a self, i: usize, _: &'a mut Vec<f32>) -> &'a [f32] {
         let values = self.as_slice().expect("rows are row-major");
         &values[i * self.ncols()..(i + 1) * self.ncols()]
+    }
+}
+
+/// Rows of several matrices side by side, each multiplied by a factor: row `i` is
+/// `[s_1 · A_1[r_1(i)] | s_2 · A_2[r_2(i)] | …]`.
+#[derive(Debug)]
+pub struct Joined<R> {
+    parts: Vec<Part<R>>,
+    len: usize,
+    dim: usize,
+}
+
+#[derive(Debug)]
+struct Part<R> {
+    matrix: R,
+    factor: f32,
+    /// Row of `matrix` for every row of the whole.
+    rows: Vec<usize>,
+    /// First column in the whole.
+    start: usize,
+}
+
+impl<R: Rows> Joined<R> {
+    /// Joins matrices with their factors and, for every row of the whole, the row of theirs.
+    ///
+    /// # Panics
+    /// When the lists of rows are of different lengths.
+    pub fn new(matrices: impl IntoIterator<Item = (R, f32, Vec<usize>)>) -> Self {
+        let (mut parts, mut dim) = (Vec::<Part<R>>::new(), 0);
+        for (matrix, factor, rows) in matrices {
+            let start = dim;
+            dim += matrix.dim();
+            if let Some(first) = parts.first() {
+                assert_eq!(first.rows.len(), rows.len(), "rows of joined matrices");
+            }
+            parts.push(Part { matrix, factor, rows, start });
+        }
+        let len = parts.first().map_or(0, |part| part.rows.len());
+        Self { parts, len, dim }
+    }
+}
+
+impl<R: Rows> Rows for Joined<R> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        self.segment(i, 0..self.dim, scratch)
+    }
+
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        if let [only] = &self.parts[..]
+            && only.factor == 1.0
+        {
+            return only.matrix.segment(only.rows[i], columns, scratch);
+        }
+        scratch.resize(columns.len(), 0.0);
+        self.copy(i, columns, scratch);
+        scratch
+    }
+
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        for part in &self.parts {
+            let (start, end) = (part.start, part.start + part.matrix.dim());
+            let seen = columns.start.max(start)..columns.end.min(end);
+            if seen.is_empty() {
+                continue;
+            }
+            let out = &mut out[seen.start - columns.start..seen.end - columns.start];
+            part.matrix.copy(part.rows[i], seen.start - start..seen.end - start, out);
+            if part.factor != 1.0 {
+                out.iter_mut().for_each(|value| *value *= part.factor);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn joined_rows_are_those_of_their_matrices() {
+        let (a, b) = (array![[1.0f32, 2.0], [3.0, 4.0]], array![[5.0f32], [6.0], [7.0]]);
+        let joined = Joined::new([(a.view(), 1.0, vec![1, 0]), (b.view(), 2.0, vec![0, 2])]);
+        assert_eq!((joined.len(), Rows::dim(&joined)), (2, 3));
+        let scratch = &mut Vec::new();
+        assert_eq!(joined.row(0, scratch), [3.0, 4.0, 10.0]);
+        assert_eq!(joined.row(1, scratch), [1.0, 2.0, 14.0]);
+        for (columns, expected) in [(1..3, &[2.0, 14.0][..]), (2..3, &[14.0]), (0..1, &[1.0])] {
+            assert_eq!(joined.segment(1, columns, scratch), expected);
+        }
+        let alone = Joined::new([(a.view(), 1.0, vec![1])]);
+        assert_eq!(alone.segment(0, 1..2, &mut Vec::new()), [4.0]);
     }
 }

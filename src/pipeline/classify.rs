@@ -8,7 +8,8 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::fisher::{Encoded, ImageEncoder, Worker};
+use super::channels::JointEncoder;
+use super::fisher::{Encoded, Worker};
 use super::models::header;
 use super::source::{labels_for, labels_hash, number_label};
 use super::stage::{Inputs, Stamp, explain};
@@ -83,7 +84,8 @@ impl Run<'_> {
         }
         let artifact = Artifact::open(&path)?;
         let split = artifact.header().report["split"].as_str().unwrap_or(&source.split);
-        if self.fisher_dir(split).join("index.json").exists() {
+        let encoded = |run: &Run<'_>| run.fisher_dir(split).join("index.json").exists();
+        if self.parts().iter().all(|part| encoded(part.run)) {
             self.train(split)?;
         }
         Ok(())
@@ -92,39 +94,49 @@ impl Run<'_> {
     /// What an artifact's vectors were made with and what is in force now, where that differs: a
     /// classifier is of use only for vectors of the mixture and encoding that it was trained on.
     fn other_vectors(&self, artifact: &Artifact) -> Result<Option<String>> {
-        let essence = |settings: &Value, mixture: &Value| {
-            json!({
-                "settings": { "encoding": settings["encoding"] },
-                "parents": { "gmm.safetensors": mixture },
-            })
-        };
-        let stored = &artifact.header().inputs;
-        let stored = essence(&stored["settings"], &stored["parents"]["gmm.safetensors"]);
-        let now = essence(&self.settings_of("fisher"), &json!(self.load_gmm()?.1));
+        let mut stored = artifact.header().inputs.clone();
+        if let Some(settings) = stored["settings"].as_object_mut() {
+            settings.retain(|key, _| key == "encoding" || key == "channels");
+        }
+        if let Some(parents) = stored["parents"].as_object_mut() {
+            parents.retain(|path, _| path.ends_with("gmm.safetensors"));
+        }
+        let stored = json!({ "settings": stored["settings"], "parents": stored["parents"] });
+        let mixtures: BTreeMap<String, String> = self.mixtures()?.into_iter().collect();
+        let now = json!({ "settings": self.vector_settings(), "parents": mixtures });
         let changes = differences(&stored, &now);
         Ok((!changes.is_empty()).then(|| explain(&changes)))
+    }
+
+    /// Refuses vectors of a split that were made with other settings than those in force.
+    fn require_own_vectors(&self, split: &str) -> Result<()> {
+        let Some(shard) = self.part_index(split)?.shards.into_iter().next() else { return Ok(()) };
+        let artifact = Artifact::open(&self.fisher_dir(split).join(shard))?;
+        match self.other_vectors(&artifact)? {
+            None => Ok(()),
+            Some(changes) => {
+                let problem = format!(
+                    "made with other settings: {changes}; make the vectors again: `fvtool encode \
+                     --data DATA --split {split} --run RUN --refit`"
+                );
+                Err(Error::artifact(artifact.path(), problem))
+            }
+        }
     }
 
     pub(super) fn train_svm(&self, split: &str) -> Result<Stamp> {
         let started = Instant::now();
         let index = self.index(split)?;
         let labels = index_labels(&index);
-        if let Some(shard) = index.shards.first() {
-            let artifact = Artifact::open(&self.fisher_dir(split).join(shard))?;
-            if let Some(changes) = self.other_vectors(&artifact)? {
-                let problem = format!(
-                    "made with other settings: {changes}; make the vectors again: `fvtool encode \
-                     --data DATA --split {split} --run RUN --refit`"
-                );
-                return Err(Error::artifact(artifact.path(), problem));
-            }
-        }
-        let parent = format!("fisher/{split}");
-        let mixture = self.load_gmm()?.1;
+        self.parts().iter().try_for_each(|part| part.run.require_own_vectors(split))?;
+        let vectors = format!("fisher/{split}");
+        let mixtures = self.mixtures()?;
+        let mut parents = vec![(vectors.as_str(), index.fingerprint.as_str())];
+        parents.extend(mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())));
         let inputs = Inputs::new(
             "svm",
             self.settings_of("svm"),
-            &[(parent.as_str(), index.fingerprint.as_str()), ("gmm.safetensors", mixture.as_str())],
+            &parents,
             labels_hash(&index.classes, &labels),
         );
         let path = self.svm_path();
@@ -295,17 +307,19 @@ impl Run<'_> {
     /// [`Error::Missing`] when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
         let (model, _) = self.load_svm()?;
-        let encoder =
-            ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0)?;
+        let encoder = self.encoder()?;
         self.progress.begin("predict", images.len() as u64, "images");
         let predictions = images
             .par_iter()
-            .map_init(Worker::default, |worker, path| {
+            .map_init(
+                || encoder.workers(),
+                |workers, path| {
                 self.interrupted()?;
-                let outcome = predict_one(path, &encoder, &model, worker);
+                let outcome = predict_one(path, &encoder, &model, workers);
                 self.progress.advance(1);
                 Ok(Prediction { path: path.clone(), outcome: outcome.map_err(|e| e.to_string()) })
-            })
+            },
+            )
             .collect();
         self.progress.end();
         predictions
@@ -314,11 +328,11 @@ impl Run<'_> {
 
 fn predict_one(
     path: &Path,
-    encoder: &ImageEncoder,
+    encoder: &JointEncoder,
     model: &Model,
-    worker: &mut Worker,
+    workers: &mut [Worker],
 ) -> Result<Vec<ClassScore>> {
-    let scores = model.score(&encoder.encode(path, worker)?)?;
+    let scores = model.score(&encoder.encode(path, workers)?)?;
     let probabilities = model.probabilities(&scores);
     Ok(model
         .classes

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use ndarray::Array2;
 use serde_json::Value;
 
-use super::fisher::{ImageEncoder, Worker, frame_values, positions};
+use super::fisher::{frame_values, positions};
 use super::models::header;
 use super::stage::Inputs;
 use super::{Run, Stamp};
@@ -15,50 +14,68 @@ use crate::error::{Error, Result};
 use crate::image;
 
 impl Run<'_> {
-    /// Writes an image's descriptors (`N × 128`), frames (`N × 4`: x, y, contrast, bin size, in
-    /// pixels of the image as encoded), projections (`N × D`) and Fisher vector to `output`.
+    /// Writes an image's descriptors (`N × 128`, 96 for `colour`), frames (`N × 4`: x, y, contrast,
+    /// bin size, in pixels of the image as encoded), projections (`N × D`) and Fisher vector to
+    /// `output`. With several channels each has its own, named `<channel>.<tensor>`, and `vector` is
+    /// the joint one.
     ///
     /// # Errors
     /// [`Error::Missing`] when the run has no models, [`Error::Image`] when the image cannot be used.
     pub fn describe(&self, image: &Path, output: &Path) -> Result<Stamp> {
         self.require_models()?;
-        let (projection, pca_print) = self.load_projection()?;
-        let (gmm, gmm_print) = self.load_gmm()?;
-        let plane = image::load_luminance(image, &self.config.image)?;
-        let extractor = Extractor::new(&self.config.descriptors)?;
-        let described = extractor.extract(&plane, &mut Scratch::default());
-        let n = described.frames.len();
-        let frames = frame_values(&described.frames);
-        let mut projected = Array2::zeros((n, projection.output_dim()));
-        projection.apply(
-            described.rows.view(),
-            &positions(&described.frames, plane.width, plane.height),
-            &mut Vec::new(),
-            projected.as_slice_mut().expect("a new array is row-major"),
-        )?;
-        let encoder = ImageEncoder::new(&self.config, projection, &gmm)?;
-        let vector = encoder.encode(image, &mut Worker::default())?;
+        let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+        for part in self.parts() {
+            part.run.describe_part(image, &mut tensors)?;
+        }
+        let encoder = self.encoder()?;
+        let vector = encoder.encode(image, &mut encoder.workers())?;
+        tensors.push(("vector".to_owned(), vec![vector.len()], vector));
 
-        let parents =
-            [("pca.safetensors", pca_print.as_str()), ("gmm.safetensors", gmm_print.as_str())];
+        let mixtures = self.mixtures()?;
+        let parents: Vec<(&str, &str)> =
+            mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();
         let content = std::fs::read(image).map_err(Error::io("read", image))?;
         let data = Value::from(blake3::hash(&content).to_hex().to_string());
-        let inputs = Inputs::new("image", self.settings_of("fisher"), &parents, data);
-        let rows = described.rows.as_slice().expect("descriptors are row-major");
-        let flat = projected.as_slice().expect("a new array is row-major");
-        let tensors = [
-            Tensor::f32("descriptors", described.rows.shape(), rows),
-            Tensor::f32("frames", [n, 4], &frames),
-            Tensor::f32("projected", projected.shape(), flat),
-            Tensor::f32("vector", [vector.len()], &vector),
-        ];
+        let inputs = Inputs::new("image", self.vector_settings(), &parents, data);
+        let tensors: Vec<Tensor<'_>> = tensors
+            .iter()
+            .map(|(name, shape, values)| Tensor::f32(name, shape.clone(), values))
+            .collect();
         write(output, &header("image", &inputs, Value::Null), &tensors)?;
         Ok(Stamp { path: output.to_owned(), fingerprint: inputs.fingerprint, made: true })
     }
 
+    fn describe_part(
+        &self,
+        image: &Path,
+        tensors: &mut Vec<(String, Vec<usize>, Vec<f32>)>,
+    ) -> Result<()> {
+        let projection = self.load_projection()?.0;
+        let extractor = Extractor::new(&self.config.descriptors)?;
+        let (planes, _) = image::load(image, &self.config.image, extractor.colours())?;
+        let described = extractor.extract(&planes, &mut Scratch::default());
+        let n = described.frames.len();
+        let (d, width) = (extractor.dim(), projection.output_dim());
+        let mut projected = vec![0.0; n * width];
+        projection.apply(
+            described.rows.view(),
+            &positions(&described.frames, planes[0].width, planes[0].height),
+            &mut Vec::new(),
+            &mut projected,
+        )?;
+        let prefix = self.label.replace(": ", ".");
+        let frames = frame_values(&described.frames);
+        let rows = described.rows.into_raw_vec_and_offset().0;
+        tensors.push((format!("{prefix}descriptors"), vec![n, d], rows));
+        tensors.push((format!("{prefix}frames"), vec![n, 4], frames));
+        tensors.push((format!("{prefix}projected"), vec![n, width], projected));
+        Ok(())
+    }
+
     /// Refuses to go on in a folder where nothing was fitted.
     pub(super) fn require_models(&self) -> Result<()> {
-        if self.pca_path().exists() && self.gmm_path().exists() {
+        let fitted = |run: &Run<'_>| run.pca_path().exists() && run.gmm_path().exists();
+        if self.parts().iter().all(|part| fitted(part.run)) {
             return Ok(());
         }
         Err(Error::Missing {

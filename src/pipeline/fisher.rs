@@ -91,6 +91,7 @@ pub(super) struct ImageEncoder {
     extractor: Extractor,
     projection: Projection,
     encoder: Encoder,
+    mirrored: bool,
 }
 
 /// One worker's buffers.
@@ -111,7 +112,8 @@ impl ImageEncoder {
         shape("descriptors for the stored PCA", projection.input_dim(), extractor.dim())?;
         shape("projection for the stored mixture", gmm.dim(), projection.output_dim())?;
         let encoder = Encoder::new(gmm, &config.encoding)?;
-        Ok(Self { image: config.image.clone(), extractor, projection, encoder })
+        let mirrored = config.encoding.mirrored;
+        Ok(Self { image: config.image.clone(), extractor, projection, encoder, mirrored })
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -122,87 +124,105 @@ impl ImageEncoder {
         &self.encoder
     }
 
-    /// What an image file's vector is made of.
-    pub(super) fn examine(&self, path: &Path, worker: &mut Worker) -> Result<Examined<'_>> {
-        let (plane, file_size) = image::load_luminance_and_size(path, &self.image)?;
-        let size = [plane.width, plane.height];
-        let mut frames = Vec::new();
+    /// Reads an image file for [`examine`](Self::examine): its planes, and width and height in the file.
+    pub(super) fn load(&self, path: &Path) -> Result<(Vec<image::Plane>, [usize; 2])> {
+        image::load(path, &self.image, self.extractor.colours())
+    }
+
+    /// What an image's vector is made of; its frames and positions are appended to those given.
+    pub(super) fn examine(
+        &self,
+        planes: Vec<image::Plane>,
+        worker: &mut Worker,
+        frames: &mut Vec<Frame>,
+        positions: &mut Vec<[f32; 2]>,
+    ) -> Result<Examined<'_>> {
+        let width = planes[0].width;
         let mut contributions = Contributions::new(&self.encoder);
-        self.project(&plane, worker, &mut |rows, of_rows, positions, _| {
-            frames.extend_from_slice(of_rows);
-            contributions.push(rows, positions)
+        self.project(planes, worker, &mut |rows, of_rows, of_positions, mirrored, _| {
+            let place = |frame: &Frame| match mirrored {
+                true => Frame { x: (width - 1) as f32 - frame.x, ..*frame },
+                false => *frame,
+            };
+            frames.extend(of_rows.iter().map(place));
+            positions.extend_from_slice(of_positions);
+            contributions.push(rows, of_positions)
         })?;
-        if frames.is_empty() {
-            return Err(too_small(path, &plane));
-        }
         let sums = contributions.sums()?;
         let mut vector = Vec::new();
         self.encoder.normalised(&sums.signed, &contributions.region_rows(), &mut vector);
-        Ok(Examined { size, file_size, frames, contributions, sums, vector })
+        Ok(Examined { contributions, sums, vector })
     }
 
     /// The Fisher vector of an image file.
     pub(super) fn encode(&self, path: &Path, worker: &mut Worker) -> Result<Vec<f32>> {
-        let plane = image::load_luminance(path, &self.image)?;
+        let planes = self.load(path)?.0;
+        let size = [planes[0].width, planes[0].height];
         let mut count = 0;
         self.encoder.begin(&mut worker.workspace);
-        self.project(&plane, worker, &mut |rows, frames, positions, workspace| {
+        self.project(planes, worker, &mut |rows, frames, positions, _, workspace| {
             count += frames.len();
             self.encoder.push(rows, positions, workspace)
         })?;
         if count == 0 {
-            return Err(too_small(path, &plane));
+            return Err(too_small(path, size));
         }
         self.encoder.finish(&mut worker.workspace)
     }
 
-    /// Hands the image's projected descriptors to `consume` block by block, while they are in cache.
+    /// Hands the image's projected descriptors to `consume` block by block, while they are in cache,
+    /// and then those of its mirror image where these count too.
     fn project(
         &self,
-        plane: &image::Plane,
+        mut planes: Vec<image::Plane>,
         worker: &mut Worker,
         consume: &mut Consume<'_>,
     ) -> Result<()> {
+        self.project_planes(&planes, worker, false, consume)?;
+        if self.mirrored {
+            planes.iter_mut().for_each(image::Plane::mirror);
+            self.project_planes(&planes, worker, true, consume)?;
+        }
+        Ok(())
+    }
+
+    fn project_planes(
+        &self,
+        planes: &[image::Plane],
+        worker: &mut Worker,
+        mirrored: bool,
+        consume: &mut Consume<'_>,
+    ) -> Result<()> {
         let Worker { scratch, projected, product, workspace } = worker;
+        let (width, height) = (planes[0].width, planes[0].height);
         let mut outcome = Ok(());
-        self.extractor.for_each_block(plane, scratch, &mut |rows, frames| {
+        self.extractor.for_each_block(planes, scratch, &mut |rows, frames| {
             if outcome.is_err() {
                 return;
             }
-            let positions = positions(frames, plane.width, plane.height);
+            let positions = positions(frames, width, height);
             projected.resize(rows.nrows() * self.projection.output_dim(), 0.0);
             let shape = (rows.nrows(), self.projection.output_dim());
             outcome = self.projection.apply(rows, &positions, product, projected).and_then(|()| {
                 let view = ArrayView2::from_shape(shape, &projected[..]).expect("sizes agree");
-                consume(view, frames, &positions, workspace)
+                consume(view, frames, &positions, mirrored, workspace)
             });
         });
         outcome
     }
 }
 
-/// What takes projected descriptors: rows, their frames and positions, and the worker's workspace.
+/// What takes projected descriptors: rows, their frames and positions, whether both are those of the
+/// mirror image, and the worker's workspace.
 type Consume<'a> =
-    dyn FnMut(ArrayView2<'_, f32>, &[Frame], &[[f32; 2]], &mut Workspace) -> Result<()> + 'a;
+    dyn FnMut(ArrayView2<'_, f32>, &[Frame], &[[f32; 2]], bool, &mut Workspace) -> Result<()> + 'a;
 
 /// One image taken apart: what its Fisher vector is made of.
 pub(super) struct Examined<'e> {
-    /// Width and height as encoded.
-    pub(super) size: [usize; 2],
-    /// Width and height in the file.
-    pub(super) file_size: [usize; 2],
-    pub(super) frames: Vec<Frame>,
     pub(super) contributions: Contributions<'e>,
     pub(super) sums: Sums,
     /// The Fisher vector, to rounding the one that [`ImageEncoder::encode`] makes.
     pub(super) vector: Vec<f32>,
-}
-
-impl Examined<'_> {
-    /// Centres of the descriptors as shares of width and height.
-    pub(super) fn positions(&self) -> Vec<[f32; 2]> {
-        positions(&self.frames, self.size[0], self.size[1])
-    }
 }
 
 /// Frames as stored: x, y, contrast, bin size.
@@ -210,8 +230,7 @@ pub(super) fn frame_values(frames: &[Frame]) -> Vec<f32> {
     frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect()
 }
 
-fn too_small(path: &Path, plane: &image::Plane) -> Error {
-    let (width, height) = (plane.width, plane.height);
+pub(super) fn too_small(path: &Path, [width, height]: [usize; 2]) -> Error {
     let problem = format!("{width} × {height} pixels are too small for any descriptor");
     Error::Image { path: path.to_owned(), problem }
 }
@@ -230,12 +249,13 @@ struct Shard {
 }
 
 impl Run<'_> {
-    /// Encodes the images of a split with the run's models.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when vectors of other settings or images are there; with `strict`, the
-    /// first image that cannot be used.
-    pub(super) fn encode_split(&self, split: &Split) -> Result<Encoded> {
+    /// From image files to the vectors of this channel.
+    pub(super) fn image_encoder(&self) -> Result<ImageEncoder> {
+        ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0)
+    }
+
+    /// Encodes the images of a split with the models of this channel.
+    pub(super) fn encode_part(&self, split: &Split) -> Result<Encoded> {
         let started = Instant::now();
         let (projection, pca_print) = self.load_projection()?;
         let (gmm, gmm_print) = self.load_gmm()?;
@@ -244,9 +264,8 @@ impl Run<'_> {
         let settings = self.settings_of("fisher");
         let inputs = Inputs::new("fisher", settings, &parents, images_hash(&split.items));
         let encoder = ImageEncoder::new(&self.config, projection, &gmm)?;
-
         let stage = format!("encode {}", split.name);
-        self.progress.begin(&stage, split.items.len() as u64, "images");
+        self.begin(&stage, split.items.len() as u64, "images");
         let workers = Pool::default();
         let mut shards = Vec::new();
         for (number, items) in split.items.chunks(SHARD_IMAGES).enumerate() {
@@ -380,12 +399,8 @@ impl Run<'_> {
         })
     }
 
-    /// The index of an encoded split.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when the split is not encoded, [`Error::Artifact`] when the index is
-    /// damaged.
-    pub fn index(&self, split: &str) -> Result<Index> {
+    /// The stored index of an encoded split.
+    pub(super) fn part_index(&self, split: &str) -> Result<Index> {
         let path = self.fisher_dir(split).join("index.json");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -407,8 +422,8 @@ impl Run<'_> {
         })
     }
 
-    /// The vectors of an encoded split, mapped from disk.
-    pub(super) fn vectors(&self, index: &Index) -> Result<Shards> {
+    /// The stored vectors of an encoded split, mapped from disk.
+    pub(super) fn part_vectors(&self, index: &Index) -> Result<Shards> {
         let folder = self.fisher_dir(&index.split);
         let paths: Vec<PathBuf> = index.shards.iter().map(|file| folder.join(file)).collect();
         let shards = Shards::open(paths.iter().map(PathBuf::as_path))?;

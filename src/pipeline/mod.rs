@@ -9,7 +9,12 @@
 //! the right fingerprint is reused, what is missing is made, and what was made from other inputs is
 //! refused with the differences named, unless the run is opened with `refit`. Paths, times and the
 //! number of threads are in no fingerprint.
+//!
+//! With several channels ([`crate::config`]) everything up to the vectors is done for each of them, in
+//! a folder `channels/<name>` laid out as a run of one channel is; the classifier sees their vectors
+//! joined ([`channels`]).
 
+mod channels;
 mod classify;
 pub mod demo;
 mod describe;
@@ -31,6 +36,7 @@ use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::random::Seed;
+use channels::Channel;
 
 pub use classify::{ClassScore, Evaluated, Prediction};
 pub use fisher::{Encoded, Index, IndexedImage, Skipped};
@@ -60,7 +66,12 @@ pub struct Run<'p> {
     progress: &'p dyn Progress,
     /// Stages whose closing line was given.
     said: Mutex<BTreeSet<String>>,
-    _lock: RunLock,
+    /// Several ways to describe an image; empty for one, which is the run itself.
+    channels: Vec<Channel<'p>>,
+    /// Before the names of stages: the channel's.
+    label: String,
+    /// Not held by a channel, which lies in a folder that is.
+    _lock: Option<RunLock>,
 }
 
 impl<'p> Run<'p> {
@@ -83,15 +94,18 @@ impl<'p> Run<'p> {
         }
         config.validate()?;
         let lock = RunLock::acquire(dir)?;
-        let run = Self {
+        let mut run = Self {
             dir: dir.to_owned(),
             config,
             refit: options.refit,
             strict: options.strict,
             progress,
             said: Mutex::default(),
-            _lock: lock,
+            channels: Vec::new(),
+            label: String::new(),
+            _lock: Some(lock),
         };
+        run.channels = run.open_channels()?;
         run.refuse_other_settings()?;
         let text = run.config.to_toml();
         if std::fs::read_to_string(&stored).ok().as_deref() != Some(&text) {
@@ -142,7 +156,12 @@ impl<'p> Run<'p> {
             "gmm" => json!({ "seed": c.seed, "gmm": c.gmm }),
             "fisher" => json!({ "encoding": c.encoding }),
             // Its weights have a meaning for vectors of this encoding alone.
-            "svm" => json!({ "seed": c.seed, "encoding": c.encoding, "svm": c.svm }),
+            "svm" => {
+                let mut settings = self.vector_settings();
+                settings["seed"] = json!(c.seed);
+                settings["svm"] = json!(c.svm);
+                settings
+            }
             _ => json!({}),
         }
     }

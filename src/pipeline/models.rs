@@ -11,6 +11,7 @@ use super::source::images_hash;
 use super::stage::{Inputs, Stamp};
 use super::{Run, fisher};
 use crate::artifacts::{Artifact, Header, Tensor, write};
+use crate::config::fingerprint;
 use crate::dataset::{Item, Split};
 use crate::descriptors::{Extractor, Scratch, sample};
 use crate::error::{Error, Result};
@@ -30,10 +31,14 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Stale`] when they were made from something else; as the stages.
     pub fn fit_models(&self, data: &Path, split: &Split) -> Result<Stamp> {
-        let sample = self.fit_sample(split)?;
-        self.record_source(data, &split.name)?;
-        let pca = self.fit_pca(&sample)?;
-        self.fit_gmm(&sample, &pca)
+        let mut mixtures = Vec::new();
+        for part in self.parts() {
+            let sample = part.run.fit_sample(split)?;
+            self.record_source(data, &split.name)?;
+            let pca = part.run.fit_pca(&sample)?;
+            mixtures.push(part.run.fit_gmm(&sample, &pca)?);
+        }
+        Ok(self.joint(mixtures))
     }
 
     /// Draws the descriptors that PCA and mixture are fitted to.
@@ -42,9 +47,11 @@ impl Run<'_> {
     /// [`Error::Data`] when no image of the split gives a descriptor.
     pub fn extract(&self, data: &Path, split: &str) -> Result<Stamp> {
         let split = self.open_data(data)?.split(split)?;
-        let stamp = self.fit_sample(&split)?;
+        let samples: Result<Vec<Stamp>> =
+            self.parts().iter().map(|part| part.run.fit_sample(&split)).collect();
+        let samples = samples?;
         self.record_source(data, &split.name)?;
-        Ok(stamp)
+        Ok(self.joint(samples))
     }
 
     /// As [`extract`](Self::extract), then the PCA.
@@ -52,8 +59,27 @@ impl Run<'_> {
     /// # Errors
     /// As [`Projection::fit`].
     pub fn extract_and_fit_pca(&self, data: &Path, split: &str) -> Result<Stamp> {
-        let sample = self.extract(data, split)?;
-        self.fit_pca(&sample)
+        let split = self.open_data(data)?.split(split)?;
+        let mut fitted = Vec::new();
+        for part in self.parts() {
+            let sample = part.run.fit_sample(&split)?;
+            self.record_source(data, &split.name)?;
+            fitted.push(part.run.fit_pca(&sample)?);
+        }
+        Ok(self.joint(fitted))
+    }
+
+    /// One stamp for those of all channels.
+    fn joint(&self, mut stamps: Vec<Stamp>) -> Stamp {
+        if stamps.len() == 1 {
+            return stamps.remove(0);
+        }
+        let prints: Vec<&str> = stamps.iter().map(|stamp| stamp.fingerprint.as_str()).collect();
+        Stamp {
+            path: self.dir.join("channels"),
+            fingerprint: fingerprint(&json!(prints)),
+            made: stamps.iter().any(|stamp| stamp.made),
+        }
     }
 
     /// As [`extract_and_fit_pca`](Self::extract_and_fit_pca), then the mixture.
@@ -108,7 +134,7 @@ impl Run<'_> {
         }
         let extractor = Extractor::new(&self.config.descriptors)?;
         let quota = sample::quota(self.config.sample.rows, chosen.len());
-        self.progress.begin("extract", chosen.len() as u64, "images");
+        self.begin("extract", chosen.len() as u64, "images");
         let drawn: Vec<Result<Drawn>> = chosen
             .par_iter()
             .enumerate()
@@ -169,9 +195,9 @@ impl Run<'_> {
         quota: usize,
         scratch: &mut Scratch,
     ) -> Result<Drawn> {
-        let plane = image::load_luminance(&item.path, &self.config.image)?;
-        let drawn = sample::draw(extractor, &plane, quota, self.config.seed, number, scratch);
-        let positions = fisher::positions(&drawn.frames, plane.width, plane.height);
+        let (planes, _) = image::load(&item.path, &self.config.image, extractor.colours())?;
+        let drawn = sample::draw(extractor, &planes, quota, self.config.seed, number, scratch);
+        let positions = fisher::positions(&drawn.frames, planes[0].width, planes[0].height);
         Ok(Drawn { rows: drawn.rows, positions })
     }
 

@@ -106,6 +106,7 @@ impl Run<'_> {
 
     /// The closing line of a stage that did something.
     pub(super) fn done(&self, stage: &str, text: &str, started: Instant) {
+        let stage = &format!("{}{stage}", self.label);
         let seconds = started.elapsed().as_secs_f64();
         let memory = peak_memory_bytes()
             .map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000))
@@ -115,12 +116,17 @@ impl Run<'_> {
         said.insert(stage.to_owned());
     }
 
+    /// Says that a stage begins, of `length` steps.
+    pub(super) fn begin(&self, stage: &str, length: u64, unit: &'static str) {
+        self.progress.begin(&format!("{}{stage}", self.label), length, unit);
+    }
+
     /// The closing line of a stage that had nothing to do; a command says it once, however often it
     /// looks.
     pub(super) fn nothing_to_do(&self, stage: &str) {
         let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if said.insert(stage.to_owned()) {
-            self.progress.summary(stage, "up to date");
+            self.progress.summary(&format!("{}{stage}", self.label), "up to date");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Case, Drawing, Explainer, Only, Selection, write_json};
+use super::{Case, Drawing, Examined, Explainer, Only, Selection, write_json};
 use crate::error::Result;
 use crate::explanation::Rule;
 use crate::explanation::audit::{
@@ -15,7 +15,6 @@ use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
 use crate::explanation::quality::{Draws, Perturbed};
 use crate::pipeline::Run;
-use crate::pipeline::fisher::Examined;
 
 /// How an audit is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,9 +173,9 @@ impl Run<'_> {
         let tests = self.for_each_case(&name, &cases, |case| {
             let examined = explainer.examine(case)?;
             let mut stream = self.config.seed.stream("counterfactual", case.item as u64);
-            let encoder = explainer.encoder.encoder();
-            let draws = Draws::new(encoder, &explainer.gmm, DRAWS, &mut stream)?;
-            let perturbed = Perturbed::new(&examined.contributions, examined.sums.signed.clone());
+            let encoder = explainer.parts[0].encoder.encoder();
+            let draws = Draws::new(encoder, &explainer.parts[0].gmm, DRAWS, &mut stream)?;
+            let perturbed = Perturbed::new(&examined.parts[0].contributions, examined.parts[0].sums.signed.clone());
             let without =
                 |rows: &[u32]| perturbed.without(explainer.classifier(), class, rows, &draws);
             let score = without(&[]);
@@ -184,7 +183,7 @@ impl Run<'_> {
             let rows = |within: &dyn Fn(usize) -> bool| -> Vec<u32> {
                 (0..examined.frames.len()).filter(|&l| within(l)).map(|l| l as u32).collect()
             };
-            let positions = examined.positions();
+            let positions = &examined.positions;
             let boxes = explainer.boxes(explainer.item(case), class, &examined);
             let [width, height] = examined.size;
             let near = inside(&grown(&boxes, width, height), width, height);

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Case, Explainer, Selection, file_name, write_json, write_png};
+use super::{Case, Examined, Explainer, Selection, file_name, write_json, write_png};
 use crate::artifacts::{Tensor, write};
 use crate::error::{Error, Result};
 use crate::explanation::context::context;
@@ -16,7 +16,7 @@ use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
 use crate::image::load_rgb;
 use crate::pipeline::Run;
-use crate::pipeline::fisher::{Examined, frame_values};
+use crate::pipeline::fisher::frame_values;
 use crate::pipeline::models::header;
 use crate::pipeline::source::label_number;
 use crate::pipeline::stage::Inputs;

@@ -15,18 +15,20 @@ mod quality;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ::image::RgbImage;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, s};
 use serde::Serialize;
 
 use super::Run;
 use super::classify::write_text;
-use super::fisher::{Examined, ImageEncoder, Worker};
+use super::fisher::{self, ImageEncoder, Worker, too_small};
 use super::source::labels_for;
 use crate::artifacts::write_atomically;
 use crate::dataset::{Item, Label, Split};
+use crate::descriptors::Frame;
 use crate::error::{Error, Result};
 use crate::explanation::pixels::{Map, spread};
 use crate::explanation::{Classifier, Relevance, Rule, relevance};
@@ -82,8 +84,7 @@ impl Only {
 /// All that explains a split.
 struct Explainer {
     split: Split,
-    encoder: ImageEncoder,
-    gmm: Gmm,
+    parts: Vec<Part>,
     model: Model,
     /// For the model's classes.
     labels: Vec<Vec<Label>>,
@@ -91,6 +92,29 @@ struct Explainer {
     scores: Array2<f32>,
     folder: PathBuf,
     workers: Pool<Worker>,
+}
+
+/// What makes one part of the joint vector.
+struct Part {
+    encoder: ImageEncoder,
+    gmm: Gmm,
+    factor: f32,
+    /// Its place in the joint vector.
+    columns: Range<usize>,
+}
+
+/// One image taken apart.
+struct Examined<'e> {
+    /// Width and height as encoded.
+    size: [usize; 2],
+    /// Width and height in the file.
+    file_size: [usize; 2],
+    /// Frames of the descriptors of all parts, one part after the other, in the image as it is (those
+    /// from its mirror image too).
+    frames: Vec<Frame>,
+    /// Their centres as shares of width and height, as the encoders saw them.
+    positions: Vec<[f32; 2]>,
+    parts: Vec<fisher::Examined<'e>>,
 }
 
 /// One image and the classes that it is explained for.
@@ -107,13 +131,18 @@ impl Run<'_> {
         self.classifier()?;
         self.encode_split(&split)?;
         let (model, _) = self.load_svm()?;
-        let (gmm, _) = self.load_gmm()?;
         let scores = self.split_scores(&split, &model)?;
         let (labels, _) = labels_for(&model.classes, &split);
-        let encoder = ImageEncoder::new(&self.config, self.load_projection()?.0, &gmm)?;
+        let mut parts: Vec<Part> = Vec::new();
+        for part in self.parts() {
+            let (encoder, gmm) = (part.run.image_encoder()?, part.run.load_gmm()?.0);
+            let start = parts.last().map_or(0, |before| before.columns.end);
+            let columns = start..start + encoder.dim();
+            parts.push(Part { encoder, gmm, factor: part.factor, columns });
+        }
         let folder = self.dir.join("explain").join(&split.name);
         let workers = Pool::default();
-        Ok(Explainer { split, encoder, gmm, model, labels, scores, folder, workers })
+        Ok(Explainer { split, parts, model, labels, scores, folder, workers })
     }
 }
 
@@ -186,10 +215,29 @@ impl Explainer {
 
     fn examine(&self, case: &Case) -> Result<Examined<'_>> {
         let path = &self.item(case).path;
-        self.workers.with(|worker| self.encoder.examine(path, worker))
+        let mut examined = Examined {
+            size: [0; 2],
+            file_size: [0; 2],
+            frames: Vec::new(),
+            positions: Vec::new(),
+            parts: Vec::new(),
+        };
+        let Examined { size, file_size, frames, positions, parts } = &mut examined;
+        for part in &self.parts {
+            let (planes, in_file) = part.encoder.load(path)?;
+            (*size, *file_size) = ([planes[0].width, planes[0].height], in_file);
+            let before = frames.len();
+            parts.push(self.workers.with(|worker| {
+                part.encoder.examine(planes, worker, frames, positions)
+            })?);
+            if frames.len() == before {
+                return Err(too_small(path, *size));
+            }
+        }
+        Ok(examined)
     }
 
-    /// Relevance of an image for `classes`, in their order.
+    /// Relevance of an image for `classes`, in their order: that of its parts, side by side.
     fn relevance(
         &self,
         examined: &Examined<'_>,
@@ -197,9 +245,20 @@ impl Explainer {
         rule: Rule,
     ) -> Result<Relevance> {
         let weights = self.model.weights.select(Axis(0), classes);
-        let bias: Vec<f32> = classes.iter().map(|&class| self.model.bias[class]).collect();
-        let classifier = Classifier { weights: weights.view(), bias: &bias };
-        relevance(&examined.contributions, &examined.sums, &examined.vector, classifier, rule)
+        let mut parts = Vec::new();
+        for (part, examined) in self.parts.iter().zip(&examined.parts) {
+            let weights = weights.slice(s![.., part.columns.clone()]).mapv(|w| w * part.factor);
+            // Every dimension of the joint vector has the same share of the bias.
+            let share = part.columns.len() as f64 / self.model.weights.ncols() as f64;
+            let bias: Vec<f32> = classes
+                .iter()
+                .map(|&class| (f64::from(self.model.bias[class]) * share) as f32)
+                .collect();
+            let classifier = Classifier { weights: weights.view(), bias: &bias };
+            let fisher::Examined { contributions, sums, vector } = examined;
+            parts.push(relevance(contributions, sums, vector, classifier, rule)?);
+        }
+        Ok(Relevance::joined(parts))
     }
 
     /// `R¹` of one of the classes that `relevance` is of.

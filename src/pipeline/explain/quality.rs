@@ -83,10 +83,10 @@ impl Run<'_> {
             let draws: Vec<Draws<'_>> = (0..params.repeats)
                 .map(|repeat| {
                     let mut stream = stream("replacements", repeat);
-                    Draws::new(explainer.encoder.encoder(), &explainer.gmm, count, &mut stream)
+                    Draws::new(explainer.parts[0].encoder.encoder(), &explainer.parts[0].gmm, count, &mut stream)
                 })
                 .collect::<Result<_>>()?;
-            let perturbed = Perturbed::new(&examined.contributions, examined.sums.signed.clone());
+            let perturbed = Perturbed::new(&examined.parts[0].contributions, examined.parts[0].sums.signed.clone());
             let mut random: Vec<u32> = (0..n as u32).collect();
             stream("order", 0).shuffle(&mut random);
             random.truncate(count);

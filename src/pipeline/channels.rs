@@ -1,0 +1,199 @@
+//! Several ways to describe an image: a run inside the run for each, and their vectors joined.
+//!
+//! ```text
+//! φ(x) = [ s_1 φ_1(x) | s_2 φ_2(x) | … ],   s_c = weight_c / √(Σ_c weight_c²)
+//! ```
+//!
+//! so that the joint vector has unit length where those of the channels have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use super::fisher::{Encoded, ImageEncoder, Index, Skipped, Worker};
+use super::stage::Stamp;
+use super::Run;
+use crate::artifacts::Shards;
+use crate::config::fingerprint;
+use crate::dataset::Split;
+use crate::error::{Error, Result};
+use crate::linalg::Joined;
+
+/// One way to describe an image.
+pub(super) struct Channel<'p> {
+    name: String,
+    weight: f64,
+    run: Run<'p>,
+}
+
+/// A part of the joint vector: the run that makes it and its factor `s_c`.
+pub(super) struct Part<'r, 'p> {
+    pub(super) run: &'r Run<'p>,
+    pub(super) factor: f32,
+}
+
+impl<'p> Run<'p> {
+    pub(super) fn open_channels(&self) -> Result<Vec<Channel<'p>>> {
+        let open = |channel: &crate::config::Channel| {
+            let name = channel.name.clone();
+            let run = Run {
+                dir: self.dir.join("channels").join(&name),
+                config: self.config.of_channel(channel)?,
+                refit: self.refit,
+                strict: self.strict,
+                progress: self.progress,
+                said: Mutex::default(),
+                channels: Vec::new(),
+                label: format!("{name}: "),
+                _lock: None,
+            };
+            run.refuse_other_settings()?;
+            Ok(Channel { name, weight: channel.weight, run })
+        };
+        self.config.channel.iter().map(open).collect()
+    }
+
+    /// The runs whose vectors are joined: the channels, or the run itself.
+    pub(super) fn parts(&self) -> Vec<Part<'_, 'p>> {
+        if self.channels.is_empty() {
+            return vec![Part { run: self, factor: 1.0 }];
+        }
+        let total = self.channels.iter().map(|c| c.weight * c.weight).sum::<f64>().sqrt();
+        let channels = self.channels.iter();
+        channels.map(|c| Part { run: &c.run, factor: (c.weight / total) as f32 }).collect()
+    }
+
+    /// The settings that give the joint vector its meaning.
+    pub(super) fn vector_settings(&self) -> Value {
+        if self.channels.is_empty() {
+            return json!({ "encoding": self.config.encoding });
+        }
+        let of_channel = |c: &Channel<'_>| {
+            json!({ "name": c.name, "weight": c.weight, "encoding": c.run.config.encoding })
+        };
+        json!({ "channels": self.channels.iter().map(of_channel).collect::<Vec<_>>() })
+    }
+
+    /// Path within the run and fingerprint of every mixture.
+    pub(super) fn mixtures(&self) -> Result<Vec<(String, String)>> {
+        if self.channels.is_empty() {
+            return Ok(vec![("gmm.safetensors".into(), self.load_gmm()?.1)]);
+        }
+        let of_channel = |c: &Channel<'_>| {
+            Ok((format!("channels/{}/gmm.safetensors", c.name), c.run.load_gmm()?.1))
+        };
+        self.channels.iter().map(of_channel).collect()
+    }
+
+    /// Encodes a split with the models of every channel.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when vectors of other settings or images are there; with `strict`, the
+    /// first image that cannot be used.
+    pub(super) fn encode_split(&self, split: &Split) -> Result<Encoded> {
+        let mut made = false;
+        let mut last = None;
+        for part in self.parts() {
+            let encoded = part.run.encode_part(split)?;
+            made |= encoded.stamp.made;
+            last = Some(encoded);
+        }
+        match last {
+            Some(only) if self.channels.is_empty() => Ok(only),
+            _ => {
+                let index = self.index(&split.name)?;
+                let path = self.dir.join("channels");
+                let stamp = Stamp { path, fingerprint: index.fingerprint, made };
+                Ok(Encoded { stamp, images: index.images.len(), skipped: index.skipped.len() })
+            }
+        }
+    }
+
+    /// The index of an encoded split: the images that every channel has a vector of.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the split is not encoded, [`Error::Artifact`] when an index is
+    /// damaged or they are of different lists.
+    pub fn index(&self, split: &str) -> Result<Index> {
+        if self.channels.is_empty() {
+            return self.part_index(split);
+        }
+        let mut indices =
+            self.channels.iter().map(|c| c.run.part_index(split)).collect::<Result<Vec<Index>>>()?;
+        let ids: Vec<BTreeSet<String>> = indices
+            .iter()
+            .map(|index| index.images.iter().map(|image| image.id.clone()).collect())
+            .collect();
+        let prints: Vec<&str> = indices.iter().map(|index| index.fingerprint.as_str()).collect();
+        let print = fingerprint(&json!({ "vectors": self.vector_settings(), "parts": prints }));
+        let dim = indices.iter().map(|index| index.dim).sum();
+        let skipped: BTreeMap<String, String> = indices
+            .iter()
+            .flat_map(|index| &index.skipped)
+            .map(|skipped| (skipped.id.clone(), skipped.reason.clone()))
+            .collect();
+        let mut joint = indices.remove(0);
+        for (index, channel) in indices.iter().zip(&self.channels[1..]) {
+            if index.classes != joint.classes {
+                return Err(Error::artifact(
+                    channel.run.fisher_dir(split),
+                    "made from another list of classes; run `fvtool encode --refit`",
+                ));
+            }
+        }
+        joint.images.retain(|image| ids.iter().all(|ids| ids.contains(&image.id)));
+        joint.skipped =
+            skipped.into_iter().map(|(id, reason)| Skipped { id, reason }).collect();
+        joint.shards.clear();
+        Ok(Index { fingerprint: print, dim, ..joint })
+    }
+
+    /// The vectors of an encoded split, mapped from disk: one row an image of `index`.
+    pub(super) fn vectors(&self, index: &Index) -> Result<Joined<Shards>> {
+        let of_part = |part: Part<'_, 'p>| {
+            let stored = part.run.part_index(&index.split)?;
+            let places: BTreeMap<&str, usize> =
+                stored.images.iter().enumerate().map(|(i, image)| (&*image.id, i)).collect();
+            let rows = index.images.iter().map(|image| places[&*image.id]).collect();
+            Ok((part.run.part_vectors(&stored)?, part.factor, rows))
+        };
+        Ok(Joined::new(self.parts().into_iter().map(of_part).collect::<Result<Vec<_>>>()?))
+    }
+
+    /// From image files to joint vectors.
+    pub(super) fn encoder(&self) -> Result<JointEncoder> {
+        let parts = self.parts().into_iter().map(|part| {
+            Ok((part.run.image_encoder()?, part.factor))
+        });
+        Ok(JointEncoder { parts: parts.collect::<Result<_>>()? })
+    }
+}
+
+/// From an image file to its joint vector. Shared between workers.
+pub(super) struct JointEncoder {
+    parts: Vec<(ImageEncoder, f32)>,
+}
+
+impl JointEncoder {
+    /// One worker's buffers.
+    pub(super) fn workers(&self) -> Vec<Worker> {
+        self.parts.iter().map(|_| Worker::default()).collect()
+    }
+
+    /// The encoders of the parts with their factors.
+    pub(super) fn parts(&self) -> &[(ImageEncoder, f32)] {
+        &self.parts
+    }
+
+    /// The joint vector of an image file.
+    pub(super) fn encode(&self, path: &Path, workers: &mut [Worker]) -> Result<Vec<f32>> {
+        let mut joint = Vec::new();
+        for ((encoder, factor), worker) in self.parts.iter().zip(workers) {
+            let vector = encoder.encode(path, worker)?;
+            joint.extend(vector.iter().map(|value| value * factor));
+        }
+        Ok(joint)
+    }
+}
