@@ -11,6 +11,8 @@
 
 mod atomic;
 mod map;
+mod npy;
+mod seal;
 mod shards;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,8 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 pub use atomic::{RunLock, write_atomically};
+pub use npy::read_npy;
+pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};
 
 /// Version of the layout of artifacts. A file of another version is refused.

@@ -16,7 +16,7 @@ mod decode;
 mod resize;
 mod smooth;
 
-pub use decode::{load_luminance, load_luminance_and_size, load_rgb};
+pub use decode::{load_luminance, load_luminance_and_size, load_rgb, stated_size};
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};
 

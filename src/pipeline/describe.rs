@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fisher::{ImageEncoder, Worker, frame_values, positions};
 use super::models::header;
+use super::source::file_hash;
 use super::stage::Inputs;
 use super::{Run, Stamp};
 use crate::artifacts::{Tensor, write};
@@ -41,8 +42,8 @@ impl Run<'_> {
 
         let parents =
             [("pca.safetensors", pca_print.as_str()), ("gmm.safetensors", gmm_print.as_str())];
-        let content = std::fs::read(image).map_err(Error::io("read", image))?;
-        let data = Value::from(blake3::hash(&content).to_hex().to_string());
+        let (_, hash) = file_hash(image, &mut [0; 1 << 16]).map_err(Error::io("read", image))?;
+        let data = Value::from(hash.to_hex().to_string());
         let inputs = Inputs::new("image", self.settings_of("fisher"), &parents, data);
         let rows = described.rows.as_slice().expect("descriptors are row-major");
         let flat = projected.as_slice().expect("a new array is row-major");

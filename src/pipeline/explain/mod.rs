@@ -24,6 +24,7 @@ use serde::Serialize;
 use super::Run;
 use super::classify::write_text;
 use super::fisher::{Examined, ImageEncoder, Worker};
+use super::memory::Need;
 use super::source::labels_for;
 use crate::artifacts::write_atomically;
 use crate::dataset::{Item, Label, Split};
@@ -91,6 +92,7 @@ struct Explainer {
     scores: Array2<f32>,
     folder: PathBuf,
     workers: Pool<Worker>,
+    need: Need,
 }
 
 /// One image and the classes that it is explained for.
@@ -113,7 +115,10 @@ impl Run<'_> {
         let encoder = ImageEncoder::new(&self.config, self.load_projection()?.0, &gmm)?;
         let folder = self.dir.join("explain").join(&split.name);
         let workers = Pool::default();
-        Ok(Explainer { split, encoder, gmm, model, labels, scores, folder, workers })
+        let paths = split.items.iter().map(|item| item.path.as_path());
+        let largest = if self.memory.is_limited() { self.largest(paths) } else { [0, 0] };
+        let need = self.need_of_explanation(largest, model.classes.len());
+        Ok(Explainer { split, encoder, gmm, model, labels, scores, folder, workers, need })
     }
 }
 
