@@ -203,7 +203,10 @@ impl Artifact {
         let mut fields = metadata.metadata().clone().unwrap_or_default();
         let mut field = |key: &str| {
             fields.remove(&format!("fvtool.{key}")).ok_or_else(|| {
-                let problem = format!("not an fvtool artifact (no `fvtool.{key}` in its metadata)");
+                let problem = format!(
+                    "not an fvtool artifact (no `fvtool.{key}` in its metadata); if fvtool wrote \
+                     it, delete it and run the same command again"
+                );
                 Error::artifact(path, problem)
             })
         };
@@ -248,11 +251,11 @@ impl Artifact {
     /// As [`open`](Self::open) and [`verify`](Self::verify); [`Error::Artifact`] for another kind.
     pub fn open_verified(path: &Path, kind: &str) -> Result<Self> {
         let artifact = Self::open(path)?;
+        artifact.verify()?;
         if artifact.header.kind != kind {
             let problem = format!("is a `{}`, not a `{kind}`", artifact.header.kind);
             return Err(Error::artifact(path, problem));
         }
-        artifact.verify()?;
         Ok(artifact)
     }
 
