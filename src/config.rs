@@ -178,7 +178,7 @@ impl Config {
             return Self::parse(text, &format!("preset `{name}`"));
         }
         let path = Path::new(name_or_path);
-        let text = match std::fs::read_to_string(path) {
+        let text = match crate::files::read_text(path) {
             Ok(text) => text,
             Err(_) if !path.exists() => {
                 let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();

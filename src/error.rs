@@ -95,6 +95,22 @@ pub enum Error {
         /// What happened, and the way out.
         problem: String,
     },
+    /// A stage does not fit into the memory it may use.
+    #[error(
+        "{stage} needs up to {needed_mb} MB, --max-memory allows {limit_mb} MB (bytes: {formula}); {way_out}"
+    )]
+    Memory {
+        /// The stage.
+        stage: &'static str,
+        /// What it needs with one worker, in MB.
+        needed_mb: u64,
+        /// What it may use, in MB.
+        limit_mb: u64,
+        /// How the need comes about.
+        formula: String,
+        /// What to change.
+        way_out: &'static str,
+    },
     /// The caller asked to stop (Ctrl-C); finished work is kept.
     #[error("interrupted; what was finished is kept, and the same command goes on from there")]
     Interrupted,

@@ -19,6 +19,7 @@ pub mod encoding;
 pub mod error;
 pub mod evaluation;
 pub mod explanation;
+pub mod files;
 pub mod gmm;
 pub mod image;
 pub mod linalg;

@@ -79,6 +79,10 @@ const LARGEST_RESIDUAL: f64 = 1e-7;
 /// exists when dimensions depend on each other. It moves every eigenvalue alike and no eigenvector.
 const RIDGE: f64 = 1e-10;
 
+/// Below this share of the largest variance the smallest one counts as none: linfa's solver divides by
+/// it, and ends in NaN on some of these matrices.
+const FULL_RANK: f64 = 1e-10;
+
 /// Rows whose products are summed in one go: 128 KB of 128 values each.
 const CHUNK_ROWS: usize = 128;
 
@@ -379,14 +383,20 @@ fn eigen(c: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
         // No dimension varies: any basis is right.
         return Ok((vec![0.0; d], Array2::eye(d)));
     }
-    // Rows ±√((2D − 1)/2)·R have mean 0 and covariance RᵀR = C + ridge.
-    let mut factor = cholesky(&(c / largest), RIDGE)?;
-    factor *= ((2 * d - 1) as f64 / 2.0).sqrt();
-    let rows = ndarray::concatenate![Axis(0), factor, -&factor];
-    let fitted = Pca::params(d)
-        .fit(&DatasetBase::from(rows))
-        .map_err(|e| Error::Numerical { what: "PCA", problem: e.to_string() })?;
-    let mut vectors = complete_basis(fitted.components());
+    let scaled = c / largest;
+    let (smallest, solved) = solve(&scaled)?;
+    let mut vectors = if smallest < FULL_RANK {
+        solved
+    } else {
+        // Rows ±√((2D − 1)/2)·R have mean 0 and covariance RᵀR = C + ridge.
+        let mut factor = cholesky(&scaled, RIDGE)?;
+        factor *= ((2 * d - 1) as f64 / 2.0).sqrt();
+        let rows = ndarray::concatenate![Axis(0), factor, -&factor];
+        let fitted = Pca::params(d)
+            .fit(&DatasetBase::from(rows))
+            .map_err(|e| Error::Numerical { what: "PCA", problem: e.to_string() })?;
+        complete_basis(fitted.components())
+    };
     let mut pairs = Vec::with_capacity(d);
     for (i, mut v) in vectors.rows_mut().into_iter().enumerate() {
         let length = v.dot(&v).sqrt();
@@ -408,6 +418,19 @@ fn eigen(c: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let order: Vec<usize> = pairs.iter().map(|p| p.1).collect();
     Ok((pairs.iter().map(|p| p.0).collect(), vectors.select(Axis(0), &order)))
+}
+
+/// The smallest eigenvalue and all unit eigenvectors (rows) of a symmetric matrix.
+fn solve(matrix: &Array2<f64>) -> Result<(f64, Array2<f64>)> {
+    let d = matrix.nrows();
+    let symmetric = faer::Mat::from_fn(d, d, |i, j| matrix[[i, j]]);
+    let solved = symmetric.self_adjoint_eigen(faer::Side::Lower).map_err(|_| Error::Numerical {
+        what: "PCA",
+        problem: "the eigen-solve does not converge; descriptors may be constant or huge".into(),
+    })?;
+    let (values, vectors) = (solved.S().column_vector(), solved.U());
+    let smallest = (0..d).map(|i| values[i]).fold(f64::INFINITY, f64::min);
+    Ok((smallest, Array2::from_shape_fn((d, d), |(i, j)| vectors[(j, i)])))
 }
 
 /// The rows of `vectors`, and after them what is missing to a basis: directions of no variance,

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use super::PARTIAL_ENDING;
 use crate::error::{Error, Result};
 
+/// Longest name to which a dot on either side and [`PARTIAL_ENDING`] can be added.
+const LONGEST_NAME: usize = 255 - 2 - PARTIAL_ENDING.len();
+
 /// Writes `path` by way of a temporary file in the same folder, which is synced and then renamed.
 /// Missing folders are made. When `fill` or the disk fails, `path` is as it was before.
 ///
@@ -20,7 +23,12 @@ pub fn write_atomically(
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
+    let whole = path.file_name().unwrap_or_default();
+    if whole.len() <= LONGEST_NAME {
+        name.push(whole);
+    } else {
+        name.push(blake3::hash(whole.as_encoded_bytes()).to_hex().as_str());
+    }
     name.push(".");
     name.push(PARTIAL_ENDING);
     let partial = folder.join(name);
@@ -53,25 +61,31 @@ fn write_and_rename(
 /// ends.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    /// `None` in a folder that cannot be written to and was never locked.
+    _file: Option<File>,
 }
 
 impl RunLock {
-    /// Locks `folder`, making it if it is missing.
+    /// Locks `folder`, making it if it is missing. A folder that cannot be written to can still be
+    /// read from; writing there is the error of whoever tries.
     ///
     /// # Errors
-    /// [`Error::Artifact`] when another process holds it, [`Error::Io`] when it cannot be written.
+    /// [`Error::Artifact`] when another process holds it, [`Error::Io`] when it cannot be made or
+    /// opened.
     pub fn acquire(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let path: PathBuf = folder.join(".lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::io("write", &path))?;
+        let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if is_read_only(&error) => match File::open(&path) {
+                Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { _file: None }),
+                Err(e) => return Err(Error::io("read", &path)(e)),
+            },
+            Err(error) => return Err(Error::io("write", &path)(error)),
+        };
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { _file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(Error::artifact(
                 folder,
                 "another fvtool is working in this run folder; wait for it, or use another --run",
@@ -79,4 +93,8 @@ impl RunLock {
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
         }
     }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }

@@ -1,6 +1,5 @@
 //! Files mapped into memory. The only `unsafe` of the crate.
 
-use std::fs::File;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -11,7 +10,7 @@ pub(super) struct Mapped(memmap2::Mmap);
 
 impl Mapped {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("read", path))?;
+        let (file, _) = crate::files::open(path).map_err(Error::io("read", path))?;
         // SAFETY: the map is read-only. Artifacts are never changed in place: they are written under
         // another name and renamed, which leaves an open map on the old contents. Another program
         // that truncates the file meanwhile would end this process with SIGBUS, not corrupt it.

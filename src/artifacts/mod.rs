@@ -11,6 +11,8 @@
 
 mod atomic;
 mod map;
+mod npy;
+mod seal;
 mod shards;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,8 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 pub use atomic::{RunLock, write_atomically};
+pub use npy::read_npy;
+pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};
 
 /// Version of the layout of artifacts. A file of another version is refused.
@@ -199,7 +203,10 @@ impl Artifact {
         let mut fields = metadata.metadata().clone().unwrap_or_default();
         let mut field = |key: &str| {
             fields.remove(&format!("fvtool.{key}")).ok_or_else(|| {
-                let problem = format!("not an fvtool artifact (no `fvtool.{key}` in its metadata)");
+                let problem = format!(
+                    "not an fvtool artifact (no `fvtool.{key}` in its metadata); if fvtool wrote \
+                     it, delete it and run the same command again"
+                );
                 Error::artifact(path, problem)
             })
         };
@@ -244,11 +251,11 @@ impl Artifact {
     /// As [`open`](Self::open) and [`verify`](Self::verify); [`Error::Artifact`] for another kind.
     pub fn open_verified(path: &Path, kind: &str) -> Result<Self> {
         let artifact = Self::open(path)?;
+        artifact.verify()?;
         if artifact.header.kind != kind {
             let problem = format!("is a `{}`, not a `{kind}`", artifact.header.kind);
             return Err(Error::artifact(path, problem));
         }
-        artifact.verify()?;
         Ok(artifact)
     }
 

@@ -21,14 +21,13 @@
 //! pass that measures the result), `rows`, `threads`. Buffers of workers live through all
 //! repetitions, as they live through all images of a run, so the first is slower.
 
-use std::fs::File;
-use std::io::{BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use fvtool::artifacts::write_atomically;
+use fvtool::artifacts::{read_npy, write_atomically};
 use fvtool::config::Config;
 use fvtool::dataset::Label;
 use fvtool::encoding::{Encoder, Workspace};
@@ -38,7 +37,7 @@ use fvtool::progress::Silent;
 use fvtool::projection::{Append, Covariance, Projection};
 use fvtool::{descriptors, gmm, svm};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix1, Ix2, concatenate};
-use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use ndarray_npy::WriteNpyExt;
 use serde_json::json;
 
 use super::Outcome;
@@ -92,7 +91,7 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
     let config = base.with_overrides(&args.overrides)?;
     config.validate()?;
     let inputs: Vec<ArrayD<f32>> =
-        args.input.iter().map(|path| read(path)).collect::<Result<_>>()?;
+        args.input.iter().map(|path| read_npy(path)).collect::<fvtool::Result<_>>()?;
     let expected = match args.stage {
         Stage::Sift | Stage::PcaFit => 1,
         Stage::Kmeans | Stage::Svm => 2,
@@ -247,14 +246,4 @@ fn mixture(inputs: &[ArrayD<f32>]) -> Result<Gmm> {
 
 fn matrix(array: &ArrayD<f32>) -> Result<ArrayView2<'_, f32>> {
     array.view().into_dimensionality::<Ix2>().context("an input that has to be a matrix is not")
-}
-
-fn read(path: &Path) -> Result<ArrayD<f32>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let array = ArrayD::<f32>::read_npy(BufReader::new(file))
-        .with_context(|| format!("{} is not an .npy file of f32", path.display()))?;
-    if !array.is_standard_layout() {
-        bail!("{} is in Fortran order; save a C-ordered array", path.display());
-    }
-    Ok(array)
 }

@@ -16,9 +16,8 @@ pub struct Stage {
     data: Data,
     #[command(flatten)]
     run: RunFolder,
-    /// Stop at the first image that cannot be used
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    faults: Faults,
 }
 
 /// Arguments of `encode`.
@@ -77,10 +76,12 @@ fn fit(
     out: &mut dyn Write,
     stage: impl FnOnce(&Run<'_>, &Path, &str) -> fvtool::Result<Stamp>,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, args.strict)?;
-    let stamp = stage(&run, &args.data.data, &args.data.split)?;
+    let Data { data, split } = &args.data;
+    let run = args.run.open_for(data, &[split], global, ui, args.faults.strict)?;
+    let stamp = stage(&run, data, split)?;
     write_stamp(&stamp, global, out)?;
-    Ok(Outcome::Done)
+    let (sample, left_out) = run.left_out_of_sample()?;
+    Ok(Outcome::of_skipped(left_out.len(), &sample, &args.faults))
 }
 
 pub fn encode(
@@ -89,8 +90,9 @@ pub fn encode(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, args.faults.strict)?;
-    let encoded = run.encode(&args.data.data, &args.data.split)?;
+    let Data { data, split } = &args.data;
+    let run = args.run.open_for(data, &[split], global, ui, args.faults.strict)?;
+    let encoded = run.encode(data, split)?;
     if global.json {
         let (images, skipped) = (encoded.images, encoded.skipped);
         let value = json!({
@@ -101,7 +103,7 @@ pub fn encode(
     } else {
         writeln!(out, "{}", encoded.stamp.path.display())?;
     }
-    Ok(Outcome::of_skipped(encoded.skipped, &args.faults))
+    Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
 }
 
 /// The artifact a stage left: its path, or JSON.

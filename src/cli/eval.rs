@@ -23,7 +23,8 @@ pub fn run(args: &Eval, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
     let run = args.run.open_existing(global, ui, args.faults.strict)?;
     let evaluated = run.evaluate(&args.data.data, &args.data.split)?;
     write_evaluated(&evaluated, global, ui, out)?;
-    Ok(Outcome::of_skipped(evaluated.encoded.skipped, &args.faults))
+    let encoded = &evaluated.encoded;
+    Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
 }
 
 /// The figures: a table, or JSON.

@@ -50,6 +50,9 @@ struct Global {
     /// Worker threads; results do not depend on them [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Most memory to allocate, for example 2GiB; results do not depend on it [default: no limit]
+    #[arg(long, global = true, value_name = "SIZE")]
+    max_memory: Option<Bytes>,
     /// Print results as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -59,6 +62,34 @@ struct Global {
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
+}
+
+/// A number of bytes with an optional unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bytes(u64);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1.0,
+            "kb" => 1e3,
+            "mb" => 1e6,
+            "gb" => 1e9,
+            "kib" | "k" => 1024.0,
+            "mib" | "m" => 1024.0 * 1024.0,
+            "gib" | "g" => 1024.0 * 1024.0 * 1024.0,
+            _ => return Err(format!("unknown unit `{unit}`; write for example 800MB or 2GiB")),
+        };
+        let bytes = number.parse::<f64>().ok().map(|number| number * factor);
+        bytes
+            .filter(|bytes| (1.0..=1e18).contains(bytes))
+            .map(|bytes| Self(bytes as u64))
+            .ok_or_else(|| format!("`{text}` is no size; write for example 800MB or 2GiB"))
+    }
 }
 
 #[derive(Subcommand)]
@@ -146,35 +177,63 @@ impl RunFolder {
         })
     }
 
+    /// As [`open`](Self::open), for commands that begin with images: no folder is made for a run
+    /// whose data or splits are not there.
+    fn open_for<'p>(
+        &self,
+        data: &std::path::Path,
+        splits: &[&str],
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
+        if !self.run.exists() {
+            let options = self.options(global, strict);
+            pipeline::Run::check_data(&self.run, &options, data, splits)?;
+        }
+        self.open(global, ui, strict)
+    }
+
     fn open<'p>(
         &self,
         global: &Global,
         ui: &'p Ui,
         strict: bool,
     ) -> fvtool::Result<pipeline::Run<'p>> {
-        let options = pipeline::Options {
+        pipeline::Run::open(&self.run, &self.options(global, strict), ui.progress())
+    }
+
+    fn options(&self, global: &Global, strict: bool) -> pipeline::Options {
+        pipeline::Options {
             config: self.config.clone(),
             overrides: self.overrides.clone(),
             seed: global.seed,
             refit: self.refit,
             strict,
-        };
-        pipeline::Run::open(&self.run, &options, ui.progress())
+            max_memory: global.max_memory.map(|Bytes(bytes)| bytes),
+        }
     }
 }
 
 /// Whether everything was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     Done,
-    /// Something was left out.
-    Partly,
+    /// Something was left out: what, in a line that is said even when quiet.
+    Partly(String),
 }
 
 impl Outcome {
-    /// The outcome of work that skipped some images.
-    fn of_skipped(skipped: usize, faults: &Faults) -> Self {
-        if skipped > 0 && !faults.allow_skipped { Self::Partly } else { Self::Done }
+    /// The outcome of work that skipped some images, which `list` names.
+    fn of_skipped(skipped: usize, list: &std::path::Path, faults: &Faults) -> Self {
+        if skipped == 0 || faults.allow_skipped {
+            return Self::Done;
+        }
+        Self::Partly(format!(
+            "{skipped} images were skipped, see {}; everything else is done (--allow-skipped makes \
+             that a success)",
+            list.display()
+        ))
     }
 }
 
@@ -193,11 +252,14 @@ pub fn main() -> ExitCode {
     let outcome = cli.command.run(&cli.global, &ui, &mut out);
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Partly) => ExitCode::FAILURE,
+        Ok(Outcome::Partly(what)) => {
+            ui.error(&what);
+            ExitCode::FAILURE
+        }
         // The reader of our output went away (`| head`): nothing is wrong.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            ui.error(error.as_ref());
+            ui.error(&error);
             ExitCode::FAILURE
         }
     }

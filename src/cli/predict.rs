@@ -30,13 +30,17 @@ pub fn run(
 ) -> anyhow::Result<Outcome> {
     let run = args.run.open_existing(global, ui, false)?;
     let predictions = run.predict(&args.images)?;
-    let mut outcome = Outcome::Done;
-    for prediction in &predictions {
-        if let Err(reason) = &prediction.outcome {
-            ui.progress().note(reason);
-            outcome = Outcome::Partly;
-        }
-    }
+    let reasons: Vec<&String> =
+        predictions.iter().filter_map(|prediction| prediction.outcome.as_ref().err()).collect();
+    reasons.iter().for_each(|reason| ui.progress().note(reason));
+    let outcome = match &reasons[..] {
+        [] => Outcome::Done,
+        [first, ..] => Outcome::Partly(format!(
+            "{} of {} images cannot be classified, the first: {first}",
+            reasons.len(),
+            predictions.len()
+        )),
+    };
     if global.json {
         let lines: Vec<Line<'_>> = predictions.iter().map(Line::from).collect();
         writeln!(out, "{}", serde_json::to_string(&lines)?)?;

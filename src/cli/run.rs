@@ -27,12 +27,20 @@ pub struct Run {
 }
 
 pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let run = args.run.open(global, ui, args.faults.strict)?;
+    let run = args.run.open_for(
+        &args.data,
+        &[&args.train, &args.test],
+        global,
+        ui,
+        args.faults.strict,
+    )?;
     ui.detail(&run.config().to_toml());
     let (train, evaluated) = run.run_all(&args.data, &args.train, &args.test)?;
     if !evaluated.made {
         ui.say("everything is up to date; nothing was done");
     }
     write_evaluated(&evaluated, global, ui, out)?;
-    Ok(Outcome::of_skipped(train.skipped + evaluated.encoded.skipped, &args.faults))
+    let (of_train, of_test) = (train.skipped, evaluated.encoded.skipped);
+    let list = if of_train > 0 { &train.stamp.path } else { &evaluated.encoded.stamp.path };
+    Ok(Outcome::of_skipped(of_train + of_test, list, &args.faults))
 }

@@ -63,7 +63,7 @@ impl Ui {
     }
 
     /// The last line of a failed command.
-    pub fn error(&self, error: &dyn std::error::Error) {
+    pub fn error(&self, error: &dyn std::fmt::Display) {
         self.stderr.end();
         self.stderr.line(&format!("error: {error}"));
     }

@@ -21,14 +21,11 @@ pub(super) struct Named {
 
 /// Reads an annotation; `None` when there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<Named>>> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", path)(error)),
-    };
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Error::data(path, "not UTF-8 text; save the annotation as UTF-8"))?;
-    parse(path, text).map(Some)
+    match crate::files::read_text(path) {
+        Ok(text) => parse(path, &text).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<Named>> {

@@ -8,13 +8,15 @@
 //! Hidden entries and files that are no images are left out; folders below a class are not looked
 //! into. Images come sorted by class and name. Ids are `<class>/<file name without ending>`; names
 //! that differ in the ending alone keep it, and ids found in several splits get the split in
-//! front, so that an id always means one file.
+//! front, so that an id always means one file. A file name that is not UTF-8 is written with its odd
+//! bytes escaped (`caf\xE9`); a folder of such a name is refused.
 //!
 //! Division: of a class's `n` images, sorted by name, `round(n · fraction)` go into `train`, drawn
 //! with a stream of its own, so that other classes and the order on disk do not matter. With two
 //! images or more each side gets at least one; a single one trains.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{IMAGE_ENDINGS, Item, Label, Listing, Split, list};
@@ -36,7 +38,32 @@ struct Image {
 }
 
 /// The image files of each class: `names[class]`, sorted.
-type Files = BTreeMap<String, Vec<String>>;
+type Files = BTreeMap<String, Vec<Name>>;
+
+/// A file name, and as text where it is one; otherwise with its odd bytes escaped (`\xE9`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    text: String,
+    file: OsString,
+}
+
+/// The names of a folder's images, sorted.
+fn names(images: Vec<String>, odd: Vec<OsString>) -> Vec<Name> {
+    let texts = images.into_iter().map(|text| Name { file: text.clone().into(), text });
+    let mut names: BTreeMap<String, Name> = texts.map(|name| (name.text.clone(), name)).collect();
+    for file in odd {
+        let chunks = file.as_encoded_bytes().utf8_chunks();
+        let escape = |bytes: &[u8]| bytes.iter().map(|b| format!("\\x{b:02X}")).collect::<String>();
+        let mut text: String =
+            chunks.map(|chunk| chunk.valid().to_owned() + &escape(chunk.invalid())).collect();
+        // Another file may really have this name.
+        while names.contains_key(&text) {
+            text.insert(0, '\\');
+        }
+        names.insert(text.clone(), Name { text, file });
+    }
+    names.into_values().collect()
+}
 
 impl Folders {
     /// Looks for both forms; `None` when there is no image in either.
@@ -50,11 +77,12 @@ impl Folders {
         let mut empty = Vec::new();
         for name in list(root)?.folders {
             let path = root.join(&name);
-            let Listing { folders, images, .. } = list(&path)?;
+            let Listing { folders, images, odd, .. } = list(&path)?;
+            let images = names(images, odd);
             let mut below = Files::new();
             for folder in folders {
-                let images = list(&path.join(&folder))?.images;
-                below.insert(folder, images);
+                let Listing { images, odd, .. } = list(&path.join(&folder))?;
+                below.insert(folder, names(images, odd));
             }
             match (images.is_empty(), below.values().all(Vec::is_empty)) {
                 (true, true) => empty.push(path),
@@ -179,18 +207,18 @@ impl Folders {
 }
 
 /// The images of one class folder with their ids.
-fn named(parent: &Path, class: &str, place: usize, names: &[String]) -> Vec<Image> {
+fn named(parent: &Path, class: &str, place: usize, names: &[Name]) -> Vec<Image> {
     let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
-    for name in names {
-        *uses.entry(stem(name)).or_default() += 1;
+    for Name { text, .. } in names {
+        *uses.entry(stem(text)).or_default() += 1;
         // A stem such as `a.jpg` of `a.jpg.png` must not be taken for the file `a.jpg`.
-        *uses.entry(name.clone()).or_default() += 1;
+        *uses.entry(text.clone()).or_default() += 1;
     }
-    let image = |name: &String| {
-        let stem = stem(name);
-        let id = if uses[&stem] == 1 { stem } else { name.clone() };
-        Image { class: place, id: format!("{class}/{id}"), path: parent.join(class).join(name) }
+    let image = |Name { text, file }: &Name| {
+        let stem = stem(text);
+        let id = if uses[&stem] == 1 { stem } else { text.clone() };
+        Image { class: place, id: format!("{class}/{id}"), path: parent.join(class).join(file) }
     };
     names.iter().map(image).collect()
 }

@@ -4,7 +4,6 @@
 //! byte-order mark are skipped. Everything else is an error with path and line.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 use super::{Label, at_line};
@@ -26,10 +25,7 @@ pub(super) enum Kind {
 
 /// Looks at the beginning of a list.
 pub(super) fn peek(path: &Path) -> Result<Kind> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(PEEKED_BYTES).read_to_end(&mut bytes))
-        .map_err(Error::io("read", path))?;
+    let bytes = crate::files::read_start(path, PEEKED_BYTES).map_err(Error::io("read", path))?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_start_matches('\u{feff}');
     Ok(if text.lines().any(|line| line.split_whitespace().nth(1).is_some()) {
@@ -195,7 +191,8 @@ fn rows(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
 
 /// Reads a UTF-8 text without its byte-order mark.
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let bytes =
+        crate::files::read(path, crate::files::MOST_TEXT).map_err(Error::io("read", path))?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count();

@@ -12,6 +12,7 @@ mod lists;
 pub mod synthetic;
 pub mod voc;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,10 @@ use crate::{Error, Result};
 /// same name is there several times.
 pub const IMAGE_ENDINGS: &[&str] =
     &["jpg", "jpeg", "png", "ppm", "pgm", "pbm", "pnm", "bmp", "gif", "tif", "tiff", "webp"];
+
+/// Most bytes of the names of a split and a class together: 255 of a file name, less what is
+/// around them in the longest one.
+const LONGEST_NAMES: usize = 220;
 
 /// Whether an image shows a class.
 ///
@@ -223,6 +228,9 @@ impl Dataset {
             Source::Voc(voc) => voc.split(name)?,
             Source::Folders(folders) => folders.split(name),
         };
+        if let Some(split) = &split {
+            check_lengths(&self.root, split)?;
+        }
         split.ok_or_else(|| {
             let hint = match &self.source {
                 Source::Voc(voc) => voc.unused_list_for(name),
@@ -233,6 +241,23 @@ impl Dataset {
             Error::data(&self.root, format!("no split `{name}`; there are: {there}{hint}"))
         })
     }
+}
+
+/// Result files are named after split and class: names that no file can have are refused here, not
+/// after hours of work.
+fn check_lengths(root: &Path, split: &Split) -> Result<()> {
+    for class in &split.classes {
+        let bytes = split.name.len() + class.len();
+        if bytes > LONGEST_NAMES {
+            let problem = format!(
+                "the names of split `{}` and class `{class}` have {bytes} bytes together; results \
+                 are files of these names: shorten them to {LONGEST_NAMES}",
+                split.name
+            );
+            return Err(Error::data(root, problem));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file name ends like an image; the rank of its ending in [`IMAGE_ENDINGS`].
@@ -249,6 +274,8 @@ fn image_rank(name: &str) -> Option<usize> {
 struct Listing {
     folders: Vec<String>,
     images: Vec<String>,
+    /// Image files whose names are not text.
+    odd: Vec<OsString>,
     texts: Vec<String>,
 }
 
@@ -258,14 +285,23 @@ fn list(path: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(path).map_err(Error::io("list", path))? {
         let entry = entry.map_err(Error::io("list", path))?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            let shown = path.join(name);
-            Error::data(shown, "the name is not UTF-8; rename it")
-        })?;
+        let kind = entry.file_type().map_err(Error::io("list", entry.path()))?;
+        let name = match entry.file_name().into_string() {
+            Ok(name) => name,
+            // Its class or split must have a name that can be written down.
+            Err(_) if kind.is_dir() => {
+                return Err(Error::data(entry.path(), "the name is not UTF-8; rename it"));
+            }
+            Err(name) => {
+                if image_rank(&name.to_string_lossy()).is_some() {
+                    listing.odd.push(name);
+                }
+                continue;
+            }
+        };
         if name.starts_with('.') {
             continue;
         }
-        let kind = entry.file_type().map_err(Error::io("list", entry.path()))?;
         let is_folder = kind.is_dir()
             || kind.is_symlink() && std::fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
         if is_folder {
@@ -278,6 +314,7 @@ fn list(path: &Path) -> Result<Listing> {
     }
     listing.folders.sort_unstable();
     listing.images.sort_unstable();
+    listing.odd.sort_unstable();
     listing.texts.sort_unstable();
     Ok(listing)
 }

@@ -19,6 +19,11 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Rows and columns.
+    pub fn size(self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
     /// The whole image as one region.
     pub const WHOLE: Self = Self { rows: 1, columns: 1 };
 

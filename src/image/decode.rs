@@ -11,12 +11,16 @@ use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 use super::{Colours, Params, Plane, Resizer, smooth};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Bytes a pixel of the largest pixel type (RGBA in f32), and as much again for the decoder.
 const BYTES_PER_PIXEL: u64 = 32;
 /// What a decoder may need whatever the size of the image.
 const BYTES_BASE: u64 = 64 << 20;
+/// A file of more bytes a pixel than RGBA in f32 has is no image of the allowed size.
+const FILE_BYTES_PER_PIXEL: u64 = 16;
+/// Bytes that tell the format.
+const MAGIC_BYTES: u64 = 64;
 
 /// Reads an image file as luminance: decoded, turned upright, scaled down and smoothed as
 /// `params` say.
@@ -90,25 +94,54 @@ fn fitted(width: usize, height: usize, params: &Params) -> (usize, usize) {
 
 /// The decoded image, upright.
 fn decode(path: &Path, params: &Params) -> Result<DynamicImage> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let refuse = |problem: String| Error::Image { path: path.to_owned(), problem };
+    // Whatever it is called, a film or a disk image is not read for its first bytes.
+    let start = files::read_start(path, MAGIC_BYTES).map_err(Error::io("read", path))?;
+    format_of(&start).map_err(refuse)?;
+    let most = BYTES_BASE + FILE_BYTES_PER_PIXEL * pixels_allowed(params);
+    let bytes = files::read(path, most).map_err(Error::io("read", path))?;
     decode_bytes(bytes, params).map_err(refuse)
+}
+
+/// Most pixels an image may have.
+fn pixels_allowed(params: &Params) -> u64 {
+    (params.max_megapixels * 1e6) as u64
+}
+
+/// The format that the first bytes tell; the error says why there is none.
+fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    ::image::guess_format(bytes).map_err(|_| {
+        "not an image in a known format (PNG, JPEG, WebP, TIFF, BMP, GIF, PNM)".to_owned()
+    })
+}
+
+/// Width and height that an image file states, as they lie in it; nothing is decoded.
+///
+/// # Errors
+/// As [`load_luminance`], as far as the head of the file tells.
+pub fn stated_size(path: &Path) -> Result<[usize; 2]> {
+    let refuse = |problem: String| Error::Image { path: path.to_owned(), problem };
+    let start = files::read_start(path, MAGIC_BYTES).map_err(Error::io("read", path))?;
+    let format = format_of(&start).map_err(refuse)?;
+    let (file, _) = files::open(path).map_err(Error::io("read", path))?;
+    let reader = ImageReader::with_format(std::io::BufReader::new(file), format);
+    let (width, height) =
+        reader.into_dimensions().map_err(|e| refuse(format!("cannot be decoded: {e}")))?;
+    Ok([width as usize, height as usize])
 }
 
 /// The decoded image, upright; the error says why not.
 fn decode_bytes(bytes: Vec<u8>, params: &Params) -> Result<DynamicImage, String> {
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    let format = ::image::guess_format(&bytes).map_err(|_| {
-        "not an image in a known format (PNG, JPEG, WebP, TIFF, BMP, GIF, PNM)".to_owned()
-    })?;
+    let format = format_of(&bytes)?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(&bytes) {
         return Err("the JPEG file is cut short".to_owned());
     }
     let unreadable = |e: ::image::ImageError| format!("cannot be decoded: {e}");
     let mut limits = Limits::default();
-    let pixels = (params.max_megapixels * 1e6) as u64;
+    let pixels = pixels_allowed(params);
     limits.max_alloc = Some(BYTES_BASE + BYTES_PER_PIXEL * pixels);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);

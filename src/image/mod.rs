@@ -16,7 +16,7 @@ mod decode;
 mod resize;
 mod smooth;
 
-pub use decode::{load, load_luminance, load_rgb};
+pub use decode::{load, load_luminance, load_rgb, stated_size};
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};
 

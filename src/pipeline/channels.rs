@@ -43,6 +43,7 @@ impl<'p> Run<'p> {
                 config: self.config.of_channel(channel)?,
                 refit: self.refit,
                 strict: self.strict,
+                memory: self.memory,
                 progress: self.progress,
                 said: Mutex::default(),
                 channels: Vec::new(),
@@ -180,11 +181,6 @@ impl JointEncoder {
     /// One worker's buffers.
     pub(super) fn workers(&self) -> Vec<Worker> {
         self.parts.iter().map(|_| Worker::default()).collect()
-    }
-
-    /// The encoders of the parts with their factors.
-    pub(super) fn parts(&self) -> &[(ImageEncoder, f32)] {
-        &self.parts
     }
 
     /// The joint vector of an image file.

@@ -14,11 +14,12 @@ use super::models::header;
 use super::source::{labels_for, labels_hash, number_label};
 use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
-use crate::artifacts::{Artifact, Tensor, write, write_atomically};
+use crate::artifacts::{Artifact, Tensor, check_seal, sealed, write, write_atomically};
 use crate::config::differences;
 use crate::dataset::{Label, Split};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
+use crate::files;
 use crate::svm::{self, Model, Stop};
 
 /// An evaluated split.
@@ -146,8 +147,11 @@ impl Run<'_> {
         }
         let vectors = self.vectors(&index)?;
         let config = &self.config;
-        let model =
-            svm::train(&vectors, &labels, &index.classes, &config.svm, config.seed, self.progress)?;
+        let train = || {
+            svm::train(&vectors, &labels, &index.classes, &config.svm, config.seed, self.progress)
+        };
+        let need = || Ok(self.need_of_svm(labels.len(), index.classes.len()));
+        let model = self.memory.within(need, train)??;
         let report = json!({
             "split": split,
             "images": index.images.len(),
@@ -222,12 +226,8 @@ impl Run<'_> {
         let folder = self.dir.join("eval");
         let path = folder.join(format!("{}.json", split.name));
         let page = self.dir.join(format!("report_{}.html", split.name));
-        let table = self.dir.join("scores").join(format!("{}.csv", split.name));
         let stage = format!("eval {}", split.name);
-        if let Some(report) = stored_report(&path, &inputs.fingerprint)
-            && page.exists()
-            && table.exists()
-        {
+        if let Some(report) = self.stored_report(&path, &inputs.fingerprint) {
             self.nothing_to_do(&stage);
             return Ok(Evaluated { report, encoded, page, made: false });
         }
@@ -242,16 +242,24 @@ impl Run<'_> {
             scores: scores.view(),
             single_label: split.single_label,
         })?;
-        self.write_results(&split.name, &ids, &model, scores, &report)?;
+        let mut files = self.write_results(&split.name, &ids, &model, scores, &report)?;
         let settings = self.config.to_toml();
         let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
-        write_text(&page, &html::report(&report, &settings, &stages))?;
+        files.insert(page.clone(), html::report(&report, &settings, &stages));
+        let mut hashes = BTreeMap::new();
+        for (path, text) in &files {
+            write_text(path, text)?;
+            let below = path.strip_prefix(&self.dir).expect("results lie in the run folder");
+            let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+            hashes.insert(below.to_string_lossy().into_owned(), hash);
+        }
         // By way of the text, so that the file has the digits that `--json` prints.
         let text = serde_json::to_string(&report).expect("a report is JSON");
         let mut stored: Value = serde_json::from_str(&text).expect("JSON was just written");
         stored["fingerprint"] = json!(inputs.fingerprint);
-        write_text(&path, &serde_json::to_string_pretty(&stored).expect("a report is JSON"))?;
+        stored["files"] = json!(hashes);
+        write_text(&path, &sealed(&stored))?;
         self.done(&stage, &format!("{} images; {}", ids.len(), page.display()), started);
         Ok(Evaluated { report, encoded, page, made: true })
     }
@@ -273,7 +281,7 @@ impl Run<'_> {
         Ok(scores)
     }
 
-    /// Scores as CSV, VOC result files, and a precision-recall curve per class.
+    /// The texts of scores as CSV, VOC result files, and a precision-recall curve per class.
     fn write_results(
         &self,
         split: &str,
@@ -281,23 +289,51 @@ impl Run<'_> {
         model: &Model,
         scores: Array2<f32>,
         report: &Report,
-    ) -> Result<()> {
+    ) -> Result<BTreeMap<PathBuf, String>> {
+        let mut files = BTreeMap::new();
         let results = self.dir.join("results");
-        for (class, column) in model.classes.iter().zip(scores.columns()) {
-            let text = voc_results::write(ids, &column.to_vec())?;
-            write_text(&results.join(voc_results::file_name(split, class)), &text)?;
+        // Their format has no place for such a name, which a photograph may well have.
+        if let Some(id) = ids.iter().find(|id| id.contains(char::is_whitespace)) {
+            self.progress.note(&format!(
+                "no VOC result files in {}: `{}` has white space in its name; scores/{split}.csv \
+                 has the scores",
+                results.display(),
+                id.escape_debug()
+            ));
+        } else {
+            for (class, column) in model.classes.iter().zip(scores.columns()) {
+                let text = voc_results::write(ids, &column.to_vec())?;
+                files.insert(results.join(voc_results::file_name(split, class)), text);
+            }
         }
         let table = Scores { ids: ids.to_vec(), classes: model.classes.clone(), values: scores };
-        write_text(&self.dir.join("scores").join(format!("{split}.csv")), &table.to_csv())?;
+        files.insert(self.dir.join("scores").join(format!("{split}.csv")), table.to_csv());
         let folder = self.dir.join("eval").join(split);
         for class in &report.classes {
             let name = format!("pr_{}.svg", class.class.replace(['/', '\\'], "_"));
-            write_text(&folder.join(name), &svg::precision_recall(class))?;
+            files.insert(folder.join(name), svg::precision_recall(class));
         }
         if let Some(confusion) = &report.confusion {
-            write_text(&folder.join("confusion.svg"), &svg::confusion(confusion))?;
+            files.insert(folder.join("confusion.svg"), svg::confusion(confusion));
         }
-        Ok(())
+        Ok(files)
+    }
+
+    /// The stored report, when it is of `fingerprint` and it and all result files are as they were
+    /// written.
+    fn stored_report(&self, path: &Path, fingerprint: &str) -> Option<Report> {
+        let text = files::read_text(path).ok()?;
+        check_seal(path, &text).ok()?;
+        let mut value: Value = serde_json::from_str(&text).ok()?;
+        let object = value.as_object_mut()?;
+        let (_, stored, results) =
+            (object.remove("checksum")?, object.remove("fingerprint")?, object.remove("files")?);
+        let whole = results.as_object()?.iter().all(|(below, hash)| {
+            files::read_text(&self.dir.join(below)).is_ok_and(|text| {
+                *hash == json!(blake3::hash(text.as_bytes()).to_hex().to_string())
+            })
+        });
+        (whole && stored == fingerprint).then(|| serde_json::from_value(value).ok())?
     }
 
     /// Scores image files with the run's classifier, in parallel; an image that cannot be used has
@@ -309,20 +345,24 @@ impl Run<'_> {
         let (model, _) = self.load_svm()?;
         let encoder = self.encoder()?;
         self.progress.begin("predict", images.len() as u64, "images");
-        let predictions = images
-            .par_iter()
-            .map_init(
-                || encoder.workers(),
-                |workers, path| {
-                self.interrupted()?;
-                let outcome = predict_one(path, &encoder, &model, workers);
-                self.progress.advance(1);
-                Ok(Prediction { path: path.clone(), outcome: outcome.map_err(|e| e.to_string()) })
-            },
-            )
-            .collect();
+        let need = || Ok(self.need_of_prediction(self.largest(images.iter().map(PathBuf::as_path))));
+        let predictions = self.memory.within(need, || {
+            images
+                .par_iter()
+                .map_init(
+                    || encoder.workers(),
+                    |workers, path| {
+                        self.interrupted()?;
+                        let outcome = predict_one(path, &encoder, &model, workers);
+                        self.progress.advance(1);
+                        let outcome = outcome.map_err(|e| e.to_string());
+                        Ok(Prediction { path: path.clone(), outcome })
+                    },
+                )
+                .collect()
+        });
         self.progress.end();
-        predictions
+        predictions?
     }
 }
 
@@ -367,13 +407,6 @@ fn summary(model: &Model) -> String {
 
 fn index_labels(index: &Index) -> Vec<Vec<Label>> {
     index.images.iter().map(|i| i.labels.iter().map(|&n| number_label(n)).collect()).collect()
-}
-
-/// The stored report, when it is of `fingerprint`.
-fn stored_report(path: &Path, fingerprint: &str) -> Option<Report> {
-    let mut value: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
-    let stored = value.as_object_mut()?.remove("fingerprint")?;
-    (stored == fingerprint).then(|| serde_json::from_value(value).ok())?
 }
 
 pub(super) fn write_text(path: &Path, text: &str) -> Result<()> {

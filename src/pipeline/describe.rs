@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::fisher::{frame_values, positions};
 use super::models::header;
+use super::source::file_hash;
 use super::stage::Inputs;
 use super::{Run, Stamp};
 use crate::artifacts::{Tensor, write};
@@ -34,8 +35,8 @@ impl Run<'_> {
         let mixtures = self.mixtures()?;
         let parents: Vec<(&str, &str)> =
             mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();
-        let content = std::fs::read(image).map_err(Error::io("read", image))?;
-        let data = Value::from(blake3::hash(&content).to_hex().to_string());
+        let (_, hash) = file_hash(image, &mut [0; 1 << 16]).map_err(Error::io("read", image))?;
+        let data = Value::from(hash.to_hex().to_string());
         let inputs = Inputs::new("image", self.vector_settings(), &parents, data);
         let tensors: Vec<Tensor<'_>> = tensors
             .iter()

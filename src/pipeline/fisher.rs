@@ -18,7 +18,9 @@ use super::Run;
 use super::models::header;
 use super::source::{images_hash, label_number};
 use super::stage::{Inputs, Stamp};
-use crate::artifacts::{Artifact, Shards, Tensor, VECTORS, Values, write, write_atomically};
+use crate::artifacts::{
+    Artifact, Shards, Tensor, VECTORS, Values, check_seal, sealed, write, write_atomically,
+};
 use crate::config::Config;
 use crate::dataset::{Item, Split};
 use crate::descriptors::{Extractor, Frame, Scratch};
@@ -267,12 +269,20 @@ impl Run<'_> {
         let stage = format!("encode {}", split.name);
         self.begin(&stage, split.items.len() as u64, "images");
         let workers = Pool::default();
-        let mut shards = Vec::new();
-        for (number, items) in split.items.chunks(SHARD_IMAGES).enumerate() {
-            self.interrupted()?;
-            shards.push(self.encode_shard(split, number, items, &inputs, &encoder, &workers)?);
-        }
+        let need = || {
+            let paths = split.items.iter().map(|item| item.path.as_path());
+            Ok(self.need_of_encoding(self.largest(paths)))
+        };
+        let shards = self.memory.within(need, || -> Result<Vec<Shard>> {
+            let parts = split.items.chunks(SHARD_IMAGES).enumerate();
+            let shard = |(number, items): (usize, &[Item])| {
+                self.interrupted()?;
+                self.encode_shard(split, number, items, &inputs, &encoder, &workers)
+            };
+            parts.map(shard).collect()
+        });
         self.progress.end();
+        let shards = shards??;
         let encoded = self.write_index(split, &inputs, encoder.dim(), &shards)?;
         if shards.iter().any(|shard| shard.made) {
             let skipped = match encoded.skipped {
@@ -305,11 +315,25 @@ impl Run<'_> {
         let path = self.fisher_dir(&split.name).join(&file);
         let inputs = inputs.part(number);
         if self.is_up_to_date(&path, &inputs)? {
-            self.progress.advance(items.len() as u64);
-            let report = Artifact::open(&path)?.header().report.clone();
-            let skipped = serde_json::from_value(report["skipped"].clone())
-                .map_err(|e| Error::artifact(&path, format!("damaged (`skipped`: {e})")))?;
-            return Ok(Shard { file, skipped, made: false });
+            let shard = Artifact::open(&path)?;
+            let skipped: Vec<Skipped> =
+                serde_json::from_value(shard.header().report["skipped"].clone())
+                    .map_err(|e| Error::artifact(&path, format!("damaged (`skipped`: {e})")))?;
+            // The index is made from these names; the vectors are verified by who reads them.
+            if !skipped.is_empty() {
+                shard.verify()?;
+            }
+            // A file that was gone for the moment is there again: its contents are those of the
+            // fingerprint, so only the vector is missing.
+            let unread = &shard.header().report["unread"];
+            let back = |item: &Item| {
+                unread.as_array().is_some_and(|ids| ids.iter().any(|id| *id == item.id))
+                    && crate::files::open(&item.path).is_ok()
+            };
+            if !items.iter().any(back) {
+                self.progress.advance(items.len() as u64);
+                return Ok(Shard { file, skipped, made: false });
+            }
         }
         let results: Vec<Result<Vec<f32>>> = items
             .par_iter()
@@ -322,7 +346,7 @@ impl Run<'_> {
             })
             .collect();
         let mut vectors = Vec::with_capacity(items.len() * encoder.dim());
-        let mut skipped = Vec::new();
+        let (mut skipped, mut unread) = (Vec::new(), Vec::new());
         for (result, item) in results.into_iter().zip(items) {
             match result {
                 Ok(vector) => vectors.extend_from_slice(&vector),
@@ -330,12 +354,15 @@ impl Run<'_> {
                     if !self.strict =>
                 {
                     self.progress.note(&format!("skipped {}: {error}", item.id));
+                    if matches!(error, Error::Io { .. }) {
+                        unread.push(item.id.clone());
+                    }
                     skipped.push(Skipped { id: item.id.clone(), reason: error.to_string() });
                 }
                 Err(error) => return Err(error),
             }
         }
-        let report = json!({ "split": split.name, "skipped": skipped });
+        let report = json!({ "split": split.name, "skipped": skipped, "unread": unread });
         let shape = vec![items.len() - skipped.len(), encoder.dim()];
         let halves: Vec<f16>;
         let values = match self.config.encoding.storage {
@@ -386,7 +413,7 @@ impl Run<'_> {
         };
         let folder = self.fisher_dir(&split.name);
         let path = folder.join("index.json");
-        let text = serde_json::to_string(&index).expect("an index is JSON");
+        let text = sealed(&index);
         let made = std::fs::read_to_string(&path).ok().as_deref() != Some(&text);
         if made {
             write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
@@ -402,7 +429,7 @@ impl Run<'_> {
     /// The stored index of an encoded split.
     pub(super) fn part_index(&self, split: &str) -> Result<Index> {
         let path = self.fisher_dir(split).join("index.json");
-        let text = match std::fs::read_to_string(&path) {
+        let text = match crate::files::read_text(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::Missing {
@@ -414,11 +441,10 @@ impl Run<'_> {
             }
             Err(e) => return Err(Error::io("read", &path)(e)),
         };
+        check_seal(&path, &text)?;
         serde_json::from_str(&text).map_err(|e| {
-            Error::artifact(
-                &path,
-                format!("damaged ({e}); delete it and run `fvtool encode` again"),
-            )
+            let problem = format!("of another version ({e}); run `fvtool encode` again");
+            Error::artifact(&path, problem)
         })
     }
 

@@ -20,7 +20,9 @@ pub mod demo;
 mod describe;
 pub mod explain;
 mod fisher;
+mod memory;
 mod models;
+mod settings;
 mod source;
 mod stage;
 
@@ -31,12 +33,12 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::artifacts::{RunLock, write_atomically};
-use crate::config::{Config, DEFAULT_PRESET};
+use crate::config::Config;
 use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::random::Seed;
 use channels::Channel;
+use memory::Memory;
 
 pub use classify::{ClassScore, Evaluated, Prediction};
 pub use fisher::{Encoded, Index, IndexedImage, Skipped};
@@ -55,6 +57,8 @@ pub struct Options {
     pub refit: bool,
     /// Stop at the first image that cannot be used, instead of skipping it.
     pub strict: bool,
+    /// Most bytes to allocate. Work is done in smaller parts, or refused; no result depends on it.
+    pub max_memory: Option<u64>,
 }
 
 /// An open run folder. One process at a time holds it.
@@ -63,6 +67,7 @@ pub struct Run<'p> {
     config: Config,
     refit: bool,
     strict: bool,
+    memory: Memory,
     progress: &'p dyn Progress,
     /// Stages whose closing line was given.
     said: Mutex<BTreeSet<String>>,
@@ -83,22 +88,14 @@ impl<'p> Run<'p> {
     /// changed then.
     pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
         let stored = dir.join("config.toml");
-        let base = match &options.config {
-            Some(name) => Config::named(name)?,
-            None if stored.exists() => Config::named(&stored.to_string_lossy())?,
-            None => Config::named(DEFAULT_PRESET)?,
-        };
-        let mut config = base.with_overrides(&options.overrides)?;
-        if let Some(seed) = options.seed {
-            config.seed = Seed(seed);
-        }
-        config.validate()?;
+        let config = settings::in_force(dir, options)?;
         let lock = RunLock::acquire(dir)?;
         let mut run = Self {
             dir: dir.to_owned(),
             config,
             refit: options.refit,
             strict: options.strict,
+            memory: Memory::new(options.max_memory),
             progress,
             said: Mutex::default(),
             channels: Vec::new(),
@@ -112,6 +109,17 @@ impl<'p> Run<'p> {
             write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
         }
         Ok(run)
+    }
+
+    /// Opens the splits that a command is about to use, with the settings that a run in `dir` would
+    /// have, so that a folder is made for no run that cannot begin.
+    ///
+    /// # Errors
+    /// As [`Run::open`] and [`Dataset::open`], and for a split that is not there.
+    pub fn check_data(dir: &Path, options: &Options, data: &Path, splits: &[&str]) -> Result<()> {
+        let config = settings::in_force(dir, options)?;
+        let dataset = Dataset::open(data, &config.data, config.seed)?;
+        splits.iter().try_for_each(|split| dataset.split(split).map(|_| ()))
     }
 
     /// The configuration in force.
@@ -139,6 +147,7 @@ impl<'p> Run<'p> {
     pub fn run_all(&self, data: &Path, train: &str, test: &str) -> Result<(Encoded, Evaluated)> {
         let dataset = self.open_data(data)?;
         let (train, test) = (dataset.split(train)?, dataset.split(test)?);
+        self.check_memory(train.items.len(), train.classes.len())?;
         self.fit_models(data, &train)?;
         let encoded = self.encode_split(&train)?;
         self.train_svm(&train.name)?;

@@ -1,6 +1,6 @@
 //! The unsupervised models: descriptor sample, PCA, mixture.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ndarray::{Array1, Array2};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::source::images_hash;
 use super::stage::{Inputs, Stamp};
-use super::{Run, fisher};
+use super::{Run, Skipped, fisher};
 use crate::artifacts::{Artifact, Header, Tensor, write};
 use crate::config::fingerprint;
 use crate::dataset::{Item, Split};
@@ -122,6 +122,18 @@ impl Run<'_> {
         self.fit_models(data, split).map(|_| ())
     }
 
+    /// The sample's file, and the images that could not be drawn from.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when it is damaged.
+    pub fn left_out_of_sample(&self) -> Result<(PathBuf, Vec<Skipped>)> {
+        let path = self.sample_path();
+        let artifact = Artifact::open_verified(&path, "sample")?;
+        let left_out = serde_json::from_value(artifact.header().report["left_out"].clone())
+            .map_err(|e| Error::artifact(&path, format!("damaged (`left_out`: {e})")))?;
+        Ok((path, left_out))
+    }
+
     fn fit_sample(&self, split: &Split) -> Result<Stamp> {
         let started = Instant::now();
         let chosen = self.sampled_images(split);
@@ -135,20 +147,27 @@ impl Run<'_> {
         let extractor = Extractor::new(&self.config.descriptors)?;
         let quota = sample::quota(self.config.sample.rows, chosen.len());
         self.begin("extract", chosen.len() as u64, "images");
-        let drawn: Vec<Result<Drawn>> = chosen
-            .par_iter()
-            .enumerate()
-            .map_init(Scratch::default, |scratch, (i, item)| {
-                self.interrupted()?;
-                let drawn = self.draw(&extractor, item, i as u64, quota, scratch);
-                self.progress.advance(1);
-                drawn
-            })
-            .collect();
+        let need = || {
+            let largest = self.largest(chosen.iter().map(|item| item.path.as_path()));
+            Ok(self.need_of_sample(largest))
+        };
+        let drawn = self.memory.within(need, || -> Vec<Result<Drawn>> {
+            chosen
+                .par_iter()
+                .enumerate()
+                .map_init(Scratch::default, |scratch, (i, item)| {
+                    self.interrupted()?;
+                    let drawn = self.draw(&extractor, item, i as u64, quota, scratch);
+                    self.progress.advance(1);
+                    drawn
+                })
+                .collect()
+        });
         self.progress.end();
+        let drawn = drawn?;
         let mut rows: Vec<f32> = Vec::new();
         let mut positions: Vec<f32> = Vec::new();
-        let mut left_out = 0;
+        let mut left_out = Vec::new();
         for (result, item) in drawn.into_iter().zip(&chosen) {
             match result {
                 Ok(drawn) => {
@@ -156,8 +175,8 @@ impl Run<'_> {
                     positions.extend(drawn.positions.iter().flatten());
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
-                    left_out += 1;
                     self.progress.note(&format!("{}: left out of the sample: {error}", item.id));
+                    left_out.push(Skipped { id: item.id.clone(), reason: error.to_string() });
                 }
                 Err(error) => return Err(error),
             }
@@ -213,7 +232,7 @@ impl Run<'_> {
         let artifact = Artifact::open_verified(&sample.path, "sample")?;
         let rows = artifact.matrix("rows")?;
         let mut covariance = Covariance::new(rows.row(0));
-        covariance.add(rows)?;
+        self.memory.within(|| Ok(self.need_of_projection()), || covariance.add(rows))??;
         let pca = Projection::fit(&covariance, &self.config.pca)?;
         let report = json!({
             "rows": rows.nrows(), "variance_kept": pca.kept(), "append": pca.append(),
@@ -246,7 +265,10 @@ impl Run<'_> {
             return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
         }
         let projected = self.project_sample(sample)?;
-        let fit = gmm::fit(projected.view(), &self.config.gmm, self.config.seed, self.progress)?;
+        let fit = self.memory.within(
+            || Ok(self.need_of_mixture()),
+            || gmm::fit(projected.view(), &self.config.gmm, self.config.seed, self.progress),
+        )??;
         let report = serde_json::to_value(&fit.report).expect("a fit report is JSON");
         let (k, d) = (fit.gmm.components(), fit.gmm.dim());
         let tensors = [

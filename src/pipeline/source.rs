@@ -1,6 +1,5 @@
 //! Where a run's data come from: the recorded folder, and hashes of lists and files.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +28,7 @@ impl Run<'_> {
     /// What the models were fitted to, when there are any.
     pub(super) fn source(&self) -> Result<Option<Source>> {
         let path = self.source_path();
-        match std::fs::read_to_string(&path) {
+        match crate::files::read_text(&path) {
             Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| {
                 Error::artifact(&path, format!("damaged ({e}); delete it and name --data again"))
             }),
@@ -65,8 +64,8 @@ pub(super) fn images_hash(items: &[Item]) -> Value {
     json!({ "images": items.len(), "hash": blake3::hash(hashes.concat().as_bytes()).to_hex().to_string() })
 }
 
-fn file_hash(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, blake3::Hash)> {
-    let mut file = File::open(path)?;
+pub(super) fn file_hash(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, blake3::Hash)> {
+    let (mut file, _) = crate::files::open(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut size = 0;
     loop {

@@ -64,12 +64,15 @@ impl Run<'_> {
             Err(_) if self.refit => return Ok(false),
             Err(error) => return Err(error),
         };
+        // The data are checked by the stage that reads them; what is made again or refused is
+        // looked at as a whole, since damage can look like another setting.
+        if self.refit {
+            return Ok(stored.header().fingerprint == inputs.fingerprint && stored.verify().is_ok());
+        }
         if stored.header().fingerprint == inputs.fingerprint {
             return Ok(true);
         }
-        if self.refit {
-            return Ok(false);
-        }
+        stored.verify()?;
         let changes = explain(&differences(&stored.header().inputs, &inputs.value));
         Err(Error::Stale { path: path.to_owned(), changes })
     }
@@ -96,7 +99,7 @@ impl Run<'_> {
             let Ok(artifact) = Artifact::open(&path) else { continue };
             let changed =
                 differences(&artifact.header().inputs["settings"], &self.settings_of(kind));
-            if !changed.is_empty() {
+            if !changed.is_empty() && artifact.verify().is_ok() {
                 let changes = explain(&changed);
                 return Err(Error::Stale { path, changes });
             }
@@ -141,7 +144,9 @@ pub(super) fn explain(changes: &[(String, String, String)]) -> String {
             if let Some(parent) = key.strip_prefix("parents.") {
                 format!("{parent} has changed since")
             } else if key.starts_with("data") {
-                "the images or labels of its split have changed (list, size or content)".to_owned()
+                "the images or labels of its split have changed (list, size or content), or it is \
+                 a split of another data folder, which needs a name of its own"
+                    .to_owned()
             } else {
                 format!("`{key}` was {old}, now {new}")
             }

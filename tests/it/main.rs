@@ -17,6 +17,7 @@ mod pipeline;
 mod pipeline_data;
 mod pipeline_explain;
 mod projection;
+mod reliability;
 mod small_run;
 mod support;
 mod svm;

@@ -119,3 +119,25 @@ fn degenerate_data_is_finite_or_refused() {
     let nan = Array2::from_elem((3, 6), f32::NAN);
     assert!(one.add(nan.view()).unwrap_err().to_string().contains("NaN"));
 }
+
+/// Few distinct rows, dimensions that never vary, and both: linfa's solver ends in NaN on some.
+#[test]
+fn data_of_any_rank_are_solved() {
+    for distinct in 2..20 {
+        for live in [1, 2, 7, 24] {
+            let mut stream = Seed(distinct as u64).stream("rank", live as u64);
+            let table = Array2::from_shape_fn((distinct, 128), |(_, j)| {
+                if j % 24 < live { (stream.unit() as f32 * 8.0).floor() / 8.0 } else { 0.0 }
+            });
+            let x = Array2::from_shape_fn((300, 128), |(i, j)| table[[i * i % distinct, j]]);
+            let pca = fit(x.view(), &Params { dimension: 24, ..Params::default() });
+            // Orthonormal, and what the kept directions do not explain is what `kept` says.
+            let gram = pca.components().dot(&pca.components().t());
+            for ((i, j), v) in gram.indexed_iter() {
+                assert!((v - f32::from(u8::from(i == j))).abs() < 1e-5, "{distinct} {live}");
+            }
+            assert!(apply(&pca, x.view()).iter().all(|v| v.is_finite()));
+            assert!((0.0..=1.0 + 1e-9).contains(&pca.kept()));
+        }
+    }
+}

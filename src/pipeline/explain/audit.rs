@@ -132,7 +132,7 @@ impl Run<'_> {
 
     /// What the audit keeps of every image, per class.
     fn samples(&self, explainer: &Explainer, cases: &[Case], rule: Rule) -> Result<Samples> {
-        let found = self.for_each_case("explain", cases, |case| {
+        let found = self.for_each_case(&explainer.need, "explain", cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
@@ -170,7 +170,7 @@ impl Run<'_> {
         let cases: Vec<Case> =
             items.iter().map(|&item| Case { item, classes: vec![class] }).collect();
         let name = format!("test {}", explainer.model.classes[class]);
-        let tests = self.for_each_case(&name, &cases, |case| {
+        let tests = self.for_each_case(&explainer.need, &name, &cases, |case| {
             let examined = explainer.examine(case)?;
             let mut stream = self.config.seed.stream("counterfactual", case.item as u64);
             let encoder = explainer.parts[0].encoder.encoder();

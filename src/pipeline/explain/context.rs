@@ -81,7 +81,7 @@ impl Run<'_> {
             return Err(Error::data(data, problem));
         }
         let cases = explainer.cases(selection)?;
-        let found = self.for_each_case("context", &cases, |case| {
+        let found = self.for_each_case(&explainer.need, "context", &cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;

@@ -17,6 +17,7 @@ use crate::explanation::{Relevance, Rule};
 use crate::image::load_rgb;
 use crate::pipeline::Run;
 use crate::pipeline::fisher::frame_values;
+use crate::pipeline::memory::Need;
 use crate::pipeline::models::header;
 use crate::pipeline::source::label_number;
 use crate::pipeline::stage::Inputs;
@@ -96,7 +97,7 @@ impl Run<'_> {
         } else {
             None
         };
-        let drawn = self.for_each_case("explain", cases, |case| {
+        let drawn = self.for_each_case(&explainer.need, "explain", cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, drawing.rule)?;
@@ -155,7 +156,7 @@ impl Run<'_> {
         cases: &[Case],
         rule: Rule,
     ) -> Result<Vec<f64>> {
-        let found = self.for_each_case("scale", cases, |case| {
+        let found = self.for_each_case(&explainer.need, "scale", cases, |case| {
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
             let maps = 0..case.classes.len();
@@ -175,30 +176,31 @@ impl Run<'_> {
     /// gives `None`.
     pub(super) fn for_each_case<T: Send>(
         &self,
+        need: &Need,
         task: &str,
         cases: &[Case],
         work: impl Fn(&Case) -> Result<T> + Sync,
     ) -> Result<Vec<Option<T>>> {
         self.progress.begin(task, cases.len() as u64, "images");
-        let results: Vec<Result<Option<T>>> = cases
-            .par_iter()
-            .with_max_len(1)
-            .map(|case| {
-                self.interrupted()?;
-                let result = work(case);
-                self.progress.advance(1);
-                match result {
-                    Ok(value) => Ok(Some(value)),
-                    Err(error @ Error::Image { .. }) if !self.strict => {
-                        self.progress.note(&format!("left out: {error}"));
-                        Ok(None)
-                    }
-                    Err(error) => Err(error),
+        let each = |case: &Case| {
+            self.interrupted()?;
+            let result = work(case);
+            self.progress.advance(1);
+            match result {
+                Ok(value) => Ok(Some(value)),
+                Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
+                    self.progress.note(&format!("left out: {error}"));
+                    Ok(None)
                 }
-            })
-            .collect();
+                Err(error) => Err(error),
+            }
+        };
+        let results = self.memory.within(
+            || Ok(need.clone()),
+            || -> Vec<Result<Option<T>>> { cases.par_iter().with_max_len(1).map(each).collect() },
+        );
         self.progress.end();
-        results.into_iter().collect()
+        results?.into_iter().collect()
     }
 }
 

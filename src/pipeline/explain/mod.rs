@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::Run;
 use super::classify::write_text;
 use super::fisher::{self, ImageEncoder, Worker, too_small};
+use super::memory::Need;
 use super::source::labels_for;
 use crate::artifacts::write_atomically;
 use crate::dataset::{Item, Label, Split};
@@ -92,6 +93,7 @@ struct Explainer {
     scores: Array2<f32>,
     folder: PathBuf,
     workers: Pool<Worker>,
+    need: Need,
 }
 
 /// What makes one part of the joint vector.
@@ -142,7 +144,10 @@ impl Run<'_> {
         }
         let folder = self.dir.join("explain").join(&split.name);
         let workers = Pool::default();
-        Ok(Explainer { split, parts, model, labels, scores, folder, workers })
+        let paths = split.items.iter().map(|item| item.path.as_path());
+        let largest = if self.memory.is_limited() { self.largest(paths) } else { [0, 0] };
+        let need = self.need_of_explanation(largest, model.classes.len());
+        Ok(Explainer { split, parts, model, labels, scores, folder, workers, need })
     }
 }
 

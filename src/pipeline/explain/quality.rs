@@ -72,7 +72,7 @@ impl Run<'_> {
             let recognised = thresholds[class].is_some_and(|t| f64::from(score) >= t);
             label == Label::Yes && recognised
         })?;
-        let traced = self.for_each_case("quality", &cases, |case| {
+        let traced = self.for_each_case(&explainer.need, "quality", &cases, |case| {
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
             let n = examined.frames.len();
