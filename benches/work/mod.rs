@@ -31,9 +31,19 @@ pub fn config() -> Config {
 
 /// JPEG files in `folder`; their names.
 pub fn photographs(folder: &Path) -> Vec<std::path::PathBuf> {
-    let params = Synthetic { width_px: 500, height_px: 375, ..Synthetic::default() };
+    photographs_of(folder, 500, 375, IMAGES)
+}
+
+/// JPEG files of the given size, at most 320.
+pub fn photographs_of(
+    folder: &Path,
+    width_px: u32,
+    height_px: u32,
+    count: usize,
+) -> Vec<std::path::PathBuf> {
+    let params = Synthetic { width_px, height_px, ..Synthetic::default() };
     let generator = Generator::new(&params, Seed(1)).unwrap();
-    (0..IMAGES)
+    (0..count)
         .map(|i| {
             let path = folder.join(format!("{i}.jpg"));
             let jpeg = generator.jpeg(i);

@@ -73,23 +73,31 @@ impl Run<'_> {
         self.train_svm(split)
     }
 
-    /// Trains the classifier where there is none, on the split that the models were fitted to.
-    /// Where there is one, checks it against its split, as far as data and vectors are still there.
+    /// Checks the models as [`check_models`](Self::check_models), and trains the classifier where there
+    /// is none, on the split that they were fitted to. Where there is one, checks it against its split,
+    /// as far as data and vectors are still there.
     pub(super) fn classifier(&self) -> Result<()> {
+        self.check_models()?;
         let Some(source) = self.source()?.filter(|source| source.data.exists()) else {
             return Ok(());
         };
         let path = self.svm_path();
-        if !path.exists() {
-            return self.train(&source.split).map(|_| ());
+        let mut name = source.split;
+        if path.exists() {
+            if let Some(split) = Artifact::open(&path)?.header().report["split"].as_str() {
+                split.clone_into(&mut name);
+            }
+            let encoded = |run: &Run<'_>| run.fisher_dir(&name).join("index.json").exists();
+            if !self.parts().iter().all(|part| encoded(part.run)) {
+                return Ok(());
+            }
         }
-        let artifact = Artifact::open(&path)?;
-        let split = artifact.header().report["split"].as_str().unwrap_or(&source.split);
-        let encoded = |run: &Run<'_>| run.fisher_dir(split).join("index.json").exists();
-        if self.parts().iter().all(|part| encoded(part.run)) {
-            self.train(split)?;
+        let dataset = self.open_data(&source.data)?;
+        // Vectors that came from another data folder are used as they are.
+        if dataset.splits().contains(&name) {
+            self.encode_split(&dataset.split(&name)?)?;
         }
-        Ok(())
+        self.train_svm(&name).map(|_| ())
     }
 
     /// What an artifact's vectors were made with and what is in force now, where that differs: a

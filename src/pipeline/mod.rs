@@ -69,7 +69,8 @@ pub struct Run<'p> {
     strict: bool,
     memory: Memory,
     progress: &'p dyn Progress,
-    /// Stages whose closing line was given.
+    /// Stages whose closing line was given: a run held open for several commands in a row, as by the
+    /// demo, looks at them again for each.
     said: Mutex<BTreeSet<String>>,
     /// Several ways to describe an image; empty for one, which is the run itself.
     channels: Vec<Channel<'p>>,
@@ -217,7 +218,6 @@ impl<'p> Run<'p> {
     /// or what it is made from is of other settings or data.
     pub fn evaluate(&self, data: &Path, split: &str) -> Result<Evaluated> {
         let split = self.open_data(data)?.split(split)?;
-        self.check_models()?;
         self.classifier()?;
         self.encode_and_evaluate(&split)
     }

@@ -124,8 +124,7 @@ impl Run<'_> {
         self.progress.begin(&format!("{}{stage}", self.label), length, unit);
     }
 
-    /// The closing line of a stage that had nothing to do; a command says it once, however often it
-    /// looks.
+    /// The closing line of a stage that had nothing to do, once for each open run.
     pub(super) fn nothing_to_do(&self, stage: &str) {
         let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if said.insert(stage.to_owned()) {

@@ -129,7 +129,6 @@ struct Case {
 impl Run<'_> {
     fn explainer(&self, data: &Path, split: &str) -> Result<Explainer> {
         let split = self.open_data(data)?.split(split)?;
-        self.check_models()?;
         self.classifier()?;
         self.encode_split(&split)?;
         let (model, _) = self.load_svm()?;
