@@ -57,6 +57,21 @@ fn write_and_rename(
     Ok(())
 }
 
+/// Makes `to` the same file as `from`, or a copy of it where links are not to be had. Artifacts are
+/// replaced, never changed, so that neither name can spoil the other's.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut source = File::open(from).map_err(Error::io("read", from))?;
+    write_atomically(to, |file| io::copy(&mut source, file).map(|_| ()))
+}
+
 /// Holds a run folder for this process. The system releases it when the process ends, however it
 /// ends.
 #[derive(Debug)]

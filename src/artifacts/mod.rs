@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-pub use atomic::{RunLock, write_atomically};
+pub use atomic::{RunLock, link_or_copy, write_atomically};
 pub use npy::read_npy;
 pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};

@@ -44,6 +44,7 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
         config: Some("quick".into()),
         overrides: Vec::new(),
         refit: true,
+        reuse: Vec::new(),
     };
     let run = folder.open(global, ui, true)?;
     let (_, evaluated) = run.run_all(&data, "train", "test")?;

@@ -147,6 +147,10 @@ struct RunFolder {
     /// Make again what was made with other settings or from other data
     #[arg(long)]
     refit: bool,
+    /// Take over what this other run has made with the same settings from the same data; may be
+    /// repeated
+    #[arg(long, value_name = "RUN")]
+    reuse: Vec<PathBuf>,
 }
 
 /// What to do about images that cannot be used.
@@ -210,6 +214,7 @@ impl RunFolder {
             seed: global.seed,
             refit: self.refit,
             strict,
+            reuse: self.reuse.clone(),
             max_memory: global.max_memory.map(|Bytes(bytes)| bytes),
         }
     }

@@ -11,15 +11,20 @@
 //!
 //! A good explanation makes the score fall faster than a random order does, and the reverse order
 //! slower. Sums are updated by the replaced descriptors alone: a batch costs what it replaces, what
-//! is taken away once for all repeats, and one normalisation for each.
+//! is taken away once for all repeats, what is put in its place once for all orders (of vectors of
+//! one part without regions), and one normalisation for each repeat and order.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::Classifier;
+use crate::encoding::Encoder;
 use crate::encoding::contributions::{ByRow, Contributions};
 use crate::error::Result;
 use crate::gmm::Gmm;
 use crate::random::Stream;
+use crate::widest;
 use ndarray::Array2;
 
 /// How an explanation is put to the test.
@@ -51,38 +56,53 @@ pub struct Trace {
     pub changed: f64,
 }
 
-/// An image ready to be perturbed.
+/// An image ready to be perturbed: the parts of its vector, one after the other.
 #[derive(Debug)]
 pub struct Perturbed<'c, 'e> {
-    contributions: &'c Contributions<'e>,
-    by_row: ByRow,
+    parts: Vec<Part<'c, 'e>>,
+    /// Sums of all parts.
     sums: Vec<f64>,
-    region_rows: Vec<u64>,
 }
 
-/// Replacements drawn from the mixture, with the components that explain them.
+/// What makes one part of the vector.
+#[derive(Debug)]
+struct Part<'c, 'e> {
+    contributions: &'c Contributions<'e>,
+    by_row: ByRow,
+    region_rows: Vec<u64>,
+    /// What its vector is multiplied by.
+    factor: f32,
+    /// Its place in the vector.
+    columns: Range<usize>,
+    /// Its first descriptor among those of all parts.
+    first: usize,
+}
+
+/// Replacements drawn from the mixture of each part, with the components that explain them.
 #[derive(Debug)]
 pub struct Draws<'e> {
-    contributions: Contributions<'e>,
-    by_row: ByRow,
+    parts: Vec<(Contributions<'e>, ByRow)>,
+    count: usize,
 }
 
 impl<'e> Draws<'e> {
-    /// `count` draws from `gmm`, the mixture of `encoder`'s vectors.
+    /// For each part, `count` draws from its mixture, which is that of its encoder's vectors.
     ///
     /// # Errors
     /// As [`Contributions::push`].
-    pub fn new(
-        encoder: &'e crate::encoding::Encoder,
-        gmm: &Gmm,
+    pub fn new<'g>(
+        parts: impl IntoIterator<Item = (&'e Encoder, &'g Gmm)>,
         count: usize,
         stream: &mut Stream,
     ) -> Result<Self> {
-        let mut contributions = Contributions::new(encoder);
-        let rows = draw(gmm, count, stream);
-        contributions.push_in_cells(rows.view(), &vec![0; count])?;
-        let by_row = contributions.by_row();
-        Ok(Self { contributions, by_row })
+        let mut of_part = |(encoder, gmm)| {
+            let mut contributions = Contributions::new(encoder);
+            let rows = draw(gmm, count, stream);
+            contributions.push_in_cells(rows.view(), &vec![0; count])?;
+            let by_row = contributions.by_row();
+            Ok((contributions, by_row))
+        };
+        Ok(Self { parts: parts.into_iter().map(&mut of_part).collect::<Result<_>>()?, count })
     }
 }
 
@@ -96,32 +116,43 @@ pub fn draw(gmm: &Gmm, count: usize, stream: &mut Stream) -> Array2<f32> {
         cumulative.push(sum);
     }
     let mut rows = Array2::zeros((count, gmm.dim()));
+    let means = gmm.means();
+    let sigmas = gmm.variances().mapv(|variance| f64::from(variance).sqrt());
     for mut row in rows.rows_mut() {
         let at = stream.unit() * sum;
         let component = cumulative.partition_point(|c| *c <= at).min(gmm.components() - 1);
-        let (means, variances) = (gmm.means(), gmm.variances());
-        for (j, value) in row.iter_mut().enumerate() {
-            let sigma = f64::from(variances[[component, j]]).sqrt();
-            *value = (f64::from(means[[component, j]]) + sigma * stream.normal()) as f32;
+        let of_component = means.row(component).into_iter().zip(sigmas.row(component));
+        for (value, (&mean, sigma)) in row.iter_mut().zip(of_component) {
+            *value = (f64::from(mean) + sigma * stream.normal()) as f32;
         }
     }
     rows
 }
 
 impl<'c, 'e> Perturbed<'c, 'e> {
-    /// An image with its sums ([`crate::encoding::contributions::Sums::signed`]).
-    pub fn new(contributions: &'c Contributions<'e>, sums: Vec<f64>) -> Self {
-        Self {
-            contributions,
-            by_row: contributions.by_row(),
-            sums,
-            region_rows: contributions.region_rows(),
+    /// An image whose vector has these parts: each with its sums
+    /// ([`crate::encoding::contributions::Sums::signed`]) and the factor of its vector. Descriptors are
+    /// numbered through all parts.
+    pub fn new(parts: impl IntoIterator<Item = (&'c Contributions<'e>, &'c [f64], f32)>) -> Self {
+        let mut all = Self { parts: Vec::new(), sums: Vec::new() };
+        let mut first = 0;
+        for (contributions, sums, factor) in parts {
+            let start = all.sums.len();
+            all.sums.extend_from_slice(sums);
+            all.parts.push(Part {
+                contributions,
+                by_row: contributions.by_row(),
+                region_rows: contributions.region_rows(),
+                factor,
+                columns: start..all.sums.len(),
+                first,
+            });
+            first += contributions.len();
         }
+        all
     }
 
-    /// The scores of class `class` while `order` is replaced in batches, the first with nothing
-    /// replaced; one repeat per entry of `draws`, each with at least `order`'s length of rows.
-    /// A trace changes when `score − threshold` changes sign.
+    /// As [`traces`](Self::traces), of one order.
     pub fn trace(
         &self,
         classifier: Classifier<'_>,
@@ -131,34 +162,68 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         draws: &[Draws<'e>],
         batch: usize,
     ) -> Trace {
-        let batches = order.len().div_ceil(batch);
+        let [trace] = self.traces(classifier, class, threshold, [order], draws, batch);
+        trace
+    }
+
+    /// The scores of class `class` while each of `orders` is replaced in batches, the first with nothing
+    /// replaced; one repeat per entry of `draws`, each with at least as many rows as an order.
+    /// A trace changes when `score − threshold` changes sign.
+    ///
+    /// # Panics
+    /// When the orders are not of one length.
+    pub fn traces<const ORDERS: usize>(
+        &self,
+        classifier: Classifier<'_>,
+        class: usize,
+        threshold: f64,
+        orders: [&[u32]; ORDERS],
+        draws: &[Draws<'e>],
+        batch: usize,
+    ) -> [Trace; ORDERS] {
+        let len = orders.first().map_or(0, |order| order.len());
+        assert!(orders.iter().all(|order| order.len() == len), "orders of one length");
+        let batches = len.div_ceil(batch);
         let mut vector = Vec::new();
         let first = self.score(&self.sums, classifier, class, &mut vector);
-        let mut scores = vec![first * draws.len() as f64];
-        let mut changes = vec![false; draws.len()];
-        // What is left of the image, and what each repeat has put in its place.
-        let mut left = self.sums.clone();
-        let mut added = vec![vec![0.0; left.len()]; draws.len()];
-        let mut sums = vec![0.0; left.len()];
-        for (number, rows) in order.chunks(batch).enumerate() {
-            self.take(rows, &mut left);
-            let mut total = 0.0;
-            for ((draws, added), changes) in draws.iter().zip(&mut added).zip(&mut changes) {
-                self.put(rows, draws, number * batch, added);
-                let both = left.iter().zip(&*added);
-                sums.iter_mut().zip(both).for_each(|(sum, (left, added))| *sum = left + added);
-                let score = self.score(&sums, classifier, class, &mut vector);
-                total += score;
-                *changes |= (score > threshold) != (first > threshold);
+        let mut scores = orders.map(|_| vec![first * draws.len() as f64]);
+        let mut changes = orders.map(|_| vec![false; draws.len()]);
+        // What is left of the image in each order, and what each repeat has put in its place: the same
+        // for all orders, unless it depends on the place.
+        let mut left = orders.map(|_| self.sums.clone());
+        let alike = matches!(&self.parts[..], [only] if only.region_rows.len() == 1);
+        let kinds = if alike { ORDERS.min(1) } else { ORDERS };
+        let mut added = vec![vec![vec![0.0; self.sums.len()]; draws.len()]; kinds];
+        let mut sums = vec![0.0; self.sums.len()];
+        for number in 0..batches {
+            let rows = orders.map(|order| &order[number * batch..len.min((number + 1) * batch)]);
+            for (added, rows) in added.iter_mut().zip(rows) {
+                for (draws, added) in draws.iter().zip(added) {
+                    self.put(rows, draws, number * batch, added);
+                }
             }
-            scores.push(total);
+            for (at, rows) in rows.into_iter().enumerate() {
+                self.take(rows, &mut left[at]);
+                let mut total = 0.0;
+                for (added, changes) in added[at.min(kinds - 1)].iter().zip(&mut changes[at]) {
+                    add(&left[at], added, &mut sums);
+                    let score = self.score(&sums, classifier, class, &mut vector);
+                    total += score;
+                    *changes |= (score > threshold) != (first > threshold);
+                }
+                scores[at].push(total);
+            }
         }
-        let changed = changes.iter().filter(|changes| **changes).count();
         let repeats = draws.len().max(1) as f64;
-        scores.iter_mut().for_each(|score| *score /= repeats);
-        let lost: f64 = scores[1..].iter().map(|score| scores[0] - score).sum();
-        let area = lost / batches.max(1) as f64;
-        Trace { area, changed: changed as f64 / repeats, scores }
+        let mut changes = changes.into_iter();
+        scores.map(|mut scores| {
+            let changes = changes.next().expect("one for each order");
+            let changed = changes.iter().filter(|changes| **changes).count();
+            scores.iter_mut().for_each(|score| *score /= repeats);
+            let lost: f64 = scores[1..].iter().map(|score| scores[0] - score).sum();
+            let area = lost / batches.max(1) as f64;
+            Trace { area, changed: changed as f64 / repeats, scores }
+        })
     }
 
     /// The score of class `class` with the descriptors `rows` replaced by draws.
@@ -171,26 +236,37 @@ impl<'c, 'e> Perturbed<'c, 'e> {
     ) -> f64 {
         let mut sums = self.sums.clone();
         // A large region uses the same draws more than once.
-        for part in rows.chunks(draws.contributions.len().max(1)) {
-            self.take(part, &mut sums);
-            self.put(part, draws, 0, &mut sums);
+        for some in rows.chunks(draws.count.max(1)) {
+            self.take(some, &mut sums);
+            self.put(some, draws, 0, &mut sums);
         }
         self.score(&sums, classifier, class, &mut Vec::new())
+    }
+
+    /// The part of a descriptor and its number there.
+    fn part_of(&self, row: u32) -> (usize, usize) {
+        let number = self.parts.partition_point(|part| part.first <= row as usize) - 1;
+        (number, row as usize - self.parts[number].first)
     }
 
     /// Takes the descriptors `rows` away.
     fn take(&self, rows: &[u32], sums: &mut [f64]) {
         for &row in rows {
-            let cell = self.contributions.cell(row as usize);
-            self.contributions.add_row(row as usize, &self.by_row, cell, -1.0, sums);
+            let (number, row) = self.part_of(row);
+            let Part { contributions, by_row, columns, .. } = &self.parts[number];
+            let sums = &mut sums[columns.clone()];
+            contributions.add_row(row, by_row, contributions.cell(row), -1.0, sums);
         }
     }
 
     /// Puts the draws from `first` on in the place of `rows`.
     fn put(&self, rows: &[u32], draws: &Draws<'e>, first: usize, sums: &mut [f64]) {
         for (i, &row) in rows.iter().enumerate() {
-            let cell = self.contributions.cell(row as usize);
-            draws.contributions.add_row(first + i, &draws.by_row, cell, 1.0, sums);
+            let (number, row) = self.part_of(row);
+            let Part { contributions, columns, .. } = &self.parts[number];
+            let (drawn, by_row) = &draws.parts[number];
+            let sums = &mut sums[columns.clone()];
+            drawn.add_row(first + i, by_row, contributions.cell(row), 1.0, sums);
         }
     }
 
@@ -201,11 +277,23 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         class: usize,
         vector: &mut Vec<f32>,
     ) -> f64 {
-        self.contributions.encoder().normalised(sums, &self.region_rows, vector);
         let weights = classifier.weights.row(class);
         let weights = weights.to_slice().expect("a model's rows are contiguous");
-        crate::linalg::dot(weights, vector) + f64::from(classifier.bias[class])
+        let mut score = f64::from(classifier.bias[class]);
+        for Part { contributions, region_rows, factor, columns, .. } in &self.parts {
+            contributions.encoder().normalised(&sums[columns.clone()], region_rows, vector);
+            let product = crate::linalg::dot(&weights[columns.clone()], vector);
+            score += f64::from(*factor) * product;
+        }
+        score
     }
+}
+
+/// `sum ← a + b`.
+fn add(a: &[f64], b: &[f64], sum: &mut [f64]) {
+    widest!(<'a> |a: &'a [f64], b: &'a [f64], sum: &'a mut [f64]| -> () {
+        sum.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum = a + b);
+    });
 }
 
 /// Indices of `relevance` from the largest to the smallest; equal ones in their order.

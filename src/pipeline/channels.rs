@@ -43,6 +43,7 @@ impl<'p> Run<'p> {
                 config: self.config.of_channel(channel)?,
                 refit: self.refit,
                 strict: self.strict,
+                reuse: self.reuse.clone(),
                 memory: self.memory,
                 progress: self.progress,
                 said: Mutex::default(),

@@ -57,6 +57,8 @@ pub struct Options {
     pub refit: bool,
     /// Stop at the first image that cannot be used, instead of skipping it.
     pub strict: bool,
+    /// Run folders whose models and vectors are taken over where they were made from the same inputs.
+    pub reuse: Vec<PathBuf>,
     /// Most bytes to allocate. Work is done in smaller parts, or refused; no result depends on it.
     pub max_memory: Option<u64>,
 }
@@ -67,6 +69,7 @@ pub struct Run<'p> {
     config: Config,
     refit: bool,
     strict: bool,
+    reuse: Vec<PathBuf>,
     memory: Memory,
     progress: &'p dyn Progress,
     /// Stages whose closing line was given: a run held open for several commands in a row, as by the
@@ -90,12 +93,19 @@ impl<'p> Run<'p> {
     pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
         let stored = dir.join("config.toml");
         let config = settings::in_force(dir, options)?;
+        if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
+            return Err(Error::Missing {
+                what: format!("run folder {}, whose results were to be reused", run.display()),
+                hint: "name a folder that `fvtool run` made".into(),
+            });
+        }
         let lock = RunLock::acquire(dir)?;
         let mut run = Self {
             dir: dir.to_owned(),
             config,
             refit: options.refit,
             strict: options.strict,
+            reuse: options.reuse.clone(),
             memory: Memory::new(options.max_memory),
             progress,
             said: Mutex::default(),

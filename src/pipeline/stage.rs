@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Run;
-use crate::artifacts::Artifact;
+use crate::artifacts::{Artifact, link_or_copy};
 use crate::config::{differences, fingerprint};
 use crate::error::{Error, Result};
 
@@ -57,7 +57,7 @@ impl Run<'_> {
     /// [`Error::Stale`] when it was made from other inputs and `refit` is off.
     pub(super) fn is_up_to_date(&self, path: &Path, inputs: &Inputs) -> Result<bool> {
         if !path.exists() {
-            return Ok(false);
+            return self.take_over(path, inputs);
         }
         let stored = match Artifact::open(path) {
             Ok(artifact) => artifact,
@@ -75,6 +75,27 @@ impl Run<'_> {
         stored.verify()?;
         let changes = explain(&differences(&stored.header().inputs, &inputs.value));
         Err(Error::Stale { path: path.to_owned(), changes })
+    }
+
+    /// Takes the artifact of `inputs` from one of the runs that may be reused, whichever channel made
+    /// it there; false when none has it.
+    fn take_over(&self, path: &Path, inputs: &Inputs) -> Result<bool> {
+        let within = path.strip_prefix(&self.dir).expect("artifacts lie in their run");
+        for run in &self.reuse {
+            let mut places = vec![run.join(within)];
+            if let Ok(channels) = std::fs::read_dir(run.join("channels")) {
+                places.extend(channels.flatten().map(|channel| channel.path().join(within)));
+                places[1..].sort();
+            }
+            for place in places {
+                let same = |a: &Artifact| a.header().fingerprint == inputs.fingerprint;
+                if Artifact::open(&place).is_ok_and(|a| same(&a) && a.verify().is_ok()) {
+                    link_or_copy(&place, path)?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Refuses a configuration under which something in the folder was not made, before any work.

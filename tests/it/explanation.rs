@@ -373,10 +373,10 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         let encoder = case.encoder();
         let contributions = case.contributions(&encoder);
         let sums = contributions.sums().unwrap();
-        let perturbed = Perturbed::new(&contributions, sums.signed);
+        let perturbed = Perturbed::new([(&contributions, &sums.signed[..], 1.0)]);
         let order: Vec<u32> = vec![7, 3, 50, 11, 59];
         let stream = || Seed(2).stream("draws", 0);
-        let draws = [Draws::new(&encoder, &case.gmm, 5, &mut stream()).unwrap()];
+        let draws = [Draws::new([(&encoder, &case.gmm)], 5, &mut stream()).unwrap()];
         let replacements = draw(&case.gmm, 5, &mut stream());
         let trace = perturbed.trace(case.classifier(), 1, 0.0, &order, &draws, 2);
         assert_eq!(trace.scores.len(), 4);
@@ -406,9 +406,10 @@ fn relevant_descriptors_matter_more_than_others() {
     let encoder = case.encoder();
     let contributions = case.contributions(&encoder);
     let relevance = case.relevance(Rule::Epsilon(100.0));
-    let perturbed = Perturbed::new(&contributions, contributions.sums().unwrap().signed);
+    let sums = contributions.sums().unwrap();
+    let perturbed = Perturbed::new([(&contributions, &sums.signed[..], 1.0)]);
     let mut stream = Seed(3).stream("draws", 0);
-    let draws = [Draws::new(&encoder, &case.gmm, 300, &mut stream).unwrap()];
+    let draws = [Draws::new([(&encoder, &case.gmm)], 300, &mut stream).unwrap()];
     for class in 0..3 {
         let down = descending(&relevance.of_class(class));
         let up: Vec<u32> = down.iter().rev().copied().collect();

@@ -13,7 +13,6 @@ use crate::explanation::audit::{
 };
 use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
-use crate::explanation::quality::{Draws, Perturbed};
 use crate::pipeline::Run;
 
 /// How an audit is made.
@@ -173,9 +172,8 @@ impl Run<'_> {
         let tests = self.for_each_case(&explainer.need, &name, &cases, |case| {
             let examined = explainer.examine(case)?;
             let mut stream = self.config.seed.stream("counterfactual", case.item as u64);
-            let encoder = explainer.parts[0].encoder.encoder();
-            let draws = Draws::new(encoder, &explainer.parts[0].gmm, DRAWS, &mut stream)?;
-            let perturbed = Perturbed::new(&examined.parts[0].contributions, examined.parts[0].sums.signed.clone());
+            let draws = explainer.draws(DRAWS, &mut stream)?;
+            let perturbed = explainer.perturbed(&examined);
             let without =
                 |rows: &[u32]| perturbed.without(explainer.classifier(), class, rows, &draws);
             let score = without(&[]);

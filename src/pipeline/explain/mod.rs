@@ -32,9 +32,11 @@ use crate::dataset::{Item, Label, Split};
 use crate::descriptors::Frame;
 use crate::error::{Error, Result};
 use crate::explanation::pixels::{Map, spread};
+use crate::explanation::quality::{Draws, Perturbed};
 use crate::explanation::{Classifier, Relevance, Rule, relevance};
 use crate::gmm::Gmm;
 use crate::linalg::Pool;
+use crate::random::Stream;
 use crate::svm::Model;
 
 pub use audit::{Audit, AuditOptions};
@@ -285,6 +287,19 @@ impl Explainer {
                 [left * x, top * y, (right + 1.0) * x - 1.0, (bottom + 1.0) * y - 1.0]
             })
             .collect()
+    }
+
+    /// An image ready to be perturbed.
+    fn perturbed<'c, 'e>(&self, examined: &'c Examined<'e>) -> Perturbed<'c, 'e> {
+        let parts = self.parts.iter().zip(&examined.parts);
+        Perturbed::new(parts.map(|(part, of_image)| {
+            (&of_image.contributions, &of_image.sums.signed[..], part.factor)
+        }))
+    }
+
+    /// `count` replacements for the descriptors of each part.
+    fn draws(&self, count: usize, stream: &mut Stream) -> Result<Draws<'_>> {
+        Draws::new(self.parts.iter().map(|p| (p.encoder.encoder(), &p.gmm)), count, stream)
     }
 
     /// The whole classifier.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::evaluation::{ranking::Ranking, roc};
 use crate::explanation::Rule;
 use crate::explanation::drawings::{Curve, curves};
-use crate::explanation::quality::{Draws, Params, Perturbed, Trace, descending};
+use crate::explanation::quality::{Draws, Params, Trace, descending};
 use crate::pipeline::Run;
 
 /// Orders in which descriptors are replaced.
@@ -81,12 +81,9 @@ impl Run<'_> {
                 self.config.seed.stream(what, (case.item * 1000 + repeat) as u64)
             };
             let draws: Vec<Draws<'_>> = (0..params.repeats)
-                .map(|repeat| {
-                    let mut stream = stream("replacements", repeat);
-                    Draws::new(explainer.parts[0].encoder.encoder(), &explainer.parts[0].gmm, count, &mut stream)
-                })
+                .map(|repeat| explainer.draws(count, &mut stream("replacements", repeat)))
                 .collect::<Result<_>>()?;
-            let perturbed = Perturbed::new(&examined.parts[0].contributions, examined.parts[0].sums.signed.clone());
+            let perturbed = explainer.perturbed(&examined);
             let mut random: Vec<u32> = (0..n as u32).collect();
             stream("order", 0).shuffle(&mut random);
             random.truncate(count);
@@ -96,10 +93,9 @@ impl Run<'_> {
                 down.truncate(count);
                 up.truncate(count);
                 let threshold = thresholds[class].unwrap_or(0.0);
-                let traces = [&down, &random, &up].map(|order| {
-                    let classifier = explainer.classifier();
-                    perturbed.trace(classifier, class, threshold, order, &draws, params.batch)
-                });
+                let (classifier, orders) = (explainer.classifier(), [&down[..], &random, &up]);
+                let traces =
+                    perturbed.traces(classifier, class, threshold, orders, &draws, params.batch);
                 (class, traces)
             };
             Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<_>>())
