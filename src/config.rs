@@ -32,7 +32,9 @@ use crate::{dataset, descriptors, encoding, gmm, image, projection, svm};
 
 /// Presets by name, with their text.
 pub const PRESETS: &[(&str, &str)] = &[
+    ("best", include_str!("../configs/best.toml")),
     ("chatfield", include_str!("../configs/chatfield.toml")),
+    ("fast", include_str!("../configs/fast.toml")),
     ("lrp", include_str!("../configs/lrp.toml")),
     ("quick", include_str!("../configs/quick.toml")),
     ("scene15", include_str!("../configs/scene15.toml")),
@@ -40,7 +42,7 @@ pub const PRESETS: &[(&str, &str)] = &[
 ];
 
 /// The preset of a run for which none is named.
-pub const DEFAULT_PRESET: &str = "vlfeat";
+pub const DEFAULT_PRESET: &str = "best";
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@
 //! when they are written.
 
 mod atomic;
+mod compressed;
 mod map;
 mod npy;
 mod seal;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+pub use compressed::{compress, compressed_len};
 pub use atomic::{RunLock, link_or_copy, write_atomically};
 pub use npy::read_npy;
 pub use seal::{check_seal, sealed};
@@ -61,6 +63,8 @@ pub enum Values<'a> {
     F32(&'a [f32]),
     /// 16-bit floats.
     F16(&'a [f16]),
+    /// Bytes: compressed vectors.
+    U8(&'a [u8]),
 }
 
 impl Values<'_> {
@@ -68,6 +72,7 @@ impl Values<'_> {
         match self {
             Self::F32(_) => "F32",
             Self::F16(_) => "F16",
+            Self::U8(_) => "U8",
         }
     }
 
@@ -75,6 +80,7 @@ impl Values<'_> {
         match self {
             Self::F32(values) => bytemuck::cast_slice(values),
             Self::F16(values) => bytemuck::cast_slice(values),
+            Self::U8(values) => values,
         }
     }
 
@@ -82,6 +88,7 @@ impl Values<'_> {
         match self {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
+            Self::U8(values) => values.len(),
         }
     }
 
@@ -89,6 +96,7 @@ impl Values<'_> {
         match self {
             Self::F32(values) => values.iter().all(|v| v.is_finite()),
             Self::F16(values) => values.iter().all(|v| v.is_finite()),
+            Self::U8(_) => true,
         }
     }
 }
@@ -346,6 +354,7 @@ impl Artifact {
         let values = match info.dtype {
             Dtype::F32 => Values::F32(bytemuck::try_cast_slice(bytes).map_err(misplaced)?),
             Dtype::F16 => Values::F16(bytemuck::try_cast_slice(bytes).map_err(misplaced)?),
+            Dtype::U8 => Values::U8(bytes),
             other => {
                 return Err(damaged(&self.path, &format!("tensor `{name}` has type {other:?}")));
             }

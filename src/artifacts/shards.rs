@@ -5,6 +5,7 @@ use std::path::Path;
 
 use half::slice::HalfFloatSliceExt;
 
+use super::compressed::{compressed_len, expand};
 use super::{Artifact, Values};
 use crate::error::{Error, Result};
 use crate::linalg::Rows;
@@ -32,9 +33,16 @@ impl Shards {
         let mut shards = Vec::new();
         for path in paths {
             let artifact = Artifact::open_verified(path, "fisher")?;
-            let &[rows, columns] = artifact.values(VECTORS)?.0 else {
+            let (&[rows, stored], values) = artifact.values(VECTORS)? else {
                 return Err(Error::artifact(path, "damaged (vectors are not a matrix)"));
             };
+            let columns = match values {
+                Values::U8(_) => artifact.header().report["dim"].as_u64().unwrap_or(0) as usize,
+                _ => stored,
+            };
+            if matches!(values, Values::U8(_)) && stored != compressed_len(columns) {
+                return Err(Error::artifact(path, "damaged (size of compressed vectors)"));
+            }
             let dim = *dim.get_or_insert(columns);
             if columns != dim {
                 let problem = format!("vectors of {columns} values, others have {dim}");
@@ -46,14 +54,16 @@ impl Shards {
         Ok(Self { shards, starts, dim: dim.unwrap_or(0) })
     }
 
-    /// The stored values of row `i` in the given columns.
-    fn values(&self, i: usize, columns: &Range<usize>) -> Values<'_> {
+    /// Row `i` as stored.
+    fn stored(&self, i: usize) -> Values<'_> {
         let shard = self.starts.partition_point(|&start| start <= i) - 1;
-        let row = (i - self.starts[shard]) * self.dim;
-        let range = row + columns.start..row + columns.end;
-        match self.shards[shard].values(VECTORS).expect("checked when opened").1 {
+        let (shape, values) = self.shards[shard].values(VECTORS).expect("checked when opened");
+        let start = (i - self.starts[shard]) * shape[1];
+        let range = start..start + shape[1];
+        match values {
             Values::F32(values) => Values::F32(&values[range]),
             Values::F16(values) => Values::F16(&values[range]),
+            Values::U8(values) => Values::U8(&values[range]),
         }
     }
 }
@@ -77,20 +87,21 @@ impl Rows for Shards {
         columns: Range<usize>,
         scratch: &'a mut Vec<f32>,
     ) -> &'a [f32] {
-        match self.values(i, &columns) {
-            Values::F32(values) => values,
-            Values::F16(values) => {
+        match self.stored(i) {
+            Values::F32(row) => &row[columns],
+            _ => {
                 scratch.resize(columns.len(), 0.0);
-                values.convert_to_f32_slice(scratch);
+                self.copy(i, columns, scratch);
                 scratch
             }
         }
     }
 
     fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
-        match self.values(i, &columns) {
-            Values::F32(values) => out.copy_from_slice(values),
-            Values::F16(values) => values.convert_to_f32_slice(out),
+        match self.stored(i) {
+            Values::F32(row) => out.copy_from_slice(&row[columns]),
+            Values::F16(row) => row[columns].convert_to_f32_slice(out),
+            Values::U8(row) => expand(row, columns, out),
         }
     }
 }

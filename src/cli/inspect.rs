@@ -82,6 +82,7 @@ fn spread(values: Values<'_>) -> (f64, f64, f64) {
     match values {
         Values::F32(values) => fold(values.iter().map(|&v| f64::from(v))),
         Values::F16(values) => fold(values.iter().map(|&v| f64::from(v))),
+        Values::U8(values) => fold(values.iter().map(|&v| f64::from(v))),
     }
 }
 

@@ -137,8 +137,8 @@ struct RunFolder {
     /// Run folder: holds everything this experiment makes
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// Preset (chatfield, lrp, quick, scene15, vlfeat) or TOML file
-    /// [default: the run's own configuration, `vlfeat` in a new run]
+    /// Preset (best, chatfield, fast, lrp, quick, scene15, vlfeat) or TOML file
+    /// [default: the run's own configuration, `best` in a new run]
     #[arg(long, value_name = "FILE|PRESET")]
     config: Option<String>,
     /// Override one setting; may be repeated

@@ -51,7 +51,7 @@ crate::parameters! {
         pub region_steps: Vec<Step> = vec![Step::Power, Step::L2],
         /// Steps on the concatenated vector, in order: `power`, `l2`, `intra`.
         pub vector_steps: Vec<Step> = vec![Step::L2],
-        /// How vectors are stored: `f32`, or `f16` (half the size, relative error 5e-4).
+        /// How vectors are stored: `f32`, `f16` (half the size, relative error 5e-4), or `compressed` (a sixteenth: three levels and one scale for 40 values).
         pub storage: Storage = Storage::F32,
     }
 }
@@ -103,6 +103,8 @@ pub enum Storage {
     F32,
     /// 16-bit floats.
     F16,
+    /// Three levels and one scale for every 40 values.
+    Compressed,
 }
 
 impl Params {

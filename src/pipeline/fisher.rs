@@ -19,7 +19,8 @@ use super::models::header;
 use super::source::{images_hash, label_number};
 use super::stage::{Inputs, Stamp};
 use crate::artifacts::{
-    Artifact, Shards, Tensor, VECTORS, Values, check_seal, sealed, write, write_atomically,
+    Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, sealed, write,
+    write_atomically,
 };
 use crate::config::Config;
 use crate::dataset::{Item, Split};
@@ -362,18 +363,25 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let report = json!({ "split": split.name, "skipped": skipped, "unread": unread });
-        let shape = vec![items.len() - skipped.len(), encoder.dim()];
-        let halves: Vec<f16>;
-        let values = match self.config.encoding.storage {
-            Storage::F32 => Values::F32(&vectors),
+        let report = json!({ "split": split.name, "skipped": skipped, "unread": unread, "dim": encoder.dim() });
+        let (rows, dim) = (items.len() - skipped.len(), encoder.dim());
+        let (halves, mut bytes): (Vec<f16>, Vec<u8>);
+        let (width, values) = match self.config.encoding.storage {
+            Storage::F32 => (dim, Values::F32(&vectors)),
             Storage::F16 => {
                 let mut converted = vec![f16::ZERO; vectors.len()];
                 converted.convert_from_f32_slice(&vectors);
                 halves = converted;
-                Values::F16(&halves)
+                (dim, Values::F16(&halves))
+            }
+            Storage::Compressed => {
+                bytes = Vec::new();
+                let mut vectors = vectors.chunks_exact(dim);
+                vectors.try_for_each(|vector| compress(vector, &mut bytes))?;
+                (compressed_len(dim), Values::U8(&bytes))
             }
         };
+        let shape = vec![rows, width];
         let tensor = Tensor { name: VECTORS, shape, values };
         write(&path, &header("fisher", &inputs, report), &[tensor])?;
         Ok(Shard { file, skipped, made: true })

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::neg_cmp_op_on_partial_ord)]
 mod architecture;
 mod artifacts;
+mod channels;
 mod cli;
 mod config;
 mod dataset;

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Runs a list of recipes on data sets and prints one table: what each change is worth.
+
+    cargo build --release
+    scripts/ablate.py scripts/ablation.toml --work ablation \\
+        --data voc=VOCdevkit/VOC2007,devtrain,devval --data scene=scene15,train,test
+
+The list (TOML) has a [base] and one [[row]] for each change:
+
+    [base]
+    config = "best"                       # preset or file
+    [[row]]
+    name = "no colour"
+    set = ["colour.weight=0.01"]          # beside the base's own `set`
+    seeds = [1, 2, 3]                     # default [1]; mean ± half the range is shown
+    data = ["voc"]                        # default: all that are named by --data
+    config = "vlfeat"                     # another base for this row
+
+Every run has a folder of its own below --work. Descriptor samples, projections, mixtures and vectors
+are taken over from earlier rows by fingerprint (`fvtool run --reuse`), so that a row costs what it
+changes; a run that was interrupted goes on, one that is finished is read. Needs Python 3.11 or later
+and nothing else.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+RATE = re.compile(r"encode (\S+)\s+\d+ vectors of (\d+) values, ([\d.]+) images/s")
+
+
+def run(args, data, row, seed, earlier):
+    """Figures of one recipe on one data set; runs it where it has not been run to its end."""
+    name, (path, train, test) = data
+    label = re.sub(r"[^a-z0-9]+", "-", row["name"].lower()).strip("-")
+    folder = args.work / name / f"{label}-seed{seed}"
+    command = [args.fvtool, "run", "--data", path, "--train", train, "--test", test]
+    command += ["--run", folder, "--config", row["config"], "--seed", str(seed), "--allow-skipped"]
+    for setting in row["set"]:
+        command += ["--set", setting]
+    for other in earlier:
+        command += ["--reuse", other]
+    log = folder.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as out:
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=out)
+    if ended.returncode != 0:
+        raise SystemExit(f"{row['name']} on {name} failed; see {log}")
+    report = json.loads((folder / f"eval/{test}.json").read_text())
+    # Vectors that were taken over have no rate; the first run of them has.
+    rates, dims = {}, {}
+    for line in log.read_text().splitlines():
+        if found := RATE.search(line):
+            channel = line.split(":")[0] if ": encode" in line else ""
+            rates[channel, found[1]] = float(found[3])
+            dims[channel] = int(found[2])
+    parts = sorted(folder.glob("channels/*")) or [folder]
+    size = 0
+    for part in parts:
+        shards = list((part / "fisher" / test).glob("*.safetensors"))
+        index = json.loads((part / "fisher" / test / "index.json").read_text())
+        size += sum(shard.stat().st_size for shard in shards) / max(len(index["images"]), 1)
+    of_test = [rate for (channel, split), rate in rates.items() if split == test]
+    complete = len(of_test) == len(parts)
+    figures = {
+        "map11": 100 * report["map"]["voc2007"],
+        "map10": 100 * report["map"]["voc2010"],
+        "accuracy": 100 * report["accuracy"]["mean_class"] if report["accuracy"] else None,
+        "images_s": 1 / sum(1 / rate for rate in of_test) if complete else None,
+        "bytes": size,
+    }
+    return folder, figures
+
+
+def spread(values, digits=2):
+    """Mean, and half the range where there are several."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return ""
+    text = f"{sum(values) / len(values):.{digits}f}"
+    return text if len(values) == 1 else f"{text} ± {(max(values) - min(values)) / 2:.{digits}f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("list", type=pathlib.Path)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--data", action="append", required=True, metavar="NAME=DIR,TRAIN,TEST")
+    parser.add_argument("--fvtool", default="target/release/fvtool")
+    parser.add_argument("--only", action="append", metavar="NAME", help="rows to run; all without")
+    args = parser.parse_args()
+    listed = tomllib.loads(args.list.read_text())
+    base = listed.get("base", {})
+    known = {"name", "set", "seeds", "data", "config"}
+    rows = [{"name": "base"}] + listed.get("row", [])
+    for row in rows:
+        if unknown := set(row) - known:
+            raise SystemExit(f"{args.list}: row {row.get('name')!r} has unknown keys {sorted(unknown)}")
+        own = row.get("config")
+        row["set"] = ([] if own else base.get("set", [])) + row.get("set", [])
+        row["config"] = own or base.get("config", "best")
+    sets = {}
+    for text in args.data:
+        name, _, rest = text.partition("=")
+        sets[name] = rest.split(",")
+        if len(sets[name]) != 3:
+            raise SystemExit(f"--data {text}: write NAME=DIR,TRAIN,TEST")
+    measures = {"map11": "mAP11", "map10": "mAP10", "accuracy": "accuracy"}
+    head = ["recipe"] + [f"{name} {m}" for name in sets for m in measures.values()]
+    head += ["images/s", "bytes a vector"]
+    table, earlier = [], {name: [] for name in sets}
+    for row in rows:
+        if args.only and row["name"] not in args.only:
+            continue
+        cells, rates, sizes = [row["name"]], [], []
+        for name in sets:
+            figures = []
+            if name in row.get("data", list(sets)):
+                for seed in row.get("seeds", base.get("seeds", [1])):
+                    folder, found = run(args, (name, sets[name]), row, seed, earlier[name])
+                    earlier[name].append(folder)
+                    figures.append(found)
+                    print(f"{row['name']}, {name}, seed {seed}: {found}", file=sys.stderr)
+            cells += [spread([f[m] for f in figures]) for m in measures]
+            rates += [f["images_s"] for f in figures if f["images_s"]][:1]
+            sizes += [f["bytes"] for f in figures]
+        rate = rates[0] if rates else None
+        cells += [spread([rate], 1), f"{sizes[0]:,.0f}" if sizes else ""]
+        table.append(cells)
+    used = [i for i in range(len(head)) if any(cells[i] for cells in table)]
+    lines = ["| " + " | ".join(head[i] for i in used) + " |", "|" + "---|" * len(used)]
+    lines += ["| " + " | ".join(cells[i] for i in used) + " |" for cells in table]
+    text = "\n".join(lines) + "\n"
+    (args.work / f"{args.list.stem}.md").write_text(text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
