@@ -11,7 +11,8 @@
 //!
 //! A good explanation makes the score fall faster than a random order does, and the reverse order
 //! slower. Sums are updated by the replaced descriptors alone: a batch costs what it replaces, what
-//! is taken away once for all repeats, and one normalisation for each.
+//! is taken away once for all repeats, what is put in its place once for all orders (of vectors without
+//! regions), and one normalisation for each repeat and order.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use crate::encoding::contributions::{ByRow, Contributions};
 use crate::error::Result;
 use crate::gmm::Gmm;
 use crate::random::Stream;
+use crate::widest;
 use ndarray::Array2;
 
 /// How an explanation is put to the test.
@@ -96,13 +98,14 @@ pub fn draw(gmm: &Gmm, count: usize, stream: &mut Stream) -> Array2<f32> {
         cumulative.push(sum);
     }
     let mut rows = Array2::zeros((count, gmm.dim()));
+    let means = gmm.means();
+    let sigmas = gmm.variances().mapv(|variance| f64::from(variance).sqrt());
     for mut row in rows.rows_mut() {
         let at = stream.unit() * sum;
         let component = cumulative.partition_point(|c| *c <= at).min(gmm.components() - 1);
-        let (means, variances) = (gmm.means(), gmm.variances());
-        for (j, value) in row.iter_mut().enumerate() {
-            let sigma = f64::from(variances[[component, j]]).sqrt();
-            *value = (f64::from(means[[component, j]]) + sigma * stream.normal()) as f32;
+        let of_component = means.row(component).into_iter().zip(sigmas.row(component));
+        for (value, (&mean, sigma)) in row.iter_mut().zip(of_component) {
+            *value = (f64::from(mean) + sigma * stream.normal()) as f32;
         }
     }
     rows
@@ -119,9 +122,7 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         }
     }
 
-    /// The scores of class `class` while `order` is replaced in batches, the first with nothing
-    /// replaced; one repeat per entry of `draws`, each with at least `order`'s length of rows.
-    /// A trace changes when `score − threshold` changes sign.
+    /// As [`traces`](Self::traces), of one order.
     pub fn trace(
         &self,
         classifier: Classifier<'_>,
@@ -131,34 +132,68 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         draws: &[Draws<'e>],
         batch: usize,
     ) -> Trace {
-        let batches = order.len().div_ceil(batch);
+        let [trace] = self.traces(classifier, class, threshold, [order], draws, batch);
+        trace
+    }
+
+    /// The scores of class `class` while each of `orders` is replaced in batches, the first with nothing
+    /// replaced; one repeat per entry of `draws`, each with at least as many rows as an order.
+    /// A trace changes when `score − threshold` changes sign.
+    ///
+    /// # Panics
+    /// When the orders are not of one length.
+    pub fn traces<const ORDERS: usize>(
+        &self,
+        classifier: Classifier<'_>,
+        class: usize,
+        threshold: f64,
+        orders: [&[u32]; ORDERS],
+        draws: &[Draws<'e>],
+        batch: usize,
+    ) -> [Trace; ORDERS] {
+        let len = orders.first().map_or(0, |order| order.len());
+        assert!(orders.iter().all(|order| order.len() == len), "orders of one length");
+        let batches = len.div_ceil(batch);
         let mut vector = Vec::new();
         let first = self.score(&self.sums, classifier, class, &mut vector);
-        let mut scores = vec![first * draws.len() as f64];
-        let mut changes = vec![false; draws.len()];
-        // What is left of the image, and what each repeat has put in its place.
-        let mut left = self.sums.clone();
-        let mut added = vec![vec![0.0; left.len()]; draws.len()];
-        let mut sums = vec![0.0; left.len()];
-        for (number, rows) in order.chunks(batch).enumerate() {
-            self.take(rows, &mut left);
-            let mut total = 0.0;
-            for ((draws, added), changes) in draws.iter().zip(&mut added).zip(&mut changes) {
-                self.put(rows, draws, number * batch, added);
-                let both = left.iter().zip(&*added);
-                sums.iter_mut().zip(both).for_each(|(sum, (left, added))| *sum = left + added);
-                let score = self.score(&sums, classifier, class, &mut vector);
-                total += score;
-                *changes |= (score > threshold) != (first > threshold);
+        let mut scores = orders.map(|_| vec![first * draws.len() as f64]);
+        let mut changes = orders.map(|_| vec![false; draws.len()]);
+        // What is left of the image in each order, and what each repeat has put in its place: the same
+        // for all orders, unless it depends on the place.
+        let mut left = orders.map(|_| self.sums.clone());
+        let alike = self.region_rows.len() == 1;
+        let kinds = if alike { ORDERS.min(1) } else { ORDERS };
+        let mut added = vec![vec![vec![0.0; self.sums.len()]; draws.len()]; kinds];
+        let mut sums = vec![0.0; self.sums.len()];
+        for number in 0..batches {
+            let rows = orders.map(|order| &order[number * batch..len.min((number + 1) * batch)]);
+            for (added, rows) in added.iter_mut().zip(rows) {
+                for (draws, added) in draws.iter().zip(added) {
+                    self.put(rows, draws, number * batch, added);
+                }
             }
-            scores.push(total);
+            for (at, rows) in rows.into_iter().enumerate() {
+                self.take(rows, &mut left[at]);
+                let mut total = 0.0;
+                for (added, changes) in added[at.min(kinds - 1)].iter().zip(&mut changes[at]) {
+                    add(&left[at], added, &mut sums);
+                    let score = self.score(&sums, classifier, class, &mut vector);
+                    total += score;
+                    *changes |= (score > threshold) != (first > threshold);
+                }
+                scores[at].push(total);
+            }
         }
-        let changed = changes.iter().filter(|changes| **changes).count();
         let repeats = draws.len().max(1) as f64;
-        scores.iter_mut().for_each(|score| *score /= repeats);
-        let lost: f64 = scores[1..].iter().map(|score| scores[0] - score).sum();
-        let area = lost / batches.max(1) as f64;
-        Trace { area, changed: changed as f64 / repeats, scores }
+        let mut changes = changes.into_iter();
+        scores.map(|mut scores| {
+            let changes = changes.next().expect("one for each order");
+            let changed = changes.iter().filter(|changes| **changes).count();
+            scores.iter_mut().for_each(|score| *score /= repeats);
+            let lost: f64 = scores[1..].iter().map(|score| scores[0] - score).sum();
+            let area = lost / batches.max(1) as f64;
+            Trace { area, changed: changed as f64 / repeats, scores }
+        })
     }
 
     /// The score of class `class` with the descriptors `rows` replaced by draws.
@@ -206,6 +241,13 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         let weights = weights.to_slice().expect("a model's rows are contiguous");
         crate::linalg::dot(weights, vector) + f64::from(classifier.bias[class])
     }
+}
+
+/// `sum ← a + b`.
+fn add(a: &[f64], b: &[f64], sum: &mut [f64]) {
+    widest!(<'a> |a: &'a [f64], b: &'a [f64], sum: &'a mut [f64]| -> () {
+        sum.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum = a + b);
+    });
 }
 
 /// Indices of `relevance` from the largest to the smallest; equal ones in their order.

@@ -96,10 +96,9 @@ impl Run<'_> {
                 down.truncate(count);
                 up.truncate(count);
                 let threshold = thresholds[class].unwrap_or(0.0);
-                let traces = [&down, &random, &up].map(|order| {
-                    let classifier = explainer.classifier();
-                    perturbed.trace(classifier, class, threshold, order, &draws, params.batch)
-                });
+                let (classifier, orders) = (explainer.classifier(), [&down[..], &random, &up]);
+                let traces =
+                    perturbed.traces(classifier, class, threshold, orders, &draws, params.batch);
                 (class, traces)
             };
             Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<_>>())
