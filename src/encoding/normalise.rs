@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::widest;
+
 /// One step of normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,7 +60,9 @@ impl Shape<'_> {
 
 fn power(vector: &mut [f32], exponent: f64) {
     if exponent == 0.5 {
-        vector.iter_mut().for_each(|x| *x = x.abs().sqrt().copysign(*x));
+        widest!(<'a> |vector: &'a mut [f32]| -> () {
+            vector.iter_mut().for_each(|x| *x = x.abs().sqrt().copysign(*x));
+        });
     } else {
         let exponent = exponent as f32;
         vector.iter_mut().for_each(|x| *x = x.abs().powf(exponent).copysign(*x));

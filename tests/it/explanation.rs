@@ -397,6 +397,12 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         }
         let lost: f64 = trace.scores[1..].iter().map(|s| trace.scores[0] - s).sum();
         assert!((trace.area - lost / 3.0).abs() < 1e-12);
+        // Orders replaced side by side share what is put in their place, and change nothing.
+        let other: Vec<u32> = vec![0, 59, 20, 7, 31];
+        let orders = [&order[..], &other];
+        let both = perturbed.traces(case.classifier(), 1, 0.0, orders, &draws, 2);
+        let alone = perturbed.trace(case.classifier(), 1, 0.0, &other, &draws, 2);
+        assert_eq!(both, [trace, alone], "{:?}", case.params);
     }
 }
 
