@@ -171,10 +171,10 @@ fn replace<const ORDERS: usize>(
     let draws: Vec<Draws<'_>> = (0..5)
         .map(|repeat| {
             let mut stream = Seed(1).stream("draws", repeat);
-            Draws::new(encoder, gmm, orders[0].len(), &mut stream).unwrap()
+            Draws::new([(encoder, gmm)], orders[0].len(), &mut stream).unwrap()
         })
         .collect();
-    let perturbed = Perturbed::new(contributions, sums.signed.clone());
+    let perturbed = Perturbed::new([(contributions, &sums.signed[..], 1.0)]);
     perturbed.traces(classifier, 0, 0.0, orders, &draws, 100)
 }
 

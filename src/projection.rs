@@ -79,9 +79,10 @@ const LARGEST_RESIDUAL: f64 = 1e-7;
 /// exists when dimensions depend on each other. It moves every eigenvalue alike and no eigenvector.
 const RIDGE: f64 = 1e-10;
 
-/// Below this share of the largest variance the smallest one counts as none: linfa's solver divides by
-/// it, and ends in NaN on some of these matrices.
-const FULL_RANK: f64 = 1e-10;
+/// When the smallest variance is below this share of the largest one, faer's eigenvectors are taken:
+/// on matrices that are as good as singular linfa's solver may end in NaN, and panics then. That of
+/// descriptors of photographs is a hundred times larger.
+const FULL_RANK: f64 = 1e-6;
 
 /// Rows whose products are summed in one go: 128 KB of 128 values each.
 const CHUNK_ROWS: usize = 128;

@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<Named>>> {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Named>> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Named>> {
     let document = Document::parse(text).map_err(|error| match error {
         roxmltree::Error::DtdDetected => Error::data(
             path,

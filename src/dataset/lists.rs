@@ -51,9 +51,13 @@ pub(super) struct Ids {
 impl Ids {
     /// Reads `<split>.txt`.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_text(path)?;
+        Self::parse(path, &read_text(path)?)
+    }
+
+    /// Reads the text of `<split>.txt`, which stands at `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let (mut ids, mut lines) = (Vec::new(), Vec::new());
-        for (line, fields) in rows(&text) {
+        for (line, fields) in rows(text) {
             let [id] = fields[..] else {
                 let got = fields.len();
                 return Err(Error::data(
@@ -89,10 +93,14 @@ impl Ids {
 
     /// Reads `<class>_<split>.txt` into one label per id of this list, which stands at `own`.
     pub fn labels(&self, own: &Path, path: &Path) -> Result<Vec<Label>> {
-        let text = read_text(path)?;
+        self.parse_labels(own, path, &read_text(path)?)
+    }
+
+    /// As [`labels`](Self::labels), from the text at `path`.
+    pub fn parse_labels(&self, own: &Path, path: &Path, text: &str) -> Result<Vec<Label>> {
         let mut labels: Vec<Option<Label>> = vec![None; self.ids.len()];
         let mut next = 0;
-        for (line, fields) in rows(&text) {
+        for (line, fields) in rows(text) {
             let [id, label] = fields[..] else {
                 return Err(Error::data(
                     at_line(path, line),
@@ -127,7 +135,7 @@ impl Ids {
                 ));
             };
             if labels[place].replace(label).is_some() {
-                let first = first_line_of(&text, id);
+                let first = first_line_of(text, id);
                 return Err(appears_again(path, line, id, first));
             }
             next = place + 1;
@@ -193,6 +201,11 @@ fn rows(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
 fn read_text(path: &Path) -> Result<String> {
     let bytes =
         crate::files::read(path, crate::files::MOST_TEXT).map_err(Error::io("read", path))?;
+    text_of(path, bytes)
+}
+
+/// The text of a list at `path`.
+pub(super) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count();

@@ -59,6 +59,20 @@ pub struct Index {
     pub skipped: Vec<Skipped>,
 }
 
+impl Index {
+    /// Reads the text of an index at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when it was changed since it was written, or is of another version.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        check_seal(path, text)?;
+        serde_json::from_str(text).map_err(|e| {
+            let problem = format!("of another version ({e}); run `fvtool encode` again");
+            Error::artifact(path, problem)
+        })
+    }
+}
+
 /// One encoded image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IndexedImage {
@@ -449,11 +463,7 @@ impl Run<'_> {
             }
             Err(e) => return Err(Error::io("read", &path)(e)),
         };
-        check_seal(&path, &text)?;
-        serde_json::from_str(&text).map_err(|e| {
-            let problem = format!("of another version ({e}); run `fvtool encode` again");
-            Error::artifact(&path, problem)
-        })
+        Index::parse(&path, &text)
     }
 
     /// The stored vectors of an encoded split, mapped from disk.

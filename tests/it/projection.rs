@@ -141,3 +141,21 @@ fn data_of_any_rank_are_solved() {
         }
     }
 }
+
+/// Variances that fall off at any rate, to far below what f32 can tell from nothing.
+#[test]
+fn any_spectrum_is_solved() {
+    for digits in 1..=24 {
+        for seed in 0..6 {
+            let mut stream = Seed(seed).stream("spectrum", digits);
+            let mixing = Array2::from_shape_simple_fn((128, 128), || stream.normal());
+            let fall = |j: usize| 10f64.powf(-(digits as f64) * j as f64 / 254.0);
+            let x = Array2::from_shape_fn((200, 128), |(_, j)| stream.normal() * fall(j));
+            // Mixed, so that no dimension is small by itself; or not.
+            let x = if seed % 2 == 0 { x.dot(&mixing) } else { x }.mapv(|v| v as f32);
+            let pca = fit(x.view(), &Params { dimension: 24, ..Params::default() });
+            let variances = pca.variances();
+            assert!(variances.is_sorted_by(|a, b| a >= b) && variances[0] > 0.0, "{digits}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! One function for each parser that meets files of unknown origin. None of them may panic, hang or
+//! allocate more than a file's size warrants; what they accept must keep its promises.
+//!
+//! They are run by libFuzzer (`fuzz_targets/`), by `scripts/fuzz.sh` on a stable compiler, and by
+//! `cargo test` on the committed corpus with some mutations.
+
+use std::path::{Path, PathBuf};
+
+use fvtool::artifacts::{Artifact, Shards, check_seal, read_npy};
+use fvtool::config::Config;
+use fvtool::dataset::parsers;
+use fvtool::pipeline::Index;
+
+/// A target by name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them; `corpus/` has a folder for each.
+pub const TARGETS: &[Target] = &[
+    ("artifact", artifact),
+    ("list", list),
+    ("xml", xml),
+    ("config", config),
+    ("npy", npy),
+    ("index", index),
+];
+
+/// A file with these bytes, one for each thread: artifacts and arrays are mapped from disk.
+#[allow(clippy::disallowed_methods, reason = "a file to be read, not an artifact")]
+fn on_disk(data: &[u8], read: impl FnOnce(&Path)) {
+    let thread = format!("{:?}", std::thread::current().id());
+    let name = format!("fvtool-fuzz-{}-{thread}", std::process::id());
+    let shared = Path::new("/dev/shm");
+    let folder: PathBuf = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
+    let path = folder.join(name);
+    std::fs::write(&path, data).expect("a temporary file can be written");
+    read(&path);
+    let _ = std::fs::remove_file(&path);
+}
+
+/// `.safetensors` files of a run.
+pub fn artifact(data: &[u8]) {
+    on_disk(data, |path| {
+        let Ok(artifact) = Artifact::open(path) else { return };
+        for (name, _, shape) in artifact.tensors() {
+            if let Ok((found, _)) = artifact.values(&name) {
+                assert_eq!(found, shape);
+            }
+            let _ = artifact.matrix(&name);
+        }
+        let whole = artifact.verify().is_ok();
+        let shards = Shards::open([path]);
+        assert!(whole || shards.is_err(), "a damaged shard was taken");
+    });
+}
+
+/// `<split>.txt`, and after a byte 0 `<class>_<split>.txt`.
+pub fn list(data: &[u8]) {
+    let mut parts = data.splitn(2, |&byte| byte == 0);
+    let (ids, labels) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if let Ok(count) = parsers::lists(ids, labels) {
+        assert!(count > 0 && count <= data.len());
+    }
+}
+
+/// `Annotations/<id>.xml`.
+pub fn xml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for [left, top, right, bottom] in parsers::boxes(text).into_iter().flatten() {
+        assert!([left, top, right, bottom].iter().all(|edge| edge.is_finite()));
+        assert!(left <= right && top <= bottom);
+    }
+}
+
+/// `config.toml`, presets and overrides.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let _ = Config::default().with_overrides(&[text.to_owned()]);
+    let Ok(config) = Config::parse(text, "fuzz.toml") else { return };
+    if config.validate().is_ok() {
+        // What is accepted can be written down and read again.
+        let again = Config::parse(&config.to_toml(), "again.toml").expect("it was written by us");
+        assert_eq!(again, config);
+    }
+}
+
+/// `.npy` arrays of other programs.
+pub fn npy(data: &[u8]) {
+    on_disk(data, |path| {
+        if let Ok(array) = read_npy(path) {
+            assert!(array.len() * 4 <= data.len());
+        }
+    });
+}
+
+/// `index.json` and other sealed JSON.
+pub fn index(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let path = Path::new("index.json");
+    let sealed = check_seal(path, text).is_ok();
+    assert!(sealed || Index::parse(path, text).is_err(), "a changed index was taken");
+}
