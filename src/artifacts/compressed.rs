@@ -37,12 +37,14 @@ pub fn compress(vector: &[f32], bytes: &mut Vec<u8>) -> Result<()> {
     for values in vector.chunks(BLOCK) {
         let mean_square = values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32;
         let zone = DEAD_ZONE * mean_square.sqrt();
-        let (sum, kept) = values.iter().filter(|v| v.abs() > zone).fold((0.0, 0), |(sum, n), v| {
-            (sum + v.abs(), n + 1)
-        });
+        let (sum, kept) = values
+            .iter()
+            .filter(|v| v.abs() > zone)
+            .fold((0.0, 0), |(sum, n), v| (sum + v.abs(), n + 1));
         let scale = f16::from_f32(if kept > 0 { sum / kept as f32 } else { 0.0 });
         if !scale.is_finite() {
-            let problem = "values are beyond the range of `compressed`; normalise them, or store f32";
+            let problem =
+                "values are beyond the range of `compressed`; normalise them, or store f32";
             return Err(Error::Numerical { what: "Fisher vector", problem: problem.into() });
         }
         bytes.extend(scale.to_le_bytes());
@@ -70,7 +72,8 @@ pub fn expand(bytes: &[u8], columns: Range<usize>, out: &mut [f32]) {
             *values = LEVELS[usize::from(*byte)].map(|level| level * scale);
         }
         let end = columns.end.min(start + BLOCK);
-        out[at - columns.start..end - columns.start].copy_from_slice(&block[at - start..end - start]);
+        out[at - columns.start..end - columns.start]
+            .copy_from_slice(&block[at - start..end - start]);
         at = end;
     }
 }

@@ -25,8 +25,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-pub use compressed::{compress, compressed_len};
 pub use atomic::{RunLock, link_or_copy, write_atomically};
+pub use compressed::{compress, compressed_len};
 pub use npy::read_npy;
 pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};

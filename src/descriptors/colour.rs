@@ -142,9 +142,8 @@ mod tests {
                 let cell = |plane: &Plane| -> Vec<f64> {
                     let bin = place.bin as isize;
                     let pixels = (0..bin * bin).map(|i| (x0 + i % bin, y0 + i / bin));
-                    let seen = pixels.filter(|(x, y)| {
-                        (0..width).contains(x) && (0..height).contains(y)
-                    });
+                    let seen =
+                        pixels.filter(|(x, y)| (0..width).contains(x) && (0..height).contains(y));
                     seen.map(|(x, y)| f64::from(plane.values[(y * width + x) as usize])).collect()
                 };
                 let cells = [0, 1, 2].map(|c| cell(&planes[c]));
@@ -162,14 +161,20 @@ mod tests {
 
     #[test]
     fn cells_have_the_statistics_of_their_pixels() {
-        for (bins, step, width, height) in
-            [(vec![4], 3, 40, 30), (vec![5, 2], 2, 27, 41), (vec![1], 1, 9, 8), (vec![8], 4, 33, 33)]
-        {
+        for (bins, step, width, height) in [
+            (vec![4], 3, 40, 30),
+            (vec![5, 2], 2, 27, 41),
+            (vec![1], 1, 9, 8),
+            (vec![8], 4, 33, 33),
+        ] {
             let planes = [0, 1, 2].map(|c| {
                 Plane::from_fn(width, height, |x, y| ((x * x + (3 + c) * y) % 17) as f32 / 16.0)
             });
             let params = Params {
-                kind: Kind::Colour, bin_sizes_px: bins, step_px: step, ..Params::default()
+                kind: Kind::Colour,
+                bin_sizes_px: bins,
+                step_px: step,
+                ..Params::default()
             };
             for place in &multiscale::levels(&params)[0].sizes {
                 let mut got = Vec::new();
@@ -192,13 +197,18 @@ mod tests {
         let planes = [0.3, 0.5, 1.0].map(|v| Plane::from_fn(40, 40, |_, _| v));
         let params = Params { kind: Kind::Colour, bin_sizes_px: vec![4], ..Params::default() };
         let mut seen = 0;
-        run(&multiscale::levels(&params)[0].sizes[0], &planes, &mut Rows::default(), |_, _, row| {
-            seen += 1;
-            for cell in row.chunks(STATISTICS) {
-                assert!((cell[0] - 0.3).abs() < 1e-6 && (cell[2] - 1.0).abs() < 1e-6);
-                assert!(cell[3..].iter().all(|deviation| *deviation < 1e-5), "{cell:?}");
-            }
-        });
+        run(
+            &multiscale::levels(&params)[0].sizes[0],
+            &planes,
+            &mut Rows::default(),
+            |_, _, row| {
+                seen += 1;
+                for cell in row.chunks(STATISTICS) {
+                    assert!((cell[0] - 0.3).abs() < 1e-6 && (cell[2] - 1.0).abs() < 1e-6);
+                    assert!(cell[3..].iter().all(|deviation| *deviation < 1e-5), "{cell:?}");
+                }
+            },
+        );
         assert!(seen > 0);
     }
 }

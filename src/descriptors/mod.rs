@@ -317,13 +317,18 @@ impl Extractor {
                 });
             }
             Kind::Colour => {
-                multiscale::for_each_size(levels, planes, work, |place, planes, mapping, _, cells| {
-                    blocks.enter(place.bin, mapping);
-                    let planes = planes.as_array().expect("three planes");
-                    colour::run(place, planes, cells, |x, y, row| {
-                        blocks.push_colour(x, y, row);
-                    });
-                });
+                multiscale::for_each_size(
+                    levels,
+                    planes,
+                    work,
+                    |place, planes, mapping, _, cells| {
+                        blocks.enter(place.bin, mapping);
+                        let planes = planes.as_array().expect("three planes");
+                        colour::run(place, planes, cells, |x, y, row| {
+                            blocks.push_colour(x, y, row);
+                        });
+                    },
+                );
             }
         }
         blocks.flush();

@@ -11,8 +11,8 @@
 //! x = (x_resized + ½) / (w_resized / w) − ½
 //! ```
 
-use super::dense_sift::{DenseSift, Grid, Sink, Strips};
 use super::colour::Rows;
+use super::dense_sift::{DenseSift, Grid, Sink, Strips};
 use super::{DIM, Params};
 use crate::image::{Plane, Resizer};
 

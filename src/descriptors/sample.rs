@@ -66,7 +66,8 @@ pub fn draw(
         }
         seen += of_rows.len();
     });
-    let rows = Array2::from_shape_vec((frames.len(), extractor.dim()), values).expect("one frame a row");
+    let rows =
+        Array2::from_shape_vec((frames.len(), extractor.dim()), values).expect("one frame a row");
     Descriptors { rows, frames }
 }
 
@@ -94,8 +95,9 @@ mod tests {
             };
             let extractor = Extractor::new(&params).unwrap();
             let all = extractor.extract(&image, scratch);
-            let mut take =
-                |quota, seed, item| draw(&extractor, image.as_ref(), quota, Seed(seed), item, scratch);
+            let mut take = |quota, seed, item| {
+                draw(&extractor, image.as_ref(), quota, Seed(seed), item, scratch)
+            };
             let first = take(10, 3, 0);
             assert_eq!(first.rows.dim(), (10, DIM));
             let places: Vec<usize> = first

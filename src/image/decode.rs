@@ -223,10 +223,7 @@ fn red_green_blue(decoded: &DynamicImage) -> [Plane; 3] {
         DynamicImage::ImageRgb8(image) => {
             image.pixels().for_each(|p| add(p.0.map(|v| f32::from(v) / 255.0), 1.0));
         }
-        other => other
-            .to_rgba32f()
-            .pixels()
-            .for_each(|p| add([p.0[0], p.0[1], p.0[2]], p.0[3])),
+        other => other.to_rgba32f().pixels().for_each(|p| add([p.0[0], p.0[1], p.0[2]], p.0[3])),
     }
     planes
 }

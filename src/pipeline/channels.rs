@@ -12,9 +12,9 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
+use super::Run;
 use super::fisher::{Encoded, ImageEncoder, Index, Skipped, Worker};
 use super::stage::Stamp;
-use super::Run;
 use crate::artifacts::Shards;
 use crate::config::fingerprint;
 use crate::dataset::Split;
@@ -72,9 +72,7 @@ impl<'p> Run<'p> {
         if self.channels.is_empty() {
             return json!({ "encoding": self.config.encoding });
         }
-        let of_channel = |c: &Channel<'_>| {
-            json!({ "name": c.name, "weight": c.weight, "encoding": c.run.config.encoding })
-        };
+        let of_channel = |c: &Channel<'_>| json!({ "name": c.name, "weight": c.weight, "encoding": c.run.config.encoding });
         json!({ "channels": self.channels.iter().map(of_channel).collect::<Vec<_>>() })
     }
 
@@ -122,8 +120,11 @@ impl<'p> Run<'p> {
         if self.channels.is_empty() {
             return self.part_index(split);
         }
-        let mut indices =
-            self.channels.iter().map(|c| c.run.part_index(split)).collect::<Result<Vec<Index>>>()?;
+        let mut indices = self
+            .channels
+            .iter()
+            .map(|c| c.run.part_index(split))
+            .collect::<Result<Vec<Index>>>()?;
         let ids: Vec<BTreeSet<String>> = indices
             .iter()
             .map(|index| index.images.iter().map(|image| image.id.clone()).collect())
@@ -146,8 +147,7 @@ impl<'p> Run<'p> {
             }
         }
         joint.images.retain(|image| ids.iter().all(|ids| ids.contains(&image.id)));
-        joint.skipped =
-            skipped.into_iter().map(|(id, reason)| Skipped { id, reason }).collect();
+        joint.skipped = skipped.into_iter().map(|(id, reason)| Skipped { id, reason }).collect();
         joint.shards.clear();
         Ok(Index { fingerprint: print, dim, ..joint })
     }
@@ -166,9 +166,8 @@ impl<'p> Run<'p> {
 
     /// From image files to joint vectors.
     pub(super) fn encoder(&self) -> Result<JointEncoder> {
-        let parts = self.parts().into_iter().map(|part| {
-            Ok((part.run.image_encoder()?, part.factor))
-        });
+        let parts =
+            self.parts().into_iter().map(|part| Ok((part.run.image_encoder()?, part.factor)));
         Ok(JointEncoder { parts: parts.collect::<Result<_>>()? })
     }
 }

@@ -353,7 +353,8 @@ impl Run<'_> {
         let (model, _) = self.load_svm()?;
         let encoder = self.encoder()?;
         self.progress.begin("predict", images.len() as u64, "images");
-        let need = || Ok(self.need_of_prediction(self.largest(images.iter().map(PathBuf::as_path))));
+        let need =
+            || Ok(self.need_of_prediction(self.largest(images.iter().map(PathBuf::as_path))));
         let predictions = self.memory.within(need, || {
             images
                 .par_iter()

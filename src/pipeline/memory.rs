@@ -245,9 +245,8 @@ impl Run<'_> {
 
     /// Of all channels, which are looked at together.
     pub(super) fn need_of_explanation(&self, largest: [usize; 2], classes: usize) -> Need {
-        let of_part = |part: super::channels::Part<'_, '_>| {
-            part.run.need_of_explained_part(largest, classes)
-        };
+        let of_part =
+            |part: super::channels::Part<'_, '_>| part.run.need_of_explained_part(largest, classes);
         Need::together(self.parts().into_iter().map(of_part))
     }
 

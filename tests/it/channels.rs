@@ -96,7 +96,7 @@ fn joint_vectors_are_those_of_the_channels_by_weight() {
     let run = open(folder.path(), &[]);
     let (encoded, evaluated) = run.run_all(&fixture().data, "train", "test").unwrap();
     assert_eq!((encoded.images, encoded.skipped), (24, 0));
-    assert!(evaluated.report.map.is_some());
+    assert!(evaluated.report.map.average_precision.is_some());
     let dir = folder.path().join("run");
     for channel in ["sift", "colour"] {
         for file in ["pca.safetensors", "gmm.safetensors", "fisher/test/index.json"] {
@@ -150,7 +150,8 @@ fn explanations_of_all_channels_add_up_to_the_score() {
         assert!(maps.len() >= 18);
         let scores = crate::small_run::scores(&folder.path().join("run"), "test");
         for map in &maps {
-            let place = |names: &[String], name: &str| names.iter().position(|n| n == name).unwrap();
+            let place =
+                |names: &[String], name: &str| names.iter().position(|n| n == name).unwrap();
             let at = [place(&scores.ids, &map.id), place(&scores.classes, &map.class)];
             assert!((map.score - f64::from(scores.values[at])).abs() < 1e-4, "{map:?}");
             assert!(map.residual.abs() <= 1e-4 * map.score.abs().max(0.1), "{map:?}");
@@ -264,7 +265,11 @@ fn a_mirrored_vector_is_that_of_the_mirror_image() {
     let folder = TempDir::new().unwrap();
     let run = Run::open(
         &folder.path().join("run"),
-        &options(&["encoding.mirrored=true", "encoding.regions=['1x1', '1x2']", "descriptors.step_px=5"]),
+        &options(&[
+            "encoding.mirrored=true",
+            "encoding.regions=['1x1', '1x2']",
+            "descriptors.step_px=5",
+        ]),
         &Silent,
     )
     .unwrap();

@@ -233,9 +233,10 @@ impl Explainer {
             let (planes, in_file) = part.encoder.load(path)?;
             (*size, *file_size) = ([planes[0].width, planes[0].height], in_file);
             let before = frames.len();
-            parts.push(self.workers.with(|worker| {
-                part.encoder.examine(planes, worker, frames, positions)
-            })?);
+            parts.push(
+                self.workers
+                    .with(|worker| part.encoder.examine(planes, worker, frames, positions))?,
+            );
             if frames.len() == before {
                 return Err(too_small(path, *size));
             }
