@@ -113,36 +113,36 @@ pub(super) fn matrix(rows: &dyn Rows, progress: &dyn Progress) -> Result<Array2<
     drop(panel);
     progress.end();
     let mut full = Array2::zeros((n, n));
-    let strips = full.as_slice_mut().expect("a fresh array is row-major").par_chunks_mut(side * n);
-    strips.enumerate().for_each(|(strip, to)| {
-        for (i, j, tile) in &tiles {
-            let width = range(*j).len();
-            if *j == strip {
-                // The mirror image; of a tile on the diagonal its lower half is written below.
-                mirror(tile, width, &mut to[range(*i).start..], n);
-            }
-            if *i == strip {
-                for (r, from) in tile.chunks_exact(width).enumerate() {
-                    let end = if i == j { r + 1 } else { width };
-                    let to = &mut to[r * n + range(*j).start..];
-                    to[..end].copy_from_slice(&from[..end]);
-                }
-            }
-        }
-    });
+    let to = full.as_slice_mut().expect("a fresh array is row-major");
+    // A tile is dropped once it is copied, and the system gives memory to the matrix as it is written:
+    // the two are never there in full.
+    for (i, j, tile) in tiles {
+        let (rows, columns) = (range(i), range(j));
+        let width = columns.len();
+        // Of a tile on the diagonal the mirror image has an empty lower half, which is written below.
+        let strips = to[columns.start * n..columns.end * n].par_chunks_mut(MIRRORED * n);
+        strips.enumerate().for_each(|(strip, to)| {
+            mirror(&tile[strip * MIRRORED..], width, &mut to[rows.start..], n);
+        });
+        let to = to[rows.start * n..rows.end * n].par_chunks_mut(n);
+        to.zip(tile.par_chunks(width)).enumerate().for_each(|(r, (to, from))| {
+            let end = if i == j { r + 1 } else { width };
+            to[columns.start..][..end].copy_from_slice(&from[..end]);
+        });
+    }
     Ok(full)
 }
 
-/// Writes the transpose of `tile` (rows of `width`) to `to`, whose rows are `stride` apart, a few
-/// columns at a time so that neighbours read from a row are used before it leaves the cache.
+/// Columns of a tile that are mirrored together, so that neighbours read from a row are used before it
+/// leaves the cache.
+const MIRRORED: usize = 16;
+
+/// Writes the first columns of a tile (rows of `width`) to the rows of `to`, which are `stride` apart and
+/// of which there are [`MIRRORED`] at most.
 fn mirror(tile: &[f32], width: usize, to: &mut [f32], stride: usize) {
-    const COLUMNS: usize = 16;
-    for left in (0..width).step_by(COLUMNS) {
-        let columns = COLUMNS.min(width - left);
-        for (row, from) in tile.chunks_exact(width).enumerate() {
-            for (column, &value) in from[left..left + columns].iter().enumerate() {
-                to[(left + column) * stride + row] = value;
-            }
+    for (row, from) in tile.chunks(width).enumerate() {
+        for (to, &value) in to.chunks_mut(stride).zip(from) {
+            to[row] = value;
         }
     }
 }

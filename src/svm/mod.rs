@@ -47,7 +47,7 @@ pub enum Solver {
     Auto,
     /// Dual coordinate descent over blocks of rows; needs no `n × n` matrix.
     Dual,
-    /// Dual coordinate descent on the `n × n` Gram matrix; `4·n²` bytes, `6·n²` while it is formed.
+    /// Dual coordinate descent on the `n × n` Gram matrix of `4·n²` bytes.
     Gram,
     /// Sequential minimal optimisation (linfa-svm) on the Gram matrix: the bias is not
     /// regularised, as in libsvm. Hinge loss only.
