@@ -241,6 +241,12 @@ impl Config {
             .filter(|table| table.len() == 1)
             .and_then(|mut table| table.remove("value"))
             .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        if key == "channel" {
+            return self.with_channels(&parsed).ok_or_else(|| {
+                let names: Vec<&str> = self.channel.iter().map(|c| c.name.as_str()).collect();
+                refuse(format!("write a list of channels; they are {}", names.join(", ")))
+            });
+        }
         let mut table = self.table();
         let channel = self.channel.iter().position(|channel| {
             key.strip_prefix(channel.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
@@ -284,6 +290,15 @@ impl Config {
             return Err(refuse("keys are written group.key, for example svm.c".into()));
         }
         table.try_into().map_err(|e: toml::de::Error| refuse(e.message().replace('\n', " ")))
+    }
+
+    /// Only the channels that are named, in that order; `None` when one is not there.
+    fn with_channels(&self, names: &toml::Value) -> Option<Self> {
+        let named = |name: &toml::Value| {
+            self.channel.iter().find(|channel| name.as_str() == Some(&channel.name)).cloned()
+        };
+        let channel = names.as_array()?.iter().map(named).collect::<Option<_>>()?;
+        Some(Self { channel, ..self.clone() })
     }
 
     /// Checks every setting against its range.
@@ -386,6 +401,7 @@ const CHANNEL_REFERENCE: &str = "
 
 One table for each way to describe an image. Its Fisher vectors are joined, each multiplied by its
 weight over the root of the sum of all squared weights. Without any, the tables above are the one way.
+`--set \"channel=['sift']\"` keeps the channels that it names.
 
 | key | default | meaning |
 |---|---|---|

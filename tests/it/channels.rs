@@ -19,11 +19,8 @@ use tempfile::TempDir;
 use crate::small_run::{SMALL, assert_same, changed, contents, fixture, options, refusal};
 use crate::support::{files_below, in_pool, put};
 
-/// The fixture's settings with a second channel of colour statistics.
-const TWO: &str = r#"
-[image]
-max_height_px = 320
-
+/// SIFT, and colour statistics as a second channel.
+const CHANNELS: &str = r#"
 [[channel]]
 name = "sift"
 
@@ -36,7 +33,8 @@ encoding.mirrored = true
 "#;
 
 fn two(folder: &Path, overrides: &[&str]) -> Options {
-    put(folder, "two.toml", TWO);
+    let text = Config::named("quick").unwrap().to_toml() + CHANNELS;
+    put(folder, "two.toml", text);
     let path = folder.join("two.toml").to_str().unwrap().to_owned();
     Options { config: Some(path), ..options(overrides) }
 }
@@ -47,7 +45,8 @@ fn open<'p>(folder: &Path, overrides: &[&str]) -> Run<'p> {
 
 #[test]
 fn a_channel_says_what_it_does_otherwise() {
-    let config = Config::parse(TWO, "two.toml").unwrap();
+    let text = format!("[image]\nmax_height_px = 320\n{CHANNELS}");
+    let config = Config::parse(&text, "two.toml").unwrap();
     config.validate().unwrap();
     let colour = config.of_channel(&config.channel[1]).unwrap();
     assert_eq!((colour.pca.dimension, colour.image.max_height_px), (12, 320));
@@ -65,6 +64,10 @@ fn a_channel_says_what_it_does_otherwise() {
     assert_eq!(components, [256, 32]);
     assert_eq!(set("colour.weight=0.25").unwrap().channel[1].weight, 0.25);
 
+    let only = set("channel=['colour']").unwrap();
+    assert_eq!((only.channel.len(), &*only.channel[0].name), (1, "colour"));
+    assert_eq!(set("channel=[]").unwrap().channel, []);
+    assert!(refusal(set("channel=['color']")).contains("sift, colour"));
     for (text, problem) in [
         ("[[channel]]\nname = \"a\"\n[[channel]]\nname = \"a\"\n", "a name of its own"),
         ("[[channel]]\nname = \"../a\"\n", "lower-case letters"),
@@ -153,7 +156,8 @@ fn explanations_of_all_channels_add_up_to_the_score() {
             let place =
                 |names: &[String], name: &str| names.iter().position(|n| n == name).unwrap();
             let at = [place(&scores.ids, &map.id), place(&scores.classes, &map.class)];
-            assert!((map.score - f64::from(scores.values[at])).abs() < 1e-4, "{map:?}");
+            let evaluated = f64::from(scores.values[at]);
+            assert!((map.score - evaluated).abs() < 1e-4, "{evaluated} {map:?}");
             assert!(map.residual.abs() <= 1e-4 * map.score.abs().max(0.1), "{map:?}");
             assert!(map.residual_pixels.abs() <= 1e-6 * map.score.abs().max(1.0), "{map:?}");
         }

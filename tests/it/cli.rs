@@ -115,10 +115,12 @@ fn the_help_of_run() {
           --train <NAME>          Split to fit and train on
           --test <NAME>           Split to evaluate
           --run <DIR>             Run folder: holds everything this experiment makes
-          --config <FILE|PRESET>  Preset (chatfield, lrp, quick, scene15, vlfeat) or TOML file [default:
-                                  the run's own configuration, `vlfeat` in a new run]
+          --config <FILE|PRESET>  Preset (best, chatfield, fast, lrp, quick, scene15, vlfeat) or TOML
+                                  file [default: the run's own configuration, `best` in a new run]
           --set <KEY=VALUE>       Override one setting; may be repeated
           --refit                 Make again what was made with other settings or from other data
+          --reuse <RUN>           Take over what this other run has made with the same settings from the
+                                  same data; may be repeated
           --strict                Stop at the first image that cannot be used
           --allow-skipped         Exit with 0 even when images had to be skipped
       -h, --help                  Print help
