@@ -9,6 +9,8 @@
 mod annotation;
 pub mod folder;
 mod lists;
+#[doc(hidden)]
+pub mod parsers;
 pub mod synthetic;
 pub mod voc;
 
@@ -267,26 +269,6 @@ fn image_rank(name: &str) -> Option<usize> {
         return None;
     }
     IMAGE_ENDINGS.iter().position(|known| known.eq_ignore_ascii_case(ending))
-}
-
-/// The parsers of lists and annotations on bytes alone, for the fuzz targets in `fuzz/`.
-#[doc(hidden)]
-pub mod parsers {
-    use super::{Path, Result, annotation, lists};
-
-    /// A list of ids and a list of labels for them; how many there are.
-    pub fn lists(ids: &[u8], labels: &[u8]) -> Result<usize> {
-        let (own, other) = (Path::new("train.txt"), Path::new("cat_train.txt"));
-        let ids = lists::Ids::parse(own, &lists::text_of(own, ids.to_vec())?)?;
-        let labels = lists::text_of(other, labels.to_vec())?;
-        ids.parse_labels(own, other, &labels).map(|labels| labels.len())
-    }
-
-    /// The boxes of an annotation: left, top, right, bottom.
-    pub fn boxes(text: &str) -> Result<Vec<[f32; 4]>> {
-        let objects = annotation::parse(Path::new("annotation.xml"), text)?;
-        Ok(objects.into_iter().map(|object| object.bounds).collect())
-    }
 }
 
 /// Names of folders and image files in a folder, each sorted.
