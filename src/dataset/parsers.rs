@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use super::{annotation, lists};
-use crate::error::Result;
+use crate::Result;
 
 /// A list of ids and a list of labels for them; how many there are.
+///
+/// # Errors
+/// As [`super::Dataset::split`].
 pub fn lists(ids: &[u8], labels: &[u8]) -> Result<usize> {
     let (own, other) = (Path::new("train.txt"), Path::new("cat_train.txt"));
     let ids = lists::Ids::parse(own, &lists::text_of(own, ids.to_vec())?)?;
@@ -14,6 +17,9 @@ pub fn lists(ids: &[u8], labels: &[u8]) -> Result<usize> {
 }
 
 /// The boxes of an annotation: left, top, right, bottom.
+///
+/// # Errors
+/// As [`super::Dataset::split`].
 pub fn boxes(text: &str) -> Result<Vec<[f32; 4]>> {
     let objects = annotation::parse(Path::new("annotation.xml"), text)?;
     Ok(objects.into_iter().map(|object| object.bounds).collect())
