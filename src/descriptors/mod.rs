@@ -323,7 +323,7 @@ impl Extractor {
                     work,
                     |place, planes, mapping, _, cells| {
                         blocks.enter(place.bin, mapping);
-                        let planes = planes.as_array().expect("three planes");
+                        let planes = planes.try_into().expect("three planes");
                         colour::run(place, planes, cells, |x, y, row| {
                             blocks.push_colour(x, y, row);
                         });
