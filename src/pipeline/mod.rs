@@ -12,7 +12,7 @@
 //!
 //! With several channels ([`crate::config`]) everything up to the vectors is done for each of them, in
 //! a folder `channels/<name>` laid out as a run of one channel is; the classifier sees their vectors
-//! joined ([`channels`]).
+//! joined (`channels`).
 
 mod channels;
 mod classify;
@@ -47,7 +47,7 @@ pub use stage::Stamp;
 /// How a run folder is opened.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Preset or file; the run's own configuration when `None`, [`DEFAULT_PRESET`] in a new run.
+    /// Preset or file; the run's own configuration when `None`, [`crate::config::DEFAULT_PRESET`] in a new run.
     pub config: Option<String>,
     /// `group.key=value` overrides, applied last.
     pub overrides: Vec<String>,
