@@ -33,11 +33,16 @@ import tomllib
 RATE = re.compile(r"encode (\S+)\s+\d+ vectors of (\d+) values, ([\d.]+) images/s")
 
 
+def folder_of(args, data, row, seed):
+    """The run folder of one recipe on one data set."""
+    label = re.sub(r"[^a-z0-9]+", "-", row["name"].lower()).strip("-")
+    return args.work / data / f"{label}-seed{seed}"
+
+
 def run(args, data, row, seed, earlier):
     """Figures of one recipe on one data set; runs it where it has not been run to its end."""
     name, (path, train, test) = data
-    label = re.sub(r"[^a-z0-9]+", "-", row["name"].lower()).strip("-")
-    folder = args.work / name / f"{label}-seed{seed}"
+    folder = folder_of(args, name, row, seed)
     command = [args.fvtool, "run", "--data", path, "--train", train, "--test", test]
     command += ["--run", folder, "--config", row["config"], "--seed", str(seed), "--allow-skipped"]
     for setting in row["set"]:
@@ -73,7 +78,7 @@ def run(args, data, row, seed, earlier):
         "images_s": 1 / sum(1 / rate for rate in of_test) if complete else None,
         "bytes": size,
     }
-    return folder, figures
+    return figures
 
 
 def spread(values, digits=2):
@@ -116,20 +121,25 @@ def main():
     head += ["images/s", "bytes a vector"]
     table, earlier = [], {name: [] for name in sets}
     for row in rows:
-        if args.only and row["name"] not in args.only:
-            continue
+        wanted = not args.only or row["name"] in args.only
         cells, rates, sizes = [row["name"]], [], []
         for name in sets:
             figures = []
             if name in row.get("data", list(sets)):
                 for seed in row.get("seeds", base.get("seeds", [1])):
-                    folder, found = run(args, (name, sets[name]), row, seed, earlier[name])
+                    folder = folder_of(args, name, row, seed)
+                    if not wanted:
+                        earlier[name] += [folder] if folder.is_dir() else []
+                        continue
+                    found = run(args, (name, sets[name]), row, seed, earlier[name])
                     earlier[name].append(folder)
                     figures.append(found)
                     print(f"{row['name']}, {name}, seed {seed}: {found}", file=sys.stderr)
             cells += [spread([f[m] for f in figures]) for m in measures]
             rates += [f["images_s"] for f in figures if f["images_s"]][:1]
             sizes += [f["bytes"] for f in figures]
+        if not wanted:
+            continue
         rate = rates[0] if rates else None
         cells += [spread([rate], 1), f"{sizes[0]:,.0f}" if sizes else ""]
         table.append(cells)
