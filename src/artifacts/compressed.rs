@@ -6,8 +6,9 @@
 //! q = 1 where |v| ≤ 0.6 · rms, a = mean of |v| over the others
 //! ```
 //!
-//! 0.6 standard deviations is where three levels lose least of a normal variable (Max60); what
-//! they lose of power-normalised Fisher vectors is in docs/ABLATION.md. A product quantiser (SP11) with groups of five values and a codebook that needs no training.
+//! 0.6 standard deviations is where three levels lose least of a normal variable (Max60); what they
+//! lose of power-normalised Fisher vectors is in docs/ABLATION.md. A product quantiser (SP11) with
+//! groups of five values and a codebook that needs no training.
 
 use std::ops::Range;
 

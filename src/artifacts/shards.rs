@@ -37,12 +37,15 @@ impl Shards {
                 return Err(Error::artifact(path, "damaged (vectors are not a matrix)"));
             };
             let columns = match values {
-                Values::U8(_) => artifact.header().report["dim"].as_u64().unwrap_or(0) as usize,
+                Values::U8(_) => {
+                    let dim = artifact.header().report["dim"].as_u64().unwrap_or(0) as usize;
+                    if stored != compressed_len(dim) {
+                        return Err(Error::artifact(path, "damaged (size of compressed vectors)"));
+                    }
+                    dim
+                }
                 _ => stored,
             };
-            if matches!(values, Values::U8(_)) && stored != compressed_len(columns) {
-                return Err(Error::artifact(path, "damaged (size of compressed vectors)"));
-            }
             let dim = *dim.get_or_insert(columns);
             if columns != dim {
                 let problem = format!("vectors of {columns} values, others have {dim}");
@@ -75,10 +78,6 @@ impl Rows for Shards {
 
     fn dim(&self) -> usize {
         self.dim
-    }
-
-    fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        self.segment(i, 0..self.dim, scratch)
     }
 
     fn segment<'a>(

@@ -12,19 +12,19 @@ pub trait Rows: Sync {
     /// Values in a row.
     fn dim(&self) -> usize;
 
-    /// Row `i` as f32. `scratch` is used where the stored form is another one (f16), so that a
-    /// caller keeps one per worker.
-    fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32];
-
-    /// The values of row `i` in the given columns. A store in another form than f32 overrides this,
-    /// so that a pass over panels of columns converts each value once.
+    /// The values of row `i` in the given columns as f32. `scratch` is used where the stored form is
+    /// another one (f16), so that a caller keeps one per worker; a pass over panels of columns
+    /// converts each value once.
     fn segment<'a>(
         &'a self,
         i: usize,
         columns: Range<usize>,
         scratch: &'a mut Vec<f32>,
-    ) -> &'a [f32] {
-        &self.row(i, scratch)[columns]
+    ) -> &'a [f32];
+
+    /// The whole row `i`.
+    fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        self.segment(i, 0..self.dim(), scratch)
     }
 
     /// Writes the values of row `i` in the given columns to `out`.
@@ -47,9 +47,9 @@ impl Rows for ArrayView2<'_, f32> {
         self.ncols()
     }
 
-    fn row<'a>(&'a self, i: usize, _: &'a mut Vec<f32>) -> &'a [f32] {
+    fn segment<'a>(&'a self, i: usize, columns: Range<usize>, _: &'a mut Vec<f32>) -> &'a [f32] {
         let values = self.as_slice().expect("rows are row-major");
-        &values[i * self.ncols()..(i + 1) * self.ncols()]
+        &values[i * self.ncols()..(i + 1) * self.ncols()][columns]
     }
 }
 
@@ -99,10 +99,6 @@ impl<R: Rows> Rows for Joined<R> {
 
     fn dim(&self) -> usize {
         self.dim
-    }
-
-    fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        self.segment(i, 0..self.dim, scratch)
     }
 
     fn segment<'a>(

@@ -72,7 +72,10 @@ impl<'p> Run<'p> {
         if self.channels.is_empty() {
             return json!({ "encoding": self.config.encoding });
         }
-        let of_channel = |c: &Channel<'_>| json!({ "name": c.name, "weight": c.weight, "encoding": c.run.config.encoding });
+        let of_channel = |c: &Channel<'_>| {
+            let encoding = &c.run.config.encoding;
+            json!({ "name": c.name, "weight": c.weight, "encoding": encoding })
+        };
         json!({ "channels": self.channels.iter().map(of_channel).collect::<Vec<_>>() })
     }
 
@@ -93,22 +96,17 @@ impl<'p> Run<'p> {
     /// [`Error::Stale`] when vectors of other settings or images are there; with `strict`, the
     /// first image that cannot be used.
     pub(super) fn encode_split(&self, split: &Split) -> Result<Encoded> {
+        if self.channels.is_empty() {
+            return self.encode_part(split);
+        }
         let mut made = false;
-        let mut last = None;
-        for part in self.parts() {
-            let encoded = part.run.encode_part(split)?;
-            made |= encoded.stamp.made;
-            last = Some(encoded);
+        for channel in &self.channels {
+            made |= channel.run.encode_part(split)?.stamp.made;
         }
-        match last {
-            Some(only) if self.channels.is_empty() => Ok(only),
-            _ => {
-                let index = self.index(&split.name)?;
-                let path = self.dir.join("channels");
-                let stamp = Stamp { path, fingerprint: index.fingerprint, made };
-                Ok(Encoded { stamp, images: index.images.len(), skipped: index.skipped.len() })
-            }
-        }
+        let index = self.index(&split.name)?;
+        let path = self.dir.join("channels");
+        let stamp = Stamp { path, fingerprint: index.fingerprint, made };
+        Ok(Encoded { stamp, images: index.images.len(), skipped: index.skipped.len() })
     }
 
     /// The index of an encoded split: the images that every channel has a vector of.

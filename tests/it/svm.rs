@@ -338,10 +338,6 @@ impl Rows for Converted {
         self.0.ncols()
     }
 
-    fn row<'a>(&'a self, i: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        self.segment(i, 0..self.dim(), scratch)
-    }
-
     fn segment<'a>(
         &'a self,
         i: usize,
