@@ -22,7 +22,7 @@ const FILE_BYTES_PER_PIXEL: u64 = 16;
 /// Bytes that tell the format.
 const MAGIC_BYTES: u64 = 64;
 
-/// Reads an image file as luminance: decoded, turned upright, scaled down and smoothed as
+/// Reads an image file as luminance: decoded, turned upright, scaled and smoothed as
 /// `params` say.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub fn load_luminance(path: &Path, params: &Params) -> Result<Plane> {
 pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<(Vec<Plane>, [usize; 2])> {
     let decoded = decode(path, params)?;
     let size = [decoded.width() as usize, decoded.height() as usize];
-    let (width, height) = fitted(size[0], size[1], params);
+    let [width, height] = params.fitted(size);
     let finish = |plane: Plane| {
         let resized = [width, height] != size;
         let plane = if resized { super::resize(&plane, width, height) } else { plane };
@@ -72,24 +72,14 @@ pub fn load_rgb(path: &Path, params: &Params) -> Result<RgbImage> {
     } else {
         decoded.into_rgb8()
     };
-    let from = (rgb.width() as usize, rgb.height() as usize);
-    let to = fitted(from.0, from.1, params);
+    let from = [rgb.width() as usize, rgb.height() as usize];
+    let to = params.fitted(from);
     if from == to {
         return Ok(rgb);
     }
-    let mut resized = RgbImage::new(to.0 as u32, to.1 as u32);
-    Resizer::default().rgb_into(rgb.as_raw(), from, resized.as_mut(), to);
+    let mut resized = RgbImage::new(to[0] as u32, to[1] as u32);
+    Resizer::default().rgb_into(rgb.as_raw(), from.into(), resized.as_mut(), to.into());
     Ok(resized)
-}
-
-/// Width and height after scaling down to the greatest height.
-fn fitted(width: usize, height: usize, params: &Params) -> (usize, usize) {
-    let limit = params.max_height_px;
-    if limit == 0 || height <= limit {
-        return (width, height);
-    }
-    let scaled = (width as f64 * limit as f64 / height as f64).round() as usize;
-    (scaled.max(1), limit)
 }
 
 /// The decoded image, upright.

@@ -28,7 +28,11 @@ crate::parameters! {
         /// Images higher than this many pixels are scaled down to it, keeping their proportions;
         /// 0 leaves every image as it is. VLFeat's recognition recipe uses 480.
         pub max_height_px: usize = 0,
-        /// Standard deviation in pixels of a Gaussian over the luminance, after scaling down
+        /// Images lower than this many pixels are scaled up to it, twofold at most, keeping their
+        /// proportions; 0 leaves every image as it is. Small pictures then have as many places as
+        /// large ones.
+        pub min_height_px: usize = 0,
+        /// Standard deviation in pixels of a Gaussian over the luminance, after scaling
         /// (0 to 16); 0 leaves it out. For noisy scans; 1.52 imitates OpenCV's SIFT.
         pub presmoothing_px: f64 = 0.0,
         /// Larger images are refused before they are decoded, in millions of pixels (0.000001 to
@@ -51,6 +55,11 @@ impl Params {
             self.max_height_px,
             whole,
         )?;
+        let most = if self.max_height_px == 0 { 65_535 } else { self.max_height_px };
+        let range =
+            format!("a whole number from 0 (any height) to image.max_height_px, here {most}");
+        let (key, lowest) = ("image.min_height_px", self.min_height_px);
+        Error::require(lowest <= most, key, lowest, &range)?;
         Error::require(
             (0.0..=16.0).contains(&sigma),
             "image.presmoothing_px",
@@ -63,6 +72,19 @@ impl Params {
             megapixels,
             "from 0.000001 to 2000",
         )
+    }
+}
+
+impl Params {
+    /// Width and height at which an image of the given size is looked at.
+    pub fn fitted(&self, [width, height]: [usize; 2]) -> [usize; 2] {
+        let fitted = match (self.max_height_px, self.min_height_px) {
+            (most, _) if most > 0 && height > most => most,
+            (_, least) if height < least => least.min(2 * height),
+            _ => return [width, height],
+        };
+        let scaled = (width as f64 * fitted as f64 / height as f64).round() as usize;
+        [scaled.max(1), fitted]
     }
 }
 

@@ -152,6 +152,7 @@ fn settings_outside_their_range_are_refused() {
         ("data.train_fraction=0.0", "0"),
         ("data.train_fraction=1.0", "1"),
         ("image.max_height_px=65536", "65536"),
+        ("image.min_height_px=65536", "65536"),
         ("image.presmoothing_px=-0.1", "-0.1"),
         ("image.presmoothing_px=16.5", "16.5"),
         ("image.max_megapixels=0.0", "0"),

@@ -127,8 +127,16 @@ fn colour_and_luminance_have_the_same_geometry() {
     let image =
         RgbImage::from_fn(90, 61, |x, y| Rgb([(2 * x) as u8, (4 * y) as u8, (x + y) as u8]));
     let file = file(".png", &encoded(image, ImageFormat::Png));
-    for (max_height_px, size) in [(0, (90, 61)), (61, (90, 61)), (30, (44, 30)), (1, (1, 1))] {
-        let params = Params { max_height_px, ..Params::default() };
+    for (max_height_px, min_height_px, size) in [
+        (0, 0, (90, 61)),
+        (61, 61, (90, 61)),
+        (30, 0, (44, 30)),
+        (30, 30, (44, 30)),
+        (1, 0, (1, 1)),
+        (0, 80, (118, 80)),
+        (480, 480, (180, 122)),
+    ] {
+        let params = Params { max_height_px, min_height_px, ..Params::default() };
         let plane = load_luminance(file.path(), &params).unwrap();
         let rgb = load_rgb(file.path(), &params).unwrap();
         assert_eq!((plane.width, plane.height), size);
