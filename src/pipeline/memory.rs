@@ -122,14 +122,18 @@ impl Run<'_> {
         needs.iter().try_for_each(|need| self.memory.workers(need).map(|_| ()))
     }
 
-    /// Width and height of the image with most pixels, as files state them; those that say nothing
-    /// or are too large are not decoded.
+    /// Width and height of the image with most pixels, as files state them or as they are scaled up;
+    /// those that say nothing or are too large are not decoded.
     pub(super) fn largest<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> [usize; 2] {
         let most = self.config.image.max_megapixels * 1e6;
         let paths: Vec<&Path> = paths.into_iter().collect();
         let sizes = paths.par_iter().filter_map(|path| image::stated_size(path).ok());
         sizes
             .filter(|[width, height]| *width as f64 * *height as f64 <= most)
+            .map(|size| {
+                let [width, height] = self.config.image.fitted(size);
+                [width.max(size[0]), height.max(size[1])]
+            })
             .max_by_key(|&[width, height]| (width * height, width))
             .unwrap_or([0, 0])
     }
@@ -304,9 +308,9 @@ fn need_of_svm(params: &svm::Params, images: usize, classes: usize, dim: u64) ->
         };
     }
     // While it is formed: the lower half in tiles, the whole, and a panel of columns. After
-    // that the matrix, and for every worker that of the rows that still move.
+    // that the matrix, and for every worker that of the rows that still move, half of them at most.
     let forming = 6 * n * n + 8192 * n + 4 * 1280 * n;
-    let rows = if params.solver == Solver::Smo { 36 * n * n } else { 4 * n * n };
+    let rows = if params.solver == Solver::Smo { 36 * n * n } else { n * n };
     let extra = forming.saturating_sub(4 * n * n + rows);
     Need {
         stage: "train-svm",
@@ -360,7 +364,7 @@ mod tests {
             let text = Memory::new(Some(2 << 30)).workers(&need(Solver::Auto)).unwrap_err();
             let text = text.to_string();
             assert!(text.contains("4·n²") && text.contains("svm.solver=dual"), "{text}");
-            assert_eq!(Memory::new(Some(6 << 30)).workers(&need(Solver::Auto)).unwrap(), 2);
+            assert_eq!(Memory::new(Some(3 << 30)).workers(&need(Solver::Auto)).unwrap(), 2);
             assert_eq!(Memory::new(Some(2 << 30)).workers(&need(Solver::Dual)).unwrap(), 4);
         });
     }

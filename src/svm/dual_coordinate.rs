@@ -16,7 +16,7 @@
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::gram::check_diagonal;
+use super::gram_matrix::check_diagonal;
 use super::machine::Machine;
 use super::weights::{self, Weights};
 use super::{Backend, Limits};

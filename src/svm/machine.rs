@@ -42,8 +42,10 @@ pub(super) struct Machine {
     pub bias: f64,
     /// True while the bias is not regularised (see [`super::smo`]).
     pub free_bias: bool,
-    /// `w`, where the solver works on the rows themselves; empty otherwise.
+    /// `w`, where the solver has formed it from the rows; empty otherwise.
     pub weights: Vec<f32>,
+    /// What a rounded Gram matrix leaves out of each product; empty where nothing is.
+    pub left_out: Vec<f32>,
     /// How errors count.
     pub penalty: Penalty,
     /// Sweeps over the rows so far, and those it may reach.
@@ -99,7 +101,7 @@ impl Penalty {
 impl Machine {
     pub fn new(class: usize, sign: Vec<f32>, penalty: Penalty) -> Self {
         let n = sign.len();
-        let (alpha, product, weights) = (vec![0.0; n], vec![0.0; n], Vec::new());
+        let (alpha, product) = (vec![0.0; n], vec![0.0; n]);
         Self {
             class,
             sign,
@@ -107,7 +109,8 @@ impl Machine {
             product,
             bias: 0.0,
             free_bias: false,
-            weights,
+            weights: Vec::new(),
+            left_out: Vec::new(),
             penalty,
             epochs: 0,
             last_epoch: 0,
@@ -288,6 +291,7 @@ impl Machine {
             bias: self.bias,
             free_bias: false,
             weights: Vec::new(),
+            left_out: Vec::new(),
             penalty: self.penalty,
             epochs: self.epochs,
             last_epoch: self.last_epoch,
@@ -420,6 +424,7 @@ mod tests {
     use crate::random::Seed;
     use crate::svm::dual_coordinate::Dual;
     use crate::svm::gram::Gram;
+    use crate::svm::gram_matrix::ByteProducts;
     use crate::svm::{Backend, Limits};
 
     const PENALTIES: [Penalty; 3] = [
@@ -463,28 +468,33 @@ mod tests {
         alpha
     }
 
-    fn solved(x: &Array2<f32>, sign: &[f32], penalty: Penalty) -> [Machine; 2] {
+    fn solved(x: &Array2<f32>, sign: &[f32], penalty: Penalty) -> Vec<Machine> {
         let view = x.view();
         // What f32 products allow.
         let tolerance = 1e-6 * penalty.positive;
-        let limits = Limits { tolerance, max_epochs: 5000 };
-        let backends: [Box<dyn Backend>; 2] = [
-            Box::new(Gram::new(&view, Seed(1), &Silent).unwrap()),
+        let limits = Limits { tolerance, max_epochs: 5000, trial: false };
+        let mut backends: Vec<Box<dyn Backend>> = vec![
+            Box::new(Gram::exact(&view, Seed(1), &Silent).unwrap()),
             Box::new(Dual::new(&view, Seed(1))),
         ];
-        backends.map(|mut backend| {
+        if let Some(products) = ByteProducts::of_this_processor() {
+            let gram = Gram::rounded(&view, &products, Seed(1), &Silent).unwrap();
+            backends.push(Box::new(gram));
+        }
+        let solve = |backend: &mut Box<dyn Backend>| {
             let mut machine = [Machine::new(0, sign.to_vec(), penalty)];
             backend.solve(&mut machine, &limits, &Silent).unwrap();
             let [machine] = machine;
             assert!(machine.done, "{penalty:?}: {:?}", machine.objective());
             machine
-        })
+        };
+        backends.iter_mut().map(solve).collect()
     }
 
     /// More rows than a block of either solver; more columns than rows, so that the dual optimum is
     /// one point.
     #[test]
-    fn both_solvers_meet_the_published_method() {
+    fn all_solvers_meet_the_published_method() {
         let (x, sign) = problem(150, 400);
         for penalty in PENALTIES {
             let expected = reference(&x, &sign, penalty, 3000);

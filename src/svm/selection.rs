@@ -145,7 +145,7 @@ pub(super) fn cross_validate(
             machine.penalty = params.penalty(&machine.sign, c);
             machine.done = false;
         }
-        if let Err(problem) = backend.solve(&mut machines, &params.limits(), progress) {
+        if let Err(problem) = backend.solve(&mut machines, &params.limits(true), progress) {
             progress.end();
             return Err(problem);
         }
