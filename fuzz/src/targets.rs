@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fvtool::artifacts::{Artifact, Shards, check_seal, read_npy};
+use fvtool::artifacts::{Artifact, Npy, Shards, check_seal};
 use fvtool::config::Config;
 use fvtool::dataset::parsers;
 use fvtool::pipeline::Index;
@@ -86,7 +86,8 @@ pub fn config(data: &[u8]) {
 /// `.npy` arrays of other programs.
 pub fn npy(data: &[u8]) {
     on_disk(data, |path| {
-        if let Ok(array) = read_npy(path) {
+        if let Ok(npy) = Npy::open(path) {
+            let array = npy.view();
             assert!(array.len() * 4 <= data.len());
         }
     });

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 
 pub use atomic::{RunLock, link_or_copy, write_atomically};
 pub use compressed::{compress, compressed_len};
-pub use npy::read_npy;
+pub use npy::Npy;
 pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};
 

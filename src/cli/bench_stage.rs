@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use fvtool::artifacts::{read_npy, write_atomically};
+use fvtool::artifacts::{Npy, write_atomically};
 use fvtool::config::Config;
 use fvtool::dataset::Label;
 use fvtool::encoding::{Encoder, Workspace};
@@ -36,7 +36,7 @@ use fvtool::image::Plane;
 use fvtool::progress::Silent;
 use fvtool::projection::{Append, Covariance, Projection};
 use fvtool::{descriptors, gmm, svm};
-use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix1, Ix2, concatenate};
+use ndarray::{Array2, ArrayView2, ArrayViewD, Axis, Ix1, Ix2, concatenate};
 use ndarray_npy::WriteNpyExt;
 use serde_json::json;
 
@@ -90,8 +90,9 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
     };
     let config = base.with_overrides(&args.overrides)?;
     config.validate()?;
-    let inputs: Vec<ArrayD<f32>> =
-        args.input.iter().map(|path| read_npy(path)).collect::<fvtool::Result<_>>()?;
+    let files: Vec<Npy> =
+        args.input.iter().map(|path| Npy::open(path)).collect::<fvtool::Result<_>>()?;
+    let inputs: Vec<ArrayViewD<'_, f32>> = files.iter().map(Npy::view).collect();
     let expected = match args.stage {
         Stage::Sift | Stage::PcaFit => 1,
         Stage::Kmeans | Stage::Svm => 2,
@@ -137,7 +138,7 @@ impl BenchStage {
     }
 }
 
-fn sift(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn sift(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let pixels = matrix(&inputs[0])?;
     let (height, width) = pixels.dim();
     let plane = Plane::new(width, height, pixels.iter().copied().collect())?;
@@ -156,7 +157,7 @@ fn sift(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Ti
     Ok(Timed { result, ..timed })
 }
 
-fn project(args: &BenchStage, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn project(args: &BenchStage, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let (rows, components) = (matrix(&inputs[0])?, matrix(&inputs[2])?);
     let mean = inputs[1].view().into_dimensionality::<Ix1>().context("the mean is a vector")?;
     let k = components.nrows();
@@ -172,7 +173,7 @@ fn project(args: &BenchStage, inputs: &[ArrayD<f32>]) -> Result<Timed> {
     Ok(Timed { result: Array2::from_shape_vec((rows.nrows(), k), values)?, ..timed })
 }
 
-fn pca_fit(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn pca_fit(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let rows = matrix(&inputs[0])?;
     ensure!(rows.nrows() > 0, "there are no rows");
     args.time(|| {
@@ -182,7 +183,7 @@ fn pca_fit(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result
     })
 }
 
-fn fit_kmeans(args: &BenchStage, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn fit_kmeans(args: &BenchStage, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let (rows, centres) = (matrix(&inputs[0])?, matrix(&inputs[1])?);
     ensure!(rows.ncols() == centres.ncols(), "rows and centres have different dimensions");
     args.time(|| {
@@ -196,7 +197,7 @@ fn fit_kmeans(args: &BenchStage, inputs: &[ArrayD<f32>]) -> Result<Timed> {
     })
 }
 
-fn fit_em(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn fit_em(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let rows = matrix(&inputs[0])?;
     let mixture = em::Mixture::from(&mixture(inputs)?);
     let params =
@@ -209,7 +210,7 @@ fn fit_em(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<
     })
 }
 
-fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let rows = matrix(&inputs[0])?;
     let encoder = Encoder::new(&mixture(inputs)?, &config.encoding)?;
     let mut workspace = Workspace::default();
@@ -222,7 +223,7 @@ fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<
     })
 }
 
-fn train_svm(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Result<Timed> {
+fn train_svm(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     let rows = matrix(&inputs[0])?;
     let classes = inputs[1].iter().fold(0.0f32, |a, &b| a.max(b)) as usize + 1;
     let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
@@ -239,11 +240,11 @@ fn train_svm(args: &BenchStage, config: &Config, inputs: &[ArrayD<f32>]) -> Resu
     Ok(Timed { result: model.scores(&rows)?, ..timed })
 }
 
-fn mixture(inputs: &[ArrayD<f32>]) -> Result<Gmm> {
+fn mixture(inputs: &[ArrayViewD<'_, f32>]) -> Result<Gmm> {
     let weights = inputs[1].iter().copied().collect();
     Ok(Gmm::new(weights, matrix(&inputs[2])?.to_owned(), matrix(&inputs[3])?.to_owned())?)
 }
 
-fn matrix(array: &ArrayD<f32>) -> Result<ArrayView2<'_, f32>> {
-    array.view().into_dimensionality::<Ix2>().context("an input that has to be a matrix is not")
+fn matrix<'a>(array: &ArrayViewD<'a, f32>) -> Result<ArrayView2<'a, f32>> {
+    array.clone().into_dimensionality::<Ix2>().context("an input that has to be a matrix is not")
 }

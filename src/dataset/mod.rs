@@ -67,6 +67,14 @@ pub struct Item {
     pub objects: Vec<Object>,
 }
 
+impl Item {
+    /// An image of no data set: its name without the extension is its id.
+    pub fn of_file(path: &Path) -> Self {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { id, path: path.to_owned(), objects: Vec::new() }
+    }
+}
+
 /// The images of one split with their labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {

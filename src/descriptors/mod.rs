@@ -1,9 +1,11 @@
-//! Local descriptors of an image: dense SIFT or colour statistics, at several scales.
+//! Local descriptors of an image: dense SIFT or colour statistics at several scales, or given ones.
 //!
 //! | kind | of | values |
 //! |---|---|---|
 //! | `sift` | luminance | 128: 4 × 4 spatial bins of 8 gradient orientations, `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`) |
 //! | `colour` | red, green, blue | 96: mean and deviation of each in 4 × 4 cells, `c + 3·(0 mean, 1 deviation) + 6 (bx + 4 by)` |
+//!
+//! | `files` | whatever another program describes | `dimension`, as they are |
 //!
 //! The formulas stand where they are computed: `dense_sift` (gradient, orientation, pooling), `colour`
 //! (statistics), `multiscale` (scales, grids, centres), `normalise` (contrast, unit length).
@@ -16,7 +18,10 @@ mod colour;
 mod dense_sift;
 mod multiscale;
 mod normalise;
+mod picture;
 pub mod sample;
+
+use std::path::PathBuf;
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -26,6 +31,8 @@ use crate::linalg::BLOCK_ROWS;
 use crate::{Error, Result};
 use dense_sift::Sink;
 use multiscale::{ContrastSum, Level, Mapping, Work};
+
+pub use picture::{Content, Picture};
 
 /// Values in a SIFT descriptor.
 pub const DIM: usize = 128;
@@ -38,21 +45,15 @@ pub enum Kind {
     Sift,
     /// Means and deviations of red, green and blue.
     Colour,
+    /// Computed elsewhere, read from a file for each image.
+    Files,
 }
 
 impl Kind {
-    /// Values in a descriptor.
-    pub fn dim(self) -> usize {
-        match self {
-            Self::Sift => DIM,
-            Self::Colour => colour::DIM,
-        }
-    }
-
     /// The planes of an image that are described: `[luminance]`, or `[red, green, blue]`.
     pub fn colours(self) -> Colours {
         match self {
-            Self::Sift => Colours::Luminance,
+            Self::Sift | Self::Files => Colours::Luminance,
             Self::Colour => Colours::Rgb,
         }
     }
@@ -103,9 +104,16 @@ crate::parameters! {
     /// Which descriptors an image has. Config group `descriptors`. The defaults are those of
     /// Chatfield et al. 2011.
     pub struct Params {
-        /// `sift` (128 values, of the luminance) or `colour` (mean and deviation of red, green and blue
-        /// in the same 4 × 4 cells, 96 values).
+        /// `sift` (128 values, of the luminance), `colour` (mean and deviation of red, green and blue
+        /// in the same 4 × 4 cells, 96 values), or `files` (your own; the keys below `dimension` have no
+        /// meaning then).
         pub kind: Kind = Kind::Sift,
+        /// For `files`: the folder with a file `<id>.npy` for each image, an f32 array of one row a
+        /// descriptor: column and row of its centre and the side of the square that it sees, in pixels of
+        /// the upright image in its file, then its values.
+        pub folder: PathBuf = PathBuf::new(),
+        /// For `files`: values of a descriptor (1 to 4096).
+        pub dimension: usize = DIM,
         /// Width of a spatial bin in pixels, one entry per scale (each 1 to 256). A descriptor spans
         /// about four bins.
         pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10],
@@ -139,6 +147,15 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] with the first one outside its range.
     pub fn validate(&self) -> Result<()> {
+        if self.kind == Kind::Files {
+            let folder = self.folder.display();
+            let range = "the folder of the descriptors' .npy files, for kind `files`";
+            let named = !self.folder.as_os_str().is_empty();
+            Error::require(named, "descriptors.folder", folder, range)?;
+            let (dimension, range) = (self.dimension, "from 1 to 4096 values");
+            let fits = (1..=4096).contains(&dimension);
+            Error::require(fits, "descriptors.dimension", dimension, range)?;
+        }
         let list = format!("{:?}", self.bin_sizes_px);
         let bins_fit = self.bin_sizes_px.iter().all(|s| (1..=256).contains(s));
         Error::require(
@@ -184,6 +201,15 @@ impl Params {
             "from 0 to 1",
         )
     }
+
+    /// Values in a descriptor.
+    pub fn dim(&self) -> usize {
+        match self.kind {
+            Kind::Sift => DIM,
+            Kind::Colour => colour::DIM,
+            Kind::Files => self.dimension,
+        }
+    }
 }
 
 /// Where a descriptor stands, in pixels of the image as it was given (before any resize factor).
@@ -193,7 +219,7 @@ pub struct Frame {
     pub x: f32,
     /// Row of the centre.
     pub y: f32,
-    /// Contrast norm (`sift`; 0 where it is not a number) or mean deviation (`colour`).
+    /// Contrast norm (`sift`; 0 where it is not a number), mean deviation (`colour`) or length (`files`).
     pub contrast: f32,
     /// Width of a spatial bin. A descriptor sees `5 · size_px` pixels along each axis, with
     /// weights falling off outside the middle three.
@@ -247,12 +273,16 @@ impl Extractor {
     /// [`Error::Setting`] when one is outside its range.
     pub fn new(params: &Params) -> Result<Self> {
         params.validate()?;
-        Ok(Self { params: params.clone(), levels: multiscale::levels(params) })
+        let levels = match params.kind {
+            Kind::Files => Vec::new(),
+            Kind::Sift | Kind::Colour => multiscale::levels(params),
+        };
+        Ok(Self { params: params.clone(), levels })
     }
 
     /// Values in a descriptor.
     pub fn dim(&self) -> usize {
-        self.params.kind.dim()
+        self.params.dim()
     }
 
     /// The planes of an image that it describes.
@@ -274,7 +304,8 @@ impl Extractor {
     /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`] rows with one
     /// frame each, so that a block is used while it is in cache. `consume` is not called when there
     /// are none. `image` holds the planes of [`colours`](Self::colours); a [`Plane`] is one. Pixels
-    /// that are NaN or infinite make the descriptors that see them empty.
+    /// that are NaN or infinite make the descriptors that see them empty. Of kind [`Kind::Files`] a plane
+    /// has none.
     ///
     /// # Panics
     /// When there are not as many planes, of one size, or one does not hold `width · height` values.
@@ -311,6 +342,7 @@ impl Extractor {
         };
         let levels = &self.levels;
         match self.params.kind {
+            Kind::Files => {}
             Kind::Sift => {
                 multiscale::run(levels, planes, work, &mut blocks, |blocks, sift, mapping| {
                     blocks.enter(sift.bin, mapping);
@@ -428,7 +460,7 @@ impl Blocks<'_> {
     fn flush(&mut self) {
         let n = self.frames.len();
         if n > 0 {
-            let dim = self.params.kind.dim();
+            let dim = self.params.dim();
             let rows = ArrayView2::from_shape((n, dim), &self.rows[..n * dim]).expect("n rows");
             (self.consume)(rows, self.frames);
             self.frames.clear();

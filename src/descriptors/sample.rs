@@ -6,9 +6,8 @@
 
 use ndarray::Array2;
 
-use super::{Descriptors, Extractor, Scratch};
+use super::{Descriptors, Extractor, Picture, Scratch};
 use crate::error::{Error, Result};
-use crate::image::Plane;
 use crate::random::Seed;
 
 crate::parameters! {
@@ -37,26 +36,21 @@ pub fn quota(total_rows: usize, images: usize) -> usize {
 }
 
 /// Up to `quota` descriptors of an image, uniform without replacement, in the image's order.
-/// `image` holds the planes of [`Extractor::colours`]; `item` is its number in its split. Only what is drawn is stored.
+/// `item` is its number in its split. Only what is drawn is stored.
 pub fn draw(
     extractor: &Extractor,
-    image: &[Plane],
+    picture: &Picture,
     quota: usize,
     seed: Seed,
     item: u64,
     scratch: &mut Scratch,
 ) -> Descriptors {
-    let mut count = 0;
-    if extractor.keeps_all() {
-        count = image.first().map_or(0, |plane| extractor.count(plane.width, plane.height));
-    } else {
-        extractor.for_each_block(image, scratch, &mut |_, frames| count += frames.len());
-    }
+    let count = picture.count(extractor, scratch);
     let chosen = seed.stream("descriptors.sample", item).sample(count, quota);
     let mut frames = Vec::with_capacity(chosen.len());
     let mut values = Vec::with_capacity(chosen.len() * extractor.dim());
     let (mut seen, mut wanted) = (0, &chosen[..]);
-    extractor.for_each_block(image, scratch, &mut |rows, of_rows| {
+    picture.for_each_block(extractor, scratch, &mut |rows, of_rows| {
         while let Some((&next, rest)) = wanted.split_first()
             && next < seen + of_rows.len()
         {
@@ -75,6 +69,7 @@ pub fn draw(
 mod tests {
     use super::*;
     use crate::descriptors::{DIM, LowContrast};
+    use crate::image::Plane;
 
     #[test]
     fn quotas_cover_the_total() {
@@ -96,7 +91,7 @@ mod tests {
             let extractor = Extractor::new(&params).unwrap();
             let all = extractor.extract(&image, scratch);
             let mut take = |quota, seed, item| {
-                draw(&extractor, image.as_ref(), quota, Seed(seed), item, scratch)
+                draw(&extractor, &vec![image.clone()].into(), quota, Seed(seed), item, scratch)
             };
             let first = take(10, 3, 0);
             assert_eq!(first.rows.dim(), (10, DIM));
@@ -116,6 +111,6 @@ mod tests {
         }
         let tiny = Plane::from_fn(3, 3, |_, _| 0.5);
         let extractor = Extractor::new(&Default::default()).unwrap();
-        assert!(draw(&extractor, tiny.as_ref(), 5, Seed(3), 0, scratch).frames.is_empty());
+        assert!(draw(&extractor, &vec![tiny].into(), 5, Seed(3), 0, scratch).frames.is_empty());
     }
 }

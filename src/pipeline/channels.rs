@@ -7,7 +7,6 @@
 //! so that the joint vector has unit length where those of the channels have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use super::fisher::{Encoded, ImageEncoder, Index, Skipped, Worker};
 use super::stage::Stamp;
 use crate::artifacts::Shards;
 use crate::config::fingerprint;
-use crate::dataset::Split;
+use crate::dataset::{Item, Split};
 use crate::error::{Error, Result};
 use crate::linalg::Joined;
 
@@ -181,11 +180,11 @@ impl JointEncoder {
         self.parts.iter().map(|_| Worker::default()).collect()
     }
 
-    /// The joint vector of an image file.
-    pub(super) fn encode(&self, path: &Path, workers: &mut [Worker]) -> Result<Vec<f32>> {
+    /// The joint vector of an image.
+    pub(super) fn encode(&self, item: &Item, workers: &mut [Worker]) -> Result<Vec<f32>> {
         let mut joint = Vec::new();
         for ((encoder, factor), worker) in self.parts.iter().zip(workers) {
-            let vector = encoder.encode(path, worker)?;
+            let vector = encoder.encode(item, worker)?;
             joint.extend(vector.iter().map(|value| value * factor));
         }
         Ok(joint)

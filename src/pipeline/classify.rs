@@ -16,7 +16,7 @@ use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
 use crate::artifacts::{Artifact, Tensor, check_seal, sealed, write, write_atomically};
 use crate::config::differences;
-use crate::dataset::{Label, Split};
+use crate::dataset::{Item, Label, Split};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
 use crate::files;
@@ -353,19 +353,19 @@ impl Run<'_> {
         let (model, _) = self.load_svm()?;
         let encoder = self.encoder()?;
         self.progress.begin("predict", images.len() as u64, "images");
-        let need =
-            || Ok(self.need_of_prediction(self.largest(images.iter().map(PathBuf::as_path))));
+        let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
+        let need = || Ok(self.need_of_prediction(self.largest(&items)));
         let predictions = self.memory.within(need, || {
-            images
+            items
                 .par_iter()
                 .map_init(
                     || encoder.workers(),
-                    |workers, path| {
+                    |workers, item| {
                         self.interrupted()?;
-                        let outcome = predict_one(path, &encoder, &model, workers);
+                        let outcome = predict_one(item, &encoder, &model, workers);
                         self.progress.advance(1);
                         let outcome = outcome.map_err(|e| e.to_string());
-                        Ok(Prediction { path: path.clone(), outcome })
+                        Ok(Prediction { path: item.path.clone(), outcome })
                     },
                 )
                 .collect()
@@ -376,12 +376,12 @@ impl Run<'_> {
 }
 
 fn predict_one(
-    path: &Path,
+    item: &Item,
     encoder: &JointEncoder,
     model: &Model,
     workers: &mut [Worker],
 ) -> Result<Vec<ClassScore>> {
-    let scores = model.score(&encoder.encode(path, workers)?)?;
+    let scores = model.score(&encoder.encode(item, workers)?)?;
     let probabilities = model.probabilities(&scores);
     Ok(model
         .classes

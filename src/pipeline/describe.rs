@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::fisher::{frame_values, positions};
 use super::models::header;
+use super::pictures::Pictures;
 use super::source::file_hash;
 use super::stage::Inputs;
 use super::{Run, Stamp};
 use crate::artifacts::{Tensor, write};
+use crate::dataset::Item;
 use crate::descriptors::{Extractor, Scratch};
 use crate::error::{Error, Result};
-use crate::image;
 
 impl Run<'_> {
     /// Writes an image's descriptors (`N × 128`, 96 for `colour`), frames (`N × 4`: x, y, contrast,
@@ -29,7 +30,7 @@ impl Run<'_> {
             part.run.describe_part(image, &mut tensors)?;
         }
         let encoder = self.encoder()?;
-        let vector = encoder.encode(image, &mut encoder.workers())?;
+        let vector = encoder.encode(&Item::of_file(image), &mut encoder.workers())?;
         tensors.push(("vector".to_owned(), vec![vector.len()], vector));
 
         let mixtures = self.mixtures()?;
@@ -53,14 +54,15 @@ impl Run<'_> {
     ) -> Result<()> {
         let projection = self.load_projection()?.0;
         let extractor = Extractor::new(&self.config.descriptors)?;
-        let (planes, _) = image::load(image, &self.config.image, extractor.colours())?;
-        let described = extractor.extract(&planes, &mut Scratch::default());
+        let (picture, _) = Pictures::new(&self.config).load(&Item::of_file(image))?;
+        let (width, height) = (picture.width, picture.height);
+        let described = picture.extract(&extractor, &mut Scratch::default());
         let n = described.frames.len();
-        let (d, width) = (extractor.dim(), projection.output_dim());
-        let mut projected = vec![0.0; n * width];
+        let (d, projected_dim) = (extractor.dim(), projection.output_dim());
+        let mut projected = vec![0.0; n * projected_dim];
         projection.apply(
             described.rows.view(),
-            &positions(&described.frames, planes[0].width, planes[0].height),
+            &positions(&described.frames, width, height),
             &mut Vec::new(),
             &mut projected,
         )?;
@@ -69,7 +71,7 @@ impl Run<'_> {
         let rows = described.rows.into_raw_vec_and_offset().0;
         tensors.push((format!("{prefix}descriptors"), vec![n, d], rows));
         tensors.push((format!("{prefix}frames"), vec![n, 4], frames));
-        tensors.push((format!("{prefix}projected"), vec![n, width], projected));
+        tensors.push((format!("{prefix}projected"), vec![n, projected_dim], projected));
         Ok(())
     }
 

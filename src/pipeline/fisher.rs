@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::Run;
 use super::models::header;
-use super::source::{images_hash, label_number};
+use super::pictures::Pictures;
+use super::source::label_number;
 use super::stage::{Inputs, Stamp};
 use crate::artifacts::{
     Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, sealed, write,
@@ -24,12 +25,11 @@ use crate::artifacts::{
 };
 use crate::config::Config;
 use crate::dataset::{Item, Split};
-use crate::descriptors::{Extractor, Frame, Scratch};
+use crate::descriptors::{Extractor, Frame, Picture, Scratch};
 use crate::encoding::contributions::{Contributions, Sums};
 use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
-use crate::image;
 use crate::linalg::Pool;
 use crate::projection::Projection;
 
@@ -104,7 +104,7 @@ pub struct Encoded {
 
 /// From an image file to its Fisher vector. Shared between workers.
 pub(super) struct ImageEncoder {
-    image: image::Params,
+    pictures: Pictures,
     extractor: Extractor,
     projection: Projection,
     encoder: Encoder,
@@ -130,7 +130,7 @@ impl ImageEncoder {
         shape("projection for the stored mixture", gmm.dim(), projection.output_dim())?;
         let encoder = Encoder::new(gmm, &config.encoding)?;
         let mirrored = config.encoding.mirrored;
-        Ok(Self { image: config.image.clone(), extractor, projection, encoder, mirrored })
+        Ok(Self { pictures: Pictures::new(config), extractor, projection, encoder, mirrored })
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -141,22 +141,27 @@ impl ImageEncoder {
         &self.encoder
     }
 
-    /// Reads an image file for [`examine`](Self::examine): its planes, and width and height in the file.
-    pub(super) fn load(&self, path: &Path) -> Result<(Vec<image::Plane>, [usize; 2])> {
-        image::load(path, &self.image, self.extractor.colours())
+    /// Reads an image for [`examine`](Self::examine); also its width and height in its file.
+    pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2])> {
+        self.pictures.load(item)
+    }
+
+    /// What to say of an image of this size that has no descriptor.
+    pub(super) fn without_descriptors(&self, item: &Item, size: [usize; 2]) -> Error {
+        self.pictures.without_descriptors(item, size)
     }
 
     /// What an image's vector is made of; its frames and positions are appended to those given.
     pub(super) fn examine(
         &self,
-        planes: Vec<image::Plane>,
+        picture: Picture,
         worker: &mut Worker,
         frames: &mut Vec<Frame>,
         positions: &mut Vec<[f32; 2]>,
     ) -> Result<Examined<'_>> {
-        let width = planes[0].width;
+        let width = picture.width;
         let mut contributions = Contributions::new(&self.encoder);
-        self.project(planes, worker, &mut |rows, of_rows, of_positions, mirrored, _| {
+        self.project(picture, worker, &mut |rows, of_rows, of_positions, mirrored, _| {
             let place = |frame: &Frame| match mirrored {
                 true => Frame { x: (width - 1) as f32 - frame.x, ..*frame },
                 false => *frame,
@@ -171,18 +176,18 @@ impl ImageEncoder {
         Ok(Examined { contributions, sums, vector })
     }
 
-    /// The Fisher vector of an image file.
-    pub(super) fn encode(&self, path: &Path, worker: &mut Worker) -> Result<Vec<f32>> {
-        let planes = self.load(path)?.0;
-        let size = [planes[0].width, planes[0].height];
+    /// The Fisher vector of an image.
+    pub(super) fn encode(&self, item: &Item, worker: &mut Worker) -> Result<Vec<f32>> {
+        let picture = self.load(item)?.0;
+        let size = [picture.width, picture.height];
         let mut count = 0;
         self.encoder.begin(&mut worker.workspace);
-        self.project(planes, worker, &mut |rows, frames, positions, _, workspace| {
+        self.project(picture, worker, &mut |rows, frames, positions, _, workspace| {
             count += frames.len();
             self.encoder.push(rows, positions, workspace)
         })?;
         if count == 0 {
-            return Err(too_small(path, size));
+            return Err(self.without_descriptors(item, size));
         }
         self.encoder.finish(&mut worker.workspace)
     }
@@ -191,29 +196,29 @@ impl ImageEncoder {
     /// and then those of its mirror image where these count too.
     fn project(
         &self,
-        mut planes: Vec<image::Plane>,
+        mut picture: Picture,
         worker: &mut Worker,
         consume: &mut Consume<'_>,
     ) -> Result<()> {
-        self.project_planes(&planes, worker, false, consume)?;
+        self.project_once(&picture, worker, false, consume)?;
         if self.mirrored {
-            planes.iter_mut().for_each(image::Plane::mirror);
-            self.project_planes(&planes, worker, true, consume)?;
+            picture.mirror();
+            self.project_once(&picture, worker, true, consume)?;
         }
         Ok(())
     }
 
-    fn project_planes(
+    fn project_once(
         &self,
-        planes: &[image::Plane],
+        picture: &Picture,
         worker: &mut Worker,
         mirrored: bool,
         consume: &mut Consume<'_>,
     ) -> Result<()> {
         let Worker { scratch, projected, product, workspace } = worker;
-        let (width, height) = (planes[0].width, planes[0].height);
+        let (width, height) = (picture.width, picture.height);
         let mut outcome = Ok(());
-        self.extractor.for_each_block(planes, scratch, &mut |rows, frames| {
+        picture.for_each_block(&self.extractor, scratch, &mut |rows, frames| {
             if outcome.is_err() {
                 return;
             }
@@ -247,11 +252,6 @@ pub(super) fn frame_values(frames: &[Frame]) -> Vec<f32> {
     frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect()
 }
 
-pub(super) fn too_small(path: &Path, [width, height]: [usize; 2]) -> Error {
-    let problem = format!("{width} × {height} pixels are too small for any descriptor");
-    Error::Image { path: path.to_owned(), problem }
-}
-
 /// Centres of descriptors as shares of width and height; a pixel's centre is half a pixel in.
 pub(super) fn positions(frames: &[Frame], width: usize, height: usize) -> Vec<[f32; 2]> {
     let (width, height) = (width as f32, height as f32);
@@ -279,15 +279,13 @@ impl Run<'_> {
         let parents =
             [("pca.safetensors", pca_print.as_str()), ("gmm.safetensors", gmm_print.as_str())];
         let settings = self.settings_of("fisher");
-        let inputs = Inputs::new("fisher", settings, &parents, images_hash(&split.items));
         let encoder = ImageEncoder::new(&self.config, projection, &gmm)?;
+        let data = encoder.pictures.hash(&split.items);
+        let inputs = Inputs::new("fisher", settings, &parents, data);
         let stage = format!("encode {}", split.name);
         self.begin(&stage, split.items.len() as u64, "images");
         let workers = Pool::default();
-        let need = || {
-            let paths = split.items.iter().map(|item| item.path.as_path());
-            Ok(self.need_of_encoding(self.largest(paths)))
-        };
+        let need = || Ok(self.need_of_encoding(self.largest(&split.items)));
         let shards = self.memory.within(need, || -> Result<Vec<Shard>> {
             let parts = split.items.chunks(SHARD_IMAGES).enumerate();
             let shard = |(number, items): (usize, &[Item])| {
@@ -343,7 +341,7 @@ impl Run<'_> {
             let unread = &shard.header().report["unread"];
             let back = |item: &Item| {
                 unread.as_array().is_some_and(|ids| ids.iter().any(|id| *id == item.id))
-                    && crate::files::open(&item.path).is_ok()
+                    && encoder.pictures.paths(item).all(|path| crate::files::open(&path).is_ok())
             };
             if !items.iter().any(back) {
                 self.progress.advance(items.len() as u64);
@@ -355,7 +353,7 @@ impl Run<'_> {
             .with_max_len(1)
             .map(|item| {
                 self.interrupted()?;
-                let vector = workers.with(|worker| encoder.encode(&item.path, worker));
+                let vector = workers.with(|worker| encoder.encode(item, worker));
                 self.progress.advance(1);
                 vector
             })

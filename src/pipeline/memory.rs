@@ -6,12 +6,12 @@
 //! takes is measured in docs/RELIABILITY.md. Artifacts mapped from disk are not counted, since the
 //! system takes their pages back when it needs them.
 
-use std::path::Path;
-
 use rayon::prelude::*;
 
 use super::Run;
 use super::fisher::SHARD_IMAGES;
+use super::pictures::Pictures;
+use crate::dataset::Item;
 use crate::descriptors::Extractor;
 use crate::error::{Error, Result};
 use crate::image;
@@ -30,6 +30,15 @@ const TASKS: u64 = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Memory {
     limit: Option<u64>,
+}
+
+/// The largest of a stage's inputs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Largest {
+    /// Width and height.
+    pub(super) size: [usize; 2],
+    /// Bytes of a file of descriptors.
+    pub(super) file: u64,
 }
 
 /// What a stage allocates at most.
@@ -117,25 +126,27 @@ impl Run<'_> {
         }
         let mut needs = vec![self.need_of_svm(images, classes)];
         for part in self.parts() {
-            needs.extend([part.run.need_of_sample([0, 0]), part.run.need_of_mixture()]);
+            needs.extend([part.run.need_of_sample(Largest::default()), part.run.need_of_mixture()]);
         }
         needs.iter().try_for_each(|need| self.memory.workers(need).map(|_| ()))
     }
 
-    /// Width and height of the image with most pixels, as files state them or as they are scaled up;
-    /// those that say nothing or are too large are not decoded.
-    pub(super) fn largest<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> [usize; 2] {
+    /// The image with most pixels, as files state them or as they are scaled up, and the largest file of
+    /// descriptors. Images that say nothing or are too large are not decoded.
+    pub(super) fn largest(&self, items: &[Item]) -> Largest {
         let most = self.config.image.max_megapixels * 1e6;
-        let paths: Vec<&Path> = paths.into_iter().collect();
-        let sizes = paths.par_iter().filter_map(|path| image::stated_size(path).ok());
-        sizes
+        let sizes = items.par_iter().filter_map(|item| image::stated_size(&item.path).ok());
+        let size = sizes
             .filter(|[width, height]| *width as f64 * *height as f64 <= most)
             .map(|size| {
                 let [width, height] = self.config.image.fitted(size);
                 [width.max(size[0]), height.max(size[1])]
             })
             .max_by_key(|&[width, height]| (width * height, width))
-            .unwrap_or([0, 0])
+            .unwrap_or([0, 0]);
+        let runs = self.parts();
+        let files = runs.iter().map(|part| Pictures::new(&part.run.config).largest_file(items));
+        Largest { size, file: files.max().unwrap_or(0) }
     }
 
     /// Components, dimensions of a projected descriptor, values of a Fisher vector.
@@ -150,16 +161,17 @@ impl Run<'_> {
     }
 
     /// An image being decoded, scaled and described.
-    fn image_bytes(&self, [width, height]: [usize; 2]) -> u64 {
+    fn image_bytes(&self, largest: Largest) -> u64 {
+        let [width, height] = largest.size;
         let factor = self.config.descriptors.scales.iter().copied().fold(1.0, f64::max);
         let planes = self.config.descriptors.kind.colours().planes() as u64;
         let planes = planes * ((8.0 * factor * factor) as u64 + 4);
-        (width as u64 * height as u64) * (DECODED + planes) + (4 << 20)
+        (width as u64 * height as u64) * (DECODED + planes) + largest.file + (4 << 20)
     }
 
-    pub(super) fn need_of_sample(&self, largest: [usize; 2]) -> Need {
+    pub(super) fn need_of_sample(&self, largest: Largest) -> Need {
         let rows = self.config.sample.rows as u64;
-        let dim = Extractor::new(&self.config.descriptors).map_or(0, |e| e.dim()) as u64;
+        let dim = self.config.descriptors.dim() as u64;
         let fixed = rows * (8 * dim + 16);
         let each = self.image_bytes(largest);
         Need {
@@ -168,14 +180,14 @@ impl Run<'_> {
             each,
             formula: format!(
                 "sample.rows {rows} · (8·{dim} + 16) + {each} a worker for images up to {} × {}",
-                largest[0], largest[1]
+                largest.size[0], largest.size[1]
             ),
             way_out: "lower sample.rows or image.max_megapixels, or raise --max-memory",
         }
     }
 
     pub(super) fn need_of_projection(&self) -> Need {
-        let dim = Extractor::new(&self.config.descriptors).map_or(0, |e| e.dim()) as u64;
+        let dim = self.config.descriptors.dim() as u64;
         let fixed = 24 * 8 * dim * dim;
         let each = 8 * dim * (dim + 1024);
         Need {
@@ -215,11 +227,11 @@ impl Run<'_> {
             })
             .iter()
             .product::<u64>();
-        let block = 1024 * (4 * (128 + 2 * d) + 24 * k);
+        let block = 1024 * (4 * (self.config.descriptors.dim() as u64 + 2 * d) + 24 * k);
         cells * (k * (1 + 2 * d) * 8 + 1024 * d * 4) + block + 16 * dim
     }
 
-    pub(super) fn need_of_encoding(&self, largest: [usize; 2]) -> Need {
+    pub(super) fn need_of_encoding(&self, largest: Largest) -> Need {
         let (_, _, dim) = self.sizes();
         let shard = SHARD_IMAGES as u64;
         let each = self.image_bytes(largest) + self.encoder_bytes();
@@ -229,7 +241,7 @@ impl Run<'_> {
             each,
             formula: format!(
                 "{shard} images · {dim} values · 10 + {each} a worker for images up to {} × {}",
-                largest[0], largest[1]
+                largest.size[0], largest.size[1]
             ),
             way_out: "lower image.max_megapixels, gmm.components or pca.dimension, or raise \
                       --max-memory",
@@ -242,25 +254,27 @@ impl Run<'_> {
     }
 
     /// Of all channels, which are looked at together.
-    pub(super) fn need_of_prediction(&self, largest: [usize; 2]) -> Need {
+    pub(super) fn need_of_prediction(&self, largest: Largest) -> Need {
         let needs = self.parts().into_iter().map(|part| part.run.need_of_encoding(largest));
         Need::together(needs)
     }
 
     /// Of all channels, which are looked at together.
-    pub(super) fn need_of_explanation(&self, largest: [usize; 2], classes: usize) -> Need {
+    pub(super) fn need_of_explanation(&self, largest: Largest, classes: usize) -> Need {
         let of_part =
             |part: super::channels::Part<'_, '_>| part.run.need_of_explained_part(largest, classes);
         Need::together(self.parts().into_iter().map(of_part))
     }
 
-    fn need_of_explained_part(&self, largest: [usize; 2], classes: usize) -> Need {
+    fn need_of_explained_part(&self, largest: Largest, classes: usize) -> Need {
         let (k, d, dim) = self.sizes();
         let classes = classes as u64;
-        let count = |e: Extractor| e.count(largest[0], largest[1]) as u64;
+        let [width, height] = largest.size;
+        let count = |e: Extractor| e.count(width, height) as u64;
         let sides = if self.config.encoding.mirrored { 2 } else { 1 };
-        let n = sides * Extractor::new(&self.config.descriptors).map_or(0, count);
-        let pixels = (largest[0] * largest[1]) as u64;
+        let given = largest.file / (4 * self.config.descriptors.dim() as u64);
+        let n = sides * Extractor::new(&self.config.descriptors).map_or(0, count) + given;
+        let pixels = (width * height) as u64;
         let each = self.image_bytes(largest)
             + self.encoder_bytes()
             + n * (4 * d + 16 * k.min(64) + 8 * classes + 32)

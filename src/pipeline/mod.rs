@@ -22,6 +22,7 @@ pub mod explain;
 mod fisher;
 mod memory;
 mod models;
+mod pictures;
 mod settings;
 mod source;
 mod stage;
@@ -169,9 +170,14 @@ impl<'p> Run<'p> {
     fn settings_of(&self, kind: &str) -> Value {
         let c = &self.config;
         match kind {
-            "sample" => json!({
-                "seed": c.seed, "image": c.image, "descriptors": c.descriptors, "sample": c.sample,
-            }),
+            "sample" => {
+                let mut descriptors = json!(c.descriptors);
+                // Where files lie changes nothing; what they hold is part of the data.
+                descriptors["folder"].take();
+                json!({
+                    "seed": c.seed, "image": c.image, "descriptors": descriptors, "sample": c.sample,
+                })
+            }
             "pca" => json!({ "pca": c.pca }),
             "gmm" => json!({ "seed": c.seed, "gmm": c.gmm }),
             "fisher" => json!({ "encoding": c.encoding }),

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::source::images_hash;
+use super::pictures::Pictures;
 use super::stage::{Inputs, Stamp};
 use super::{Run, Skipped, fisher};
 use crate::artifacts::{Artifact, Header, Tensor, write};
@@ -16,7 +16,6 @@ use crate::dataset::{Item, Split};
 use crate::descriptors::{Extractor, Scratch, sample};
 use crate::error::{Error, Result};
 use crate::gmm::{self, Gmm};
-use crate::image;
 use crate::projection::{Append, Covariance, Projection};
 
 /// Descriptors drawn from one image.
@@ -138,7 +137,8 @@ impl Run<'_> {
         let started = Instant::now();
         let chosen = self.sampled_images(split);
         let settings = self.settings_of("sample");
-        let inputs = Inputs::new("sample", settings, &[], images_hash(&chosen));
+        let pictures = Pictures::new(&self.config);
+        let inputs = Inputs::new("sample", settings, &[], pictures.hash(&chosen));
         let path = self.sample_path();
         if self.is_up_to_date(&path, &inputs)? {
             self.nothing_to_do("extract");
@@ -148,7 +148,7 @@ impl Run<'_> {
         let quota = sample::quota(self.config.sample.rows, chosen.len());
         self.begin("extract", chosen.len() as u64, "images");
         let need = || {
-            let largest = self.largest(chosen.iter().map(|item| item.path.as_path()));
+            let largest = self.largest(&chosen);
             Ok(self.need_of_sample(largest))
         };
         let drawn = self.memory.within(need, || -> Vec<Result<Drawn>> {
@@ -157,7 +157,7 @@ impl Run<'_> {
                 .enumerate()
                 .map_init(Scratch::default, |scratch, (i, item)| {
                     self.interrupted()?;
-                    let drawn = self.draw(&extractor, item, i as u64, quota, scratch);
+                    let drawn = self.draw(&extractor, &pictures, item, i as u64, quota, scratch);
                     self.progress.advance(1);
                     drawn
                 })
@@ -183,7 +183,10 @@ impl Run<'_> {
         }
         let n = positions.len() / 2;
         if n == 0 {
-            let problem = format!("no image of split `{}` gives a descriptor", split.name);
+            let why = left_out.first().map_or(String::new(), |first: &Skipped| {
+                format!("; the first, {}: {}", first.id, first.reason)
+            });
+            let problem = format!("no image of split `{}` gives a descriptor{why}", split.name);
             return Err(Error::data(self.dir.join("descriptors"), problem));
         }
         let report = json!({ "split": split.name, "images": chosen.len(), "left_out": left_out });
@@ -209,14 +212,15 @@ impl Run<'_> {
     fn draw(
         &self,
         extractor: &Extractor,
+        pictures: &Pictures,
         item: &Item,
         number: u64,
         quota: usize,
         scratch: &mut Scratch,
     ) -> Result<Drawn> {
-        let (planes, _) = image::load(&item.path, &self.config.image, extractor.colours())?;
-        let drawn = sample::draw(extractor, &planes, quota, self.config.seed, number, scratch);
-        let positions = fisher::positions(&drawn.frames, planes[0].width, planes[0].height);
+        let (picture, _) = pictures.load(item)?;
+        let drawn = sample::draw(extractor, &picture, quota, self.config.seed, number, scratch);
+        let positions = fisher::positions(&drawn.frames, picture.width, picture.height);
         Ok(Drawn { rows: drawn.rows, positions })
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Options;
 use crate::config::{Config, DEFAULT_PRESET, PRESETS};
-use crate::descriptors::Extractor;
+use crate::descriptors::Kind;
 use crate::error::{Error, Result};
 use crate::random::Seed;
 
@@ -23,6 +23,7 @@ pub(super) fn in_force(dir: &Path, options: &Options) -> Result<Config> {
     if let Some(seed) = options.seed {
         config.seed = Seed(seed);
     }
+    absolute_folders(&mut config)?;
     match check(&config) {
         Err(Error::Setting { key, value, range }) => Err(Error::Config {
             origin: origin(&key, &base, options),
@@ -32,13 +33,35 @@ pub(super) fn in_force(dir: &Path, options: &Options) -> Result<Config> {
     }
 }
 
+/// Folders are written down as absolute paths: the next command may start elsewhere.
+fn absolute_folders(config: &mut Config) -> Result<()> {
+    let absolute = |folder: &Path| std::path::absolute(folder).map_err(Error::io("find", folder));
+    let folder = &mut config.descriptors.folder;
+    if !folder.as_os_str().is_empty() {
+        *folder = absolute(folder)?;
+    }
+    for channel in &mut config.channel {
+        if let Some(toml::Value::String(folder)) = channel.descriptors.get_mut("folder") {
+            *folder = absolute(Path::new(folder))?.to_string_lossy().into_owned();
+        }
+    }
+    Ok(())
+}
+
 /// Ranges, and what settings of several stages ask of each other.
 fn check(config: &Config) -> Result<()> {
     config.validate()?;
     if !config.channel.is_empty() {
         return config.channel.iter().try_for_each(|c| check(&config.of_channel(c)?));
     }
-    let (dimension, most) = (config.pca.dimension, Extractor::new(&config.descriptors)?.dim());
+    let (given, folder) =
+        (config.descriptors.kind == Kind::Files, config.descriptors.folder.as_path());
+    let range = "a folder that is there, of the descriptors' .npy files";
+    Error::require(!given || folder.is_dir(), "descriptors.folder", folder.display(), range)?;
+    let range = "false for descriptors of kind `files`, which are not known for the mirror image";
+    let mirrored = config.encoding.mirrored;
+    Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
+    let (dimension, most) = (config.pca.dimension, config.descriptors.dim());
     let range = format!("at most the descriptor's {most} dimensions");
     Error::require(dimension <= most, "pca.dimension", dimension, &range)
 }

@@ -15,6 +15,7 @@ mod explanation;
 mod fuzzing;
 mod gmm;
 mod image;
+mod own_descriptors;
 mod pipeline;
 mod pipeline_data;
 mod pipeline_explain;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fvtool::Error;
-use fvtool::artifacts::{Artifact, read_npy};
+use fvtool::artifacts::{Artifact, Npy};
 use fvtool::config::{Config, GROUPS};
 use fvtool::dataset::Label;
 use fvtool::encoding::{self, Encoder, Workspace};
@@ -179,7 +179,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
         for error in [
             image::load_luminance(path, &image::Params::default()).unwrap_err(),
             Artifact::open(path).unwrap_err(),
-            read_npy(path).unwrap_err(),
+            Npy::open(path).unwrap_err(),
             Config::named(path.to_str().unwrap()).unwrap_err(),
         ] {
             let text = error.to_string();

@@ -24,8 +24,8 @@ use serde::Serialize;
 
 use super::Run;
 use super::classify::write_text;
-use super::fisher::{self, ImageEncoder, Worker, too_small};
-use super::memory::Need;
+use super::fisher::{self, ImageEncoder, Worker};
+use super::memory::{Largest, Need};
 use super::source::labels_for;
 use crate::artifacts::write_atomically;
 use crate::dataset::{Item, Label, Split};
@@ -145,8 +145,8 @@ impl Run<'_> {
         }
         let folder = self.dir.join("explain").join(&split.name);
         let workers = Pool::default();
-        let paths = split.items.iter().map(|item| item.path.as_path());
-        let largest = if self.memory.is_limited() { self.largest(paths) } else { [0, 0] };
+        let largest =
+            if self.memory.is_limited() { self.largest(&split.items) } else { Largest::default() };
         let need = self.need_of_explanation(largest, model.classes.len());
         Ok(Explainer { split, parts, model, labels, scores, folder, workers, need })
     }
@@ -220,7 +220,7 @@ impl Explainer {
     }
 
     fn examine(&self, case: &Case) -> Result<Examined<'_>> {
-        let path = &self.item(case).path;
+        let item = self.item(case);
         let mut examined = Examined {
             size: [0; 2],
             file_size: [0; 2],
@@ -230,15 +230,15 @@ impl Explainer {
         };
         let Examined { size, file_size, frames, positions, parts } = &mut examined;
         for part in &self.parts {
-            let (planes, in_file) = part.encoder.load(path)?;
-            (*size, *file_size) = ([planes[0].width, planes[0].height], in_file);
+            let (picture, in_file) = part.encoder.load(item)?;
+            (*size, *file_size) = ([picture.width, picture.height], in_file);
             let before = frames.len();
             parts.push(
                 self.workers
-                    .with(|worker| part.encoder.examine(planes, worker, frames, positions))?,
+                    .with(|worker| part.encoder.examine(picture, worker, frames, positions))?,
             );
             if frames.len() == before {
-                return Err(too_small(path, *size));
+                return Err(part.encoder.without_descriptors(item, *size));
             }
         }
         Ok(examined)
