@@ -258,6 +258,68 @@ pub(super) fn positions(frames: &[Frame], width: usize, height: usize) -> Vec<[f
     frames.iter().map(|f| [(f.x + 0.5) / width, (f.y + 0.5) / height]).collect()
 }
 
+/// Vectors as a shard holds them.
+enum Stored {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Compressed(Vec<u8>),
+}
+
+impl Stored {
+    fn new(storage: Storage) -> Self {
+        match storage {
+            Storage::F32 => Self::F32(Vec::new()),
+            Storage::F16 => Self::F16(Vec::new()),
+            Storage::Compressed => Self::Compressed(Vec::new()),
+        }
+    }
+
+    /// Takes one vector, or nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when a value leaves the range of what is stored.
+    fn push(&mut self, vector: &[f32]) -> Result<()> {
+        match self {
+            Self::F32(all) => all.extend_from_slice(vector),
+            Self::F16(all) => {
+                let before = all.len();
+                all.resize(before + vector.len(), f16::ZERO);
+                all[before..].convert_from_f32_slice(vector);
+                if !all[before..].iter().all(|value| value.is_finite()) {
+                    all.truncate(before);
+                    let problem = "values are beyond the range of `f16`; normalise them, or set \
+                                   encoding.storage to f32";
+                    return Err(Error::Numerical {
+                        what: "Fisher vector",
+                        problem: problem.into(),
+                    });
+                }
+            }
+            Self::Compressed(all) => {
+                let before = all.len();
+                compress(vector, all).inspect_err(|_| all.truncate(before))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Values of a row that stands for a vector of `dim`.
+    fn width(&self, dim: usize) -> usize {
+        match self {
+            Self::F32(_) | Self::F16(_) => dim,
+            Self::Compressed(_) => compressed_len(dim),
+        }
+    }
+
+    fn values(&self) -> Values<'_> {
+        match self {
+            Self::F32(all) => Values::F32(all),
+            Self::F16(all) => Values::F16(all),
+            Self::Compressed(all) => Values::U8(all),
+        }
+    }
+}
+
 /// A shard as it was found or made.
 struct Shard {
     file: String,
@@ -358,11 +420,11 @@ impl Run<'_> {
                 vector
             })
             .collect();
-        let mut vectors = Vec::with_capacity(items.len() * encoder.dim());
+        let mut vectors = Stored::new(self.config.encoding.storage);
         let (mut skipped, mut unread) = (Vec::new(), Vec::new());
         for (result, item) in results.into_iter().zip(items) {
-            match result {
-                Ok(vector) => vectors.extend_from_slice(&vector),
+            match result.and_then(|vector| vectors.push(&vector)) {
+                Ok(()) => {}
                 Err(error @ (Error::Image { .. } | Error::Io { .. } | Error::Numerical { .. }))
                     if !self.strict =>
                 {
@@ -375,26 +437,11 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let report = json!({ "split": split.name, "skipped": skipped, "unread": unread, "dim": encoder.dim() });
-        let (rows, dim) = (items.len() - skipped.len(), encoder.dim());
-        let (halves, mut bytes): (Vec<f16>, Vec<u8>);
-        let (width, values) = match self.config.encoding.storage {
-            Storage::F32 => (dim, Values::F32(&vectors)),
-            Storage::F16 => {
-                let mut converted = vec![f16::ZERO; vectors.len()];
-                converted.convert_from_f32_slice(&vectors);
-                halves = converted;
-                (dim, Values::F16(&halves))
-            }
-            Storage::Compressed => {
-                bytes = Vec::new();
-                let mut vectors = vectors.chunks_exact(dim);
-                vectors.try_for_each(|vector| compress(vector, &mut bytes))?;
-                (compressed_len(dim), Values::U8(&bytes))
-            }
-        };
-        let shape = vec![rows, width];
-        let tensor = Tensor { name: VECTORS, shape, values };
+        let dim = encoder.dim();
+        let report =
+            json!({ "split": split.name, "skipped": skipped, "unread": unread, "dim": dim });
+        let shape = vec![items.len() - skipped.len(), vectors.width(dim)];
+        let tensor = Tensor { name: VECTORS, shape, values: vectors.values() };
         write(&path, &header("fisher", &inputs, report), &[tensor])?;
         Ok(Shard { file, skipped, made: true })
     }
@@ -491,4 +538,31 @@ fn remove_old_shards(folder: &Path, current: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// f16 ends at 65504. A vector beyond it costs its image, not the shard.
+    #[test]
+    fn a_vector_out_of_range_leaves_nothing_behind() {
+        let large = [0.5, 1e6, 2.0];
+        for storage in [Storage::F16, Storage::Compressed] {
+            let mut stored = Stored::new(storage);
+            let text = stored.push(&large).unwrap_err().to_string();
+            assert!(text.contains("beyond the range") && text.contains("f32"), "{text}");
+            assert!(matches!(stored.values(), Values::F16([]) | Values::U8([])));
+            stored.push(&[0.5, 1.0, 2.0]).unwrap();
+            let width = stored.width(3);
+            assert!(match stored.values() {
+                Values::F16(all) => all.len() == width,
+                Values::U8(all) => all.len() == width,
+                Values::F32(_) => false,
+            });
+        }
+        let mut stored = Stored::new(Storage::F32);
+        stored.push(&large).unwrap();
+        assert!(matches!(stored.values(), Values::F32([0.5, 1e6, 2.0])));
+    }
 }
