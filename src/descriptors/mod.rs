@@ -2,7 +2,7 @@
 //!
 //! | kind | of | values |
 //! |---|---|---|
-//! | `sift` | luminance | 128: 4 × 4 spatial bins of 8 gradient orientations, `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`) |
+//! | `sift` | luminance, or an opponent colour | 128: 4 × 4 spatial bins of 8 gradient orientations, `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`) |
 //! | `colour` | red, green, blue | 96: mean and deviation of each in 4 × 4 cells, `c + 3·(0 mean, 1 deviation) + 6 (bx + 4 by)` |
 //!
 //! | `files` | whatever another program describes | `dimension`, as they are |
@@ -49,14 +49,16 @@ pub enum Kind {
     Files,
 }
 
-impl Kind {
-    /// The planes of an image that are described: `[luminance]`, or `[red, green, blue]`.
-    pub fn colours(self) -> Colours {
-        match self {
-            Self::Sift | Self::Files => Colours::Luminance,
-            Self::Colour => Colours::Rgb,
-        }
-    }
+/// What the gradients of `sift` are of; the opponent colours are those of SGS10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// Luminance.
+    Luminance,
+    /// `(R − G)/√2`.
+    RedGreen,
+    /// `(R + G − 2B)/√6`.
+    YellowBlue,
 }
 
 /// Weight of a pixel by its distance from the descriptor's centre.
@@ -114,6 +116,9 @@ crate::parameters! {
         pub folder: PathBuf = PathBuf::new(),
         /// For `files`: values of a descriptor (1 to 4096).
         pub dimension: usize = DIM,
+        /// What the gradients of `sift` are of: `luminance`, or the opponent colours `red-green` and
+        /// `yellow-blue`.
+        pub plane: Seen = Seen::Luminance,
         /// Width of a spatial bin in pixels, one entry per scale (each 1 to 256). A descriptor spans
         /// about four bins.
         pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10],
@@ -202,6 +207,16 @@ impl Params {
         )
     }
 
+    /// The planes of an image that are described.
+    pub fn colours(&self) -> Colours {
+        match (self.kind, self.plane) {
+            (Kind::Colour, _) => Colours::Rgb,
+            (Kind::Files, _) | (Kind::Sift, Seen::Luminance) => Colours::Luminance,
+            (Kind::Sift, Seen::RedGreen) => Colours::RedGreen,
+            (Kind::Sift, Seen::YellowBlue) => Colours::YellowBlue,
+        }
+    }
+
     /// Values in a descriptor.
     pub fn dim(&self) -> usize {
         match self.kind {
@@ -287,7 +302,7 @@ impl Extractor {
 
     /// The planes of an image that it describes.
     pub fn colours(&self) -> Colours {
-        self.params.kind.colours()
+        self.params.colours()
     }
 
     /// Number of descriptors of an image of this size, before any is left out for its contrast.

@@ -50,6 +50,10 @@ pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<(Vec<Plane
     let planes = match colours {
         Colours::Luminance => vec![luminance(&decoded)],
         Colours::Rgb => red_green_blue(&decoded).into(),
+        Colours::RedGreen => vec![opponent(&decoded, |r, g, _| (r - g) / 2.0f32.sqrt())],
+        Colours::YellowBlue => {
+            vec![opponent(&decoded, |r, g, b| (r + g - 2.0 * b) / 6.0f32.sqrt())]
+        }
     };
     Ok((planes.into_iter().map(finish).collect(), size))
 }
@@ -216,6 +220,14 @@ fn red_green_blue(decoded: &DynamicImage) -> [Plane; 3] {
         other => other.to_rgba32f().pixels().for_each(|p| add([p.0[0], p.0[1], p.0[2]], p.0[3])),
     }
     planes
+}
+
+/// One value a pixel, made of its three.
+fn opponent(decoded: &DynamicImage, value: impl Fn(f32, f32, f32) -> f32) -> Plane {
+    let [mut red, green, blue] = red_green_blue(decoded);
+    let others = green.values.iter().zip(&blue.values);
+    red.values.iter_mut().zip(others).for_each(|(r, (&g, &b))| *r = value(*r, g, b));
+    red
 }
 
 /// Luminance of interleaved RGB (`C` = 3) or RGBA (`C` = 4) with full scale `white`.

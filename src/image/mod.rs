@@ -7,6 +7,8 @@
 //! Y = 0.299 R + 0.587 G + 0.114 B,   R, G, B in [0, 1]
 //! ```
 //!
+//! Opponent colours (SGS10) are `(R − G)/√2` and `(R + G − 2B)/√6`.
+//!
 //! Transparent pixels are composited on white, as a viewer or a printed page shows them: what
 //! colour a file keeps under alpha 0 is an accident of the program that wrote it.
 //!
@@ -95,13 +97,17 @@ pub enum Colours {
     Luminance,
     /// Three: red, green and blue, equal in a grey image.
     Rgb,
+    /// One: the opponent colour `(R − G)/√2`, 0 in a grey image.
+    RedGreen,
+    /// One: the opponent colour `(R + G − 2B)/√6`, 0 in a grey image.
+    YellowBlue,
 }
 
 impl Colours {
     /// How many.
     pub fn planes(self) -> usize {
         match self {
-            Self::Luminance => 1,
+            Self::Luminance | Self::RedGreen | Self::YellowBlue => 1,
             Self::Rgb => 3,
         }
     }

@@ -164,7 +164,7 @@ impl Run<'_> {
     fn image_bytes(&self, largest: Largest) -> u64 {
         let [width, height] = largest.size;
         let factor = self.config.descriptors.scales.iter().copied().fold(1.0, f64::max);
-        let planes = self.config.descriptors.kind.colours().planes() as u64;
+        let planes = self.config.descriptors.colours().planes() as u64;
         let planes = planes * ((8.0 * factor * factor) as u64 + 4);
         (width as u64 * height as u64) * (DECODED + planes) + largest.file + (4 << 20)
     }

@@ -36,7 +36,7 @@ impl Pictures {
         let params = &config.descriptors;
         let files = (params.kind == Kind::Files)
             .then(|| Files { folder: params.folder.clone(), dim: params.dim() });
-        Self { image: config.image.clone(), colours: params.kind.colours(), files }
+        Self { image: config.image.clone(), colours: params.colours(), files }
     }
 
     /// An image, and its width and height in its file.

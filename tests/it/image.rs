@@ -5,7 +5,8 @@
 use std::io::{Cursor, Write};
 
 use fvtool::Error;
-use fvtool::image::{Params, load_luminance, load_rgb};
+use fvtool::descriptors::{self, Extractor, Scratch, Seen};
+use fvtool::image::{Params, load, load_luminance, load_rgb};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use ndarray::Array2;
 use tempfile::NamedTempFile;
@@ -146,6 +147,38 @@ fn colour_and_luminance_have_the_same_geometry() {
             let of_rgb = (0.299 * r + 0.587 * g + 0.114 * b) / 255.0;
             assert!((y - of_rgb).abs() < 1.5 / 255.0, "8-bit rounding of three channels");
         }
+    }
+}
+
+/// An edge between two colours of (nearly) one luminance: no gradient of that, and one of each opponent colour
+/// by its formula. A grey image has none.
+#[test]
+fn opponent_colours_see_what_luminance_does_not() {
+    let colours = [[200u8, 60, 120], [60, 131, 120]];
+    let edge = RgbImage::from_fn(40, 30, |x, _| Rgb(colours[usize::from(x >= 20)]));
+    let edge = file(".png", &encoded(edge, ImageFormat::Png));
+    let grey = GrayImage::from_fn(40, 30, |x, y| Luma([(5 * x + y) as u8]));
+    let grey = file(".png", &encoded(grey, ImageFormat::Png));
+    let value = |plane, [r, g, b]: [f32; 3]| match plane {
+        Seen::Luminance => 0.299 * r + 0.587 * g + 0.114 * b,
+        Seen::RedGreen => (r - g) / 2f32.sqrt(),
+        Seen::YellowBlue => (r + g - 2.0 * b) / 6f32.sqrt(),
+    };
+    for plane in [Seen::Luminance, Seen::RedGreen, Seen::YellowBlue] {
+        let params = descriptors::Params { plane, bin_sizes_px: vec![4], ..Default::default() };
+        let extractor = Extractor::new(&params).unwrap();
+        let described = |file: &NamedTempFile| {
+            let planes = load(file.path(), &Params::default(), extractor.colours()).unwrap().0;
+            let found = extractor.extract(&planes, &mut Scratch::default());
+            (planes[0].values.clone(), found.frames.iter().any(|frame| frame.contrast > 1e-3))
+        };
+        let (values, contrast) = described(&edge);
+        for (x, colour) in [(3, colours[0]), (30, colours[1])] {
+            let expected = value(plane, colour.map(|v| f32::from(v) / 255.0));
+            assert!((values[x] - expected).abs() < 1e-6, "{plane:?}");
+        }
+        assert_eq!(contrast, plane != Seen::Luminance);
+        assert_eq!(described(&grey).1, plane == Seen::Luminance);
     }
 }
 
