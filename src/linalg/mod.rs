@@ -14,7 +14,7 @@ mod widest;
 
 pub use elementwise::{add_to_f64, add_to_rows, argmax_rows, keep_smaller_distances, sum_rows};
 pub use exp::{EXP_UNDERFLOW, softmax_rows};
-pub use gram::add_gram;
+pub use gram::{add_gram, add_gram_f32};
 pub use pool::Pool;
 pub use product::{gram, mirror_lower, multiply, multiply_add};
 pub use rows::{Joined, Rows};

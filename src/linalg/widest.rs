@@ -4,7 +4,8 @@
 ///
 /// The block becomes the body of a function of its own, since only what is inlined there takes on
 /// the instruction set: call nothing in it that is not `#[inline(always)]`. Its variables are
-/// named with their types, and references with the lifetimes that come first:
+/// named with their types, and references with the lifetimes that come first (and after them, behind
+/// a semicolon, a type of the caller and its bound):
 ///
 /// ```
 /// let (mut sums, row) = (vec![1.0f32; 3], vec![2.0f32; 3]);
@@ -29,14 +30,14 @@
 /// ```
 #[macro_export]
 macro_rules! widest {
-    (<$($life:lifetime),*> |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {
-        $crate::widest!(<$($life),*> _simd: S, |$($name: $type),*| -> $out $body)
+    (<$($life:lifetime),* $(; $kind:ident : $bound:path)?> |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {
+        $crate::widest!(<$($life),* $(; $kind: $bound)?> _simd: S, |$($name: $type),*| -> $out $body)
     };
-    (<$($life:lifetime),*> $simd:ident : $set:ident, |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {{
-        struct Kernel<$($life),*> {
+    (<$($life:lifetime),* $(; $kind:ident : $bound:path)?> $simd:ident : $set:ident, |$($name:ident : $type:ty),* $(,)?| -> $out:ty $body:block) => {{
+        struct Kernel<$($life,)* $($kind)?> {
             $($name: $type),*
         }
-        impl<$($life),*> ::pulp::WithSimd for Kernel<$($life),*> {
+        impl<$($life,)* $($kind: $bound)?> ::pulp::WithSimd for Kernel<$($life,)* $($kind)?> {
             type Output = $out;
             #[inline(always)]
             fn with_simd<$set: ::pulp::Simd>(self, $simd: $set) -> $out {

@@ -2,7 +2,7 @@
 
 use fvtool::projection::{Append, Covariance, Params, Projection};
 use fvtool::random::Seed;
-use ndarray::{Array1, Array2, ArrayView2, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use crate::support::{assert_close, golden_npz, in_pool};
 
@@ -83,6 +83,34 @@ fn the_covariance_is_the_same_bits_for_any_number_of_threads_and_any_split() {
     let [one, three] =
         [1, 3].map(|n| in_pool(n, || fit(x.view(), &Params { dimension: 3, ..Params::default() })));
     assert_eq!(one, three);
+}
+
+/// The reference: the same rows in two calls, each of too few for f32. Columns of unequal size, far from
+/// zero and correlated.
+#[test]
+fn many_rows_are_as_good_in_f32() {
+    let (n, d) = (1 << 19, 9);
+    let mut stream = Seed(5).stream("many rows", 0);
+    let mut x = Array2::from_shape_simple_fn((n, d), || stream.unit() as f32);
+    for mut row in x.rows_mut() {
+        let shared = row[0];
+        for (j, value) in row.iter_mut().enumerate() {
+            *value = 3.0 + (*value + shared) * 10f32.powi(j as i32 - 4);
+        }
+    }
+    let mut in_f32 = Covariance::new(x.row(0));
+    in_f32.add(x.view()).unwrap();
+    let mut in_f64 = Covariance::new(x.row(0));
+    let (first, second) = x.view().split_at(Axis(0), n / 2);
+    in_f64.add(first).unwrap();
+    in_f64.add(second).unwrap();
+    assert_eq!(in_f32.mean(), in_f64.mean());
+    let (got, exact) = (in_f32.covariance(), in_f64.covariance());
+    assert_ne!(got, exact, "f32 was not used");
+    for ((i, j), &got) in got.indexed_iter() {
+        let size = (exact[[i, i]] * exact[[j, j]]).sqrt();
+        assert!((got - exact[[i, j]]).abs() <= 1e-6 * size, "{i} {j}: {got} {}", exact[[i, j]]);
+    }
 }
 
 #[test]
