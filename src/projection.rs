@@ -183,7 +183,7 @@ impl Covariance {
             shift(rows, origin, shifted, sums.as_slice_mut().expect("sums are contiguous"));
             of_chunk.fill(0.0);
             linalg::add_gram_f32(&mut of_chunk, shifted, padded);
-            products.iter_mut().zip(&of_chunk).for_each(|(to, &sum)| *to += f64::from(sum));
+            add(products.as_slice_mut().expect("products are row-major"), &of_chunk);
         }
         (sums, products)
     }
@@ -204,6 +204,13 @@ impl Covariance {
         }
         c
     }
+}
+
+/// `to += part`.
+fn add(to: &mut [f64], part: &[f32]) {
+    widest!(<'a> |to: &'a mut [f64], part: &'a [f32]| -> () {
+        to.iter_mut().zip(part).for_each(|(to, &value)| *to += f64::from(value));
+    });
 }
 
 /// A float that differences are kept in.
