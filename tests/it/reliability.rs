@@ -88,7 +88,7 @@ fn a_refused_setting_says_where_it_was_set() {
     let text = said(Some(file), &["pca.dimension=0", "pca.dimension=130"], None);
     assert!(text.starts_with("--set pca.dimension=130: "), "{text}");
     let text = said(None, &["sample.rows=100"], None);
-    assert!(text.starts_with("preset `best`: setting `gmm.components` is 256"), "{text}");
+    assert!(text.starts_with("preset `best`: setting `gmm.components` is 512"), "{text}");
     assert!(text.contains("sample.rows (100)"), "{text}");
     let text = said(None, &[], Some(u64::MAX));
     assert!(text.starts_with("--seed 18446744073709551615: "), "{text}");
