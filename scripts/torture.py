@@ -138,9 +138,9 @@ class Torture:
         expected = {split: data.bad_images(root / split / "across") for split in ("train", "test")}
         if os.access(root / "train/across/forbidden.png", os.R_OK):
             # root reads everything, unless the privilege is taken from it.
-            self.before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
             if shutil.which("setpriv") is None:
                 return self.skip("odd and bad images", "root may read everything; install setpriv")
+            self.before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
         strict = self.call(*self.run_args(root, self.folder / "odd_strict", "--strict", *CONFIG))
         outcomes = [self.refused(strict, "odd/train/across/")]
         if (self.folder / "odd_strict/eval").exists():

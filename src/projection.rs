@@ -136,7 +136,8 @@ impl Covariance {
             let parts: Vec<ArrayView2<'_, f32>> =
                 batch.axis_chunks_iter(Axis(0), PART_ROWS).collect();
             let in_f32 = rows.nrows() >= F32_ROWS;
-            let sum = |part| if in_f32 { self.sum_part_f32(part) } else { self.sum_part(part) };
+            let sum =
+                |part| if in_f32 { self.sum_part::<f32>(part) } else { self.sum_part::<f64>(part) };
             let sums: Vec<(Array1<f64>, Array2<f64>)> = parts.into_par_iter().map(sum).collect();
             for (sums, products) in sums {
                 self.sums += &sums;
@@ -153,37 +154,19 @@ impl Covariance {
         Ok(())
     }
 
-    fn sum_part(&self, part: ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
+    fn sum_part<T: Kept>(&self, part: ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
         let (d, padded) = (self.origin.len(), self.products.ncols());
         let origin = self.origin.as_slice().expect("an origin is contiguous");
         let mut sums = Array1::zeros(d);
         let mut products = Array2::zeros((padded, padded));
-        let mut shifted = vec![0.0; CHUNK_ROWS * padded];
+        let mut shifted = vec![T::default(); CHUNK_ROWS * padded];
+        let mut of_chunk = Vec::new();
         let rows = part.as_slice().expect("training rows are row-major");
         for rows in rows.chunks(CHUNK_ROWS * d) {
             let shifted = &mut shifted[..rows.len() / d * padded];
             shift(rows, origin, shifted, sums.as_slice_mut().expect("sums are contiguous"));
             let products = products.as_slice_mut().expect("products are row-major");
-            linalg::add_gram(products, shifted, padded);
-        }
-        (sums, products)
-    }
-
-    /// As [`sum_part`](Self::sum_part), with the products of a chunk of rows added up in f32.
-    fn sum_part_f32(&self, part: ArrayView2<'_, f32>) -> (Array1<f64>, Array2<f64>) {
-        let (d, padded) = (self.origin.len(), self.products.ncols());
-        let origin = self.origin.as_slice().expect("an origin is contiguous");
-        let mut sums = Array1::zeros(d);
-        let mut products = Array2::zeros((padded, padded));
-        let mut of_chunk = vec![0.0f32; padded * padded];
-        let mut shifted = vec![0.0f32; CHUNK_ROWS * padded];
-        let rows = part.as_slice().expect("training rows are row-major");
-        for rows in rows.chunks(CHUNK_ROWS * d) {
-            let shifted = &mut shifted[..rows.len() / d * padded];
-            shift(rows, origin, shifted, sums.as_slice_mut().expect("sums are contiguous"));
-            of_chunk.fill(0.0);
-            linalg::add_gram_f32(&mut of_chunk, shifted, padded);
-            add(products.as_slice_mut().expect("products are row-major"), &of_chunk);
+            T::add_products(products, shifted, padded, &mut of_chunk);
         }
         (sums, products)
     }
@@ -206,16 +189,17 @@ impl Covariance {
     }
 }
 
-/// `to += part`.
-fn add(to: &mut [f64], part: &[f32]) {
-    widest!(<'a> |to: &'a mut [f64], part: &'a [f32]| -> () {
-        to.iter_mut().zip(part).for_each(|(to, &value)| *to += f64::from(value));
-    });
-}
-
-/// A float that differences are kept in.
-trait Kept: Copy {
+/// A float that a chunk's differences are kept in and their products are added up in.
+trait Kept: Copy + Default {
     fn keep(difference: f64) -> Self;
+
+    /// `products += Σ r rᵀ` over the rows `r` of `shifted` (chunk × `padded`); lower triangle.
+    fn add_products(
+        products: &mut [f64],
+        shifted: &[Self],
+        padded: usize,
+        of_chunk: &mut Vec<Self>,
+    );
 }
 
 impl Kept for f64 {
@@ -223,12 +207,23 @@ impl Kept for f64 {
     fn keep(difference: f64) -> Self {
         difference
     }
+
+    fn add_products(products: &mut [f64], shifted: &[f64], padded: usize, _: &mut Vec<f64>) {
+        linalg::add_gram(products, shifted, padded);
+    }
 }
 
 impl Kept for f32 {
     #[inline(always)]
     fn keep(difference: f64) -> Self {
         difference as f32
+    }
+
+    fn add_products(products: &mut [f64], shifted: &[f32], padded: usize, of_chunk: &mut Vec<f32>) {
+        of_chunk.clear();
+        of_chunk.resize(products.len(), 0.0);
+        linalg::add_gram_f32(of_chunk, shifted, padded);
+        linalg::add_to_f64(products, of_chunk);
     }
 }
 

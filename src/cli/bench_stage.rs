@@ -36,7 +36,7 @@ use fvtool::image::Plane;
 use fvtool::progress::Silent;
 use fvtool::projection::{Append, Covariance, Projection};
 use fvtool::{descriptors, gmm, svm};
-use ndarray::{Array2, ArrayView2, ArrayViewD, Axis, Ix1, Ix2, concatenate};
+use ndarray::{Array2, ArrayView2, Axis, Ix1, concatenate};
 use ndarray_npy::WriteNpyExt;
 use serde_json::json;
 
@@ -90,9 +90,8 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
     };
     let config = base.with_overrides(&args.overrides)?;
     config.validate()?;
-    let files: Vec<Npy> =
+    let inputs: Vec<Npy> =
         args.input.iter().map(|path| Npy::open(path)).collect::<fvtool::Result<_>>()?;
-    let inputs: Vec<ArrayViewD<'_, f32>> = files.iter().map(Npy::view).collect();
     let expected = match args.stage {
         Stage::Sift | Stage::PcaFit => 1,
         Stage::Kmeans | Stage::Svm => 2,
@@ -116,7 +115,8 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
         Stage::Kmeans | Stage::Em => args.iterations + 1,
         _ => 1,
     };
-    let rows = if args.stage == Stage::Sift { timed.result.nrows() } else { inputs[0].shape()[0] };
+    let rows =
+        if args.stage == Stage::Sift { timed.result.nrows() } else { inputs[0].view().shape()[0] };
     let threads = rayon::current_num_threads();
     let line =
         json!({ "seconds": timed.seconds, "passes": passes, "rows": rows, "threads": threads });
@@ -138,8 +138,8 @@ impl BenchStage {
     }
 }
 
-fn sift(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let pixels = matrix(&inputs[0])?;
+fn sift(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> {
+    let pixels = inputs[0].matrix()?;
     let (height, width) = pixels.dim();
     let plane = Plane::new(width, height, pixels.iter().copied().collect())?;
     let extractor = descriptors::Extractor::new(&config.descriptors)?;
@@ -157,8 +157,8 @@ fn sift(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> R
     Ok(Timed { result, ..timed })
 }
 
-fn project(args: &BenchStage, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let (rows, components) = (matrix(&inputs[0])?, matrix(&inputs[2])?);
+fn project(args: &BenchStage, inputs: &[Npy]) -> Result<Timed> {
+    let (rows, components) = (inputs[0].matrix()?, inputs[2].matrix()?);
     let mean = inputs[1].view().into_dimensionality::<Ix1>().context("the mean is a vector")?;
     let k = components.nrows();
     let (mean, components) = (mean.to_owned(), components.to_owned());
@@ -173,8 +173,8 @@ fn project(args: &BenchStage, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
     Ok(Timed { result: Array2::from_shape_vec((rows.nrows(), k), values)?, ..timed })
 }
 
-fn pca_fit(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let rows = matrix(&inputs[0])?;
+fn pca_fit(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> {
+    let rows = inputs[0].matrix()?;
     ensure!(rows.nrows() > 0, "there are no rows");
     args.time(|| {
         let mut covariance = Covariance::new(rows.row(0));
@@ -183,8 +183,8 @@ fn pca_fit(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -
     })
 }
 
-fn fit_kmeans(args: &BenchStage, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let (rows, centres) = (matrix(&inputs[0])?, matrix(&inputs[1])?);
+fn fit_kmeans(args: &BenchStage, inputs: &[Npy]) -> Result<Timed> {
+    let (rows, centres) = (inputs[0].matrix()?, inputs[1].matrix()?);
     ensure!(rows.ncols() == centres.ncols(), "rows and centres have different dimensions");
     args.time(|| {
         let clusters = kmeans::lloyd(rows, centres.to_owned(), args.iterations, &Silent)?;
@@ -197,8 +197,8 @@ fn fit_kmeans(args: &BenchStage, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed
     })
 }
 
-fn fit_em(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let rows = matrix(&inputs[0])?;
+fn fit_em(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> {
+    let rows = inputs[0].matrix()?;
     let mixture = em::Mixture::from(&mixture(inputs)?);
     let params =
         gmm::Params { max_iterations: args.iterations, tolerance: 0.0, ..config.gmm.clone() };
@@ -210,8 +210,8 @@ fn fit_em(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) ->
     })
 }
 
-fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let rows = matrix(&inputs[0])?;
+fn fisher(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> {
+    let rows = inputs[0].matrix()?;
     let encoder = Encoder::new(&mixture(inputs)?, &config.encoding)?;
     let mut workspace = Workspace::default();
     let positions = vec![[0.5; 2]; rows.nrows()];
@@ -223,13 +223,16 @@ fn fisher(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) ->
     })
 }
 
-fn train_svm(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>]) -> Result<Timed> {
-    let rows = matrix(&inputs[0])?;
-    let classes = inputs[1].iter().fold(0.0f32, |a, &b| a.max(b)) as usize + 1;
+fn train_svm(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> {
+    let rows = inputs[0].matrix()?;
+    let classes = inputs[1].view().iter().fold(0.0f32, |a, &b| a.max(b)) as usize + 1;
     let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
     let label = |&of: &f32, class| if of as usize == class { Label::Yes } else { Label::No };
-    let labels: Vec<Vec<Label>> =
-        inputs[1].iter().map(|of| (0..classes).map(|class| label(of, class)).collect()).collect();
+    let labels: Vec<Vec<Label>> = inputs[1]
+        .view()
+        .iter()
+        .map(|of| (0..classes).map(|class| label(of, class)).collect())
+        .collect();
     let mut trained = None;
     let timed = args.time(|| {
         let model = svm::train(&rows, &labels, &names, &config.svm, config.seed, &Silent)?;
@@ -240,11 +243,7 @@ fn train_svm(args: &BenchStage, config: &Config, inputs: &[ArrayViewD<'_, f32>])
     Ok(Timed { result: model.scores(&rows)?, ..timed })
 }
 
-fn mixture(inputs: &[ArrayViewD<'_, f32>]) -> Result<Gmm> {
-    let weights = inputs[1].iter().copied().collect();
-    Ok(Gmm::new(weights, matrix(&inputs[2])?.to_owned(), matrix(&inputs[3])?.to_owned())?)
-}
-
-fn matrix<'a>(array: &ArrayViewD<'a, f32>) -> Result<ArrayView2<'a, f32>> {
-    array.clone().into_dimensionality::<Ix2>().context("an input that has to be a matrix is not")
+fn mixture(inputs: &[Npy]) -> Result<Gmm> {
+    let weights = inputs[1].view().iter().copied().collect();
+    Ok(Gmm::new(weights, inputs[2].matrix()?.to_owned(), inputs[3].matrix()?.to_owned())?)
 }

@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `sift` | luminance, or an opponent colour | 128: 4 × 4 spatial bins of 8 gradient orientations, `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`) |
 //! | `colour` | red, green, blue | 96: mean and deviation of each in 4 × 4 cells, `c + 3·(0 mean, 1 deviation) + 6 (bx + 4 by)` |
-//!
 //! | `files` | whatever another program describes | `dimension`, as they are |
 //!
 //! The formulas stand where they are computed: `dense_sift` (gradient, orientation, pooling), `colour`

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Axis, s};
+use ndarray::{ArrayView1, Axis, s};
 use serde_json::Value;
 
 use super::source::images_hash;
@@ -118,16 +118,13 @@ impl Files {
                 self.dim
             ));
         }
-        if let Some(at) = array.as_slice().and_then(linalg::first_not_finite) {
+        let values = array.as_slice().expect("an .npy file is read in C order");
+        if let Some(at) = linalg::first_not_finite(values) {
             let (row, column) = (at / array.ncols(), at % array.ncols());
             return refuse(format!("row {row}, column {column} is {}", array[[row, column]]));
         }
-        let place = |[x, y]: [f32; 2]| {
-            let on_axis = |at: f32, axis: usize| (at + 0.5) * scale[axis] - 0.5;
-            (on_axis(x, 0), on_axis(y, 1))
-        };
-        let frame = |row: ndarray::ArrayView1<'_, f32>| {
-            let (x, y) = place([row[0], row[1]]);
+        let frame = |row: ArrayView1<'_, f32>| {
+            let [x, y] = [0, 1].map(|axis| (row[axis] + 0.5) * scale[axis] - 0.5);
             let values = row.slice(s![PLACE..]);
             let length = values.dot(&values).sqrt();
             // A descriptor sees four bins.
