@@ -47,7 +47,9 @@ crate::parameters! {
         pub scaling: Scaling = Scaling::Fisher,
         /// Exponent ρ of the signed power step (above 0, at most 1).
         pub power: f64 = 0.5,
-        /// Steps on each region's vector, in order: `power`, `l2`, `intra` (L2 per component).
+        /// Exponent γ that step `intra` leaves the length of each component's values with (0, all of equal length, to 1, as they are).
+        pub intra_power: f64 = 0.0,
+        /// Steps on each region's vector, in order: `power`, `l2`, `intra` (per component).
         pub region_steps: Vec<Step> = vec![Step::Power, Step::L2],
         /// Steps on the concatenated vector, in order: `power`, `l2`, `intra`.
         pub vector_steps: Vec<Step> = vec![Step::L2],
@@ -138,6 +140,12 @@ impl Params {
             "encoding.power",
             self.power,
             "above 0 and at most 1",
+        )?;
+        Error::require(
+            (0.0..=1.0).contains(&self.intra_power),
+            "encoding.intra_power",
+            self.intra_power,
+            "0 to 1",
         )
     }
 
@@ -307,8 +315,13 @@ impl Encoder {
 
     fn normalise(&self, vector: &mut [f32]) {
         let (components, dim) = (self.evaluator.components(), self.evaluator.dim());
-        let shape =
-            Shape { components, dim, orders: &self.params.orders, power: self.params.power };
+        let shape = Shape {
+            components,
+            dim,
+            orders: &self.params.orders,
+            power: self.params.power,
+            intra_power: self.params.intra_power,
+        };
         for region in vector.chunks_exact_mut(self.params.region_len(components, dim)) {
             normalise::apply(&self.params.region_steps, &shape, region);
         }

@@ -4,7 +4,11 @@
 //! |---|---|---|
 //! | VLFeat, improved Fisher vector (PSM10) | power, l2 | l2 |
 //! | enceval (Chatfield et al. 2011) | l2 | power, l2 |
-//! | intra-normalisation (Arandjelović & Zisserman 2013) | power, intra | l2 |
+//! | intra-normalisation (Arandjelović & Zisserman 2013) | power, intra with γ = 0 | l2 |
+//!
+//! With `x_k` the values of component `k`, of all its orders, `intra` is `x_k · ‖x_k‖^(γ − 1)`: of γ = 0
+//! all components have equal length, whatever share of the image they are of; between 0 and 1 frequent
+//! ones keep something of their lead (docs/ABLATION.md says what that is worth).
 //!
 //! A vector of zeros stays zero in every step.
 
@@ -20,7 +24,7 @@ pub enum Step {
     Power,
     /// Divided by the Euclidean norm.
     L2,
-    /// Each component's values (all its orders together) divided by their Euclidean norm.
+    /// Each component's values (all its orders together) multiplied by their Euclidean norm to the γ − 1.
     Intra,
 }
 
@@ -35,6 +39,8 @@ pub struct Shape<'a> {
     pub orders: &'a [u8],
     /// ρ of the power step.
     pub power: f64,
+    /// γ of the intra step.
+    pub intra_power: f64,
 }
 
 /// Applies `steps` in order to `vector`, one or more regions.
@@ -42,7 +48,7 @@ pub fn apply(steps: &[Step], shape: &Shape<'_>, vector: &mut [f32]) {
     for step in steps {
         match step {
             Step::Power => power(vector, shape.power),
-            Step::L2 => scale_to_unit(&mut [vector]),
+            Step::L2 => rescale(&mut [vector], 0.0),
             Step::Intra => {
                 let region: usize = shape.orders.iter().map(|&o| shape.block(o)).sum();
                 vector.chunks_exact_mut(region).for_each(|region| intra(region, shape));
@@ -79,15 +85,16 @@ fn intra(region: &mut [f32], shape: &Shape<'_>) {
     }
     for _ in 0..shape.components {
         let mut parts: Vec<&mut [f32]> = blocks.iter_mut().filter_map(Iterator::next).collect();
-        scale_to_unit(&mut parts);
+        rescale(&mut parts, shape.intra_power);
     }
 }
 
-/// Divides all parts by their common Euclidean norm, unless that is 0.
-fn scale_to_unit(parts: &mut [&mut [f32]]) {
+/// Gives all parts together the Euclidean norm that they have to the `exponent`, unless that is 0.
+fn rescale(parts: &mut [&mut [f32]], exponent: f64) {
     let square: f64 = parts.iter().map(|part| crate::linalg::dot(part, part)).sum();
     if square > 0.0 {
-        let scale = (1.0 / square.sqrt()) as f32;
+        let norm = square.sqrt();
+        let scale = (norm.powf(exponent) / norm) as f32;
         parts.iter_mut().for_each(|part| part.iter_mut().for_each(|x| *x *= scale));
     }
 }
@@ -96,7 +103,8 @@ fn scale_to_unit(parts: &mut [&mut [f32]]) {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape<'_> = Shape { components: 2, dim: 1, orders: &[0, 1, 2], power: 0.5 };
+    const SHAPE: Shape<'_> =
+        Shape { components: 2, dim: 1, orders: &[0, 1, 2], power: 0.5, intra_power: 0.0 };
 
     #[test]
     fn steps_follow_their_definitions() {
@@ -112,6 +120,21 @@ mod tests {
         let norm = 50.0f32.sqrt();
         for (got, value) in [x[1], x[3], x[5]].iter().zip([-3.0, 4.0, -5.0]) {
             assert!((got - value / norm).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn intra_keeps_a_power_of_a_components_length() {
+        let of = |intra_power| {
+            // Component 0 has length 5, component 1 length 0.5.
+            let mut x = [0.0, 0.3, 3.0, 0.0, 4.0, 0.4];
+            apply(&[Step::Intra], &Shape { intra_power, ..SHAPE }, &mut x);
+            [f64::from(x[2]).hypot(x[4].into()), f64::from(x[1]).hypot(x[5].into())]
+        };
+        for gamma in [0.0, 0.25, 1.0] {
+            let [long, short] = of(gamma);
+            assert!((long - 5.0f64.powf(gamma)).abs() < 1e-6);
+            assert!((short - 0.5f64.powf(gamma)).abs() < 1e-6);
         }
     }
 

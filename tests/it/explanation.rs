@@ -210,7 +210,12 @@ fn every_kind_of_encoding() -> Vec<Params> {
         Params { orders: vec![0, 1, 2], scaling: Scaling::Raw, divisor: Divisor::SqrtN, ..base() },
         Params { assignment: AssignmentKind::Hard, orders: vec![0, 1, 2], ..base() },
         Params { posterior_threshold: 0.05, orders: vec![0, 1, 2], ..base() },
-        Params { region_steps: vec![Step::Power, Step::Intra], power: 0.3, ..base() },
+        Params {
+            region_steps: vec![Step::Power, Step::Intra],
+            power: 0.3,
+            intra_power: 0.25,
+            ..base()
+        },
     ]
 }
 
