@@ -14,6 +14,7 @@ use fvtool::explanation::quality::{Draws, Perturbed, Trace, descending};
 use fvtool::explanation::{Classifier, Rule, relevance};
 use fvtool::gmm::Gmm;
 use fvtool::image::load_luminance;
+use fvtool::position::Position;
 use fvtool::projection::Projection;
 use fvtool::random::Seed;
 use ndarray::{Array2, ArrayView2};
@@ -31,13 +32,12 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn run(&mut self, mut consume: impl FnMut(ArrayView2<'_, f32>, &[Frame], &[[f32; 2]])) {
+    fn run(&mut self, mut consume: impl FnMut(ArrayView2<'_, f32>, &[Frame], &[Position])) {
         let plane = load_luminance(&self.file, &work::config().image).unwrap();
-        let (width, height) = (plane.width as f32, plane.height as f32);
         let Self { extractor, projection, scratch, product, projected, .. } = self;
         extractor.for_each_block(&plane, scratch, &mut |rows, frames| {
-            let positions: Vec<[f32; 2]> =
-                frames.iter().map(|f| [(f.x + 0.5) / width, (f.y + 0.5) / height]).collect();
+            let positions: Vec<Position> =
+                frames.iter().map(|f| f.position(plane.width, plane.height)).collect();
             projected.resize(rows.nrows() * work::DIM, 0.0);
             projection.apply(rows, &positions, product, projected).unwrap();
             let rows = ArrayView2::from_shape((rows.nrows(), work::DIM), &projected[..]).unwrap();

@@ -10,6 +10,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fvtool::encoding::{Encoder, Params, Workspace};
 use fvtool::gmm::{self, em, kmeans};
+use fvtool::position::Position;
 use fvtool::progress::Silent;
 use ndarray::{Array2, Axis, s};
 
@@ -34,7 +35,7 @@ fn fisher(c: &mut Criterion) {
     let rows = rows();
     let gmm = work::mixture(&rows);
     let rows = rows.slice(s![..IMAGE_ROWS, ..]);
-    let positions = vec![[0.5; 2]; IMAGE_ROWS];
+    let positions = vec![Position::at(0.5, 0.5); IMAGE_ROWS];
     let mut group = c.benchmark_group("fisher/n70000_d80_k256");
     group.throughput(Throughput::Elements(IMAGE_ROWS as u64)).sample_size(20);
     for (name, threshold) in [("posteriors above 1e-6", 1e-6), ("all posteriors", 0.0)] {

@@ -13,6 +13,7 @@ use fvtool::encoding::{Encoder, Workspace};
 use fvtool::gmm::{self, em, kmeans};
 use fvtool::image::load_luminance;
 use fvtool::pipeline::{Options, Run};
+use fvtool::position::Position;
 use fvtool::progress::Silent;
 use ndarray::{ArrayView2, Axis, s};
 use rayon::ThreadPool;
@@ -40,11 +41,10 @@ fn encode(c: &mut Criterion) {
     group.bench_function("encode, decoding included", |b| {
         b.iter(|| {
             let plane = load_luminance(&files[0], &config.image).unwrap();
-            let (width, height) = (plane.width as f32, plane.height as f32);
             encoder.begin(&mut workspace);
             extractor.for_each_block(&plane, &mut scratch, &mut |rows, frames| {
-                let positions: Vec<[f32; 2]> =
-                    frames.iter().map(|f| [(f.x + 0.5) / width, (f.y + 0.5) / height]).collect();
+                let positions: Vec<Position> =
+                    frames.iter().map(|f| f.position(plane.width, plane.height)).collect();
                 projected.resize(rows.nrows() * work::DIM, 0.0);
                 projection.apply(rows, &positions, &mut product, &mut projected).unwrap();
                 let rows =

@@ -8,6 +8,7 @@ mod work;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fvtool::position::Position;
 use fvtool::projection::{Covariance, Projection};
 use ndarray::s;
 
@@ -22,7 +23,7 @@ fn apply(c: &mut Criterion) {
     let projection = work::projection(&raw);
     let n = IMAGE_ROWS.min(raw.nrows());
     let rows = raw.slice(s![..n, ..]);
-    let positions = vec![[0.5; 2]; n];
+    let positions = vec![Position::at(0.5, 0.5); n];
     let mut out = vec![0.0; n * projection.output_dim()];
     let mut product = Vec::new();
     let mut group = c.benchmark_group("projection/d128_k80");

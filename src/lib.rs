@@ -25,6 +25,7 @@ pub mod image;
 pub mod linalg;
 pub mod parameters;
 pub mod pipeline;
+pub mod position;
 pub mod progress;
 pub mod projection;
 pub mod random;

@@ -11,6 +11,7 @@ use fvtool::dataset::synthetic::{Generator, Synthetic};
 use fvtool::descriptors::{Extractor, Scratch};
 use fvtool::gmm::{self, Gmm};
 use fvtool::image::load_luminance;
+use fvtool::position::Position;
 use fvtool::progress::Silent;
 use fvtool::projection::{Covariance, Projection};
 use fvtool::random::Seed;
@@ -79,7 +80,7 @@ pub fn projection(rows: &Array2<f32>) -> Projection {
 /// `rows` projected.
 pub fn project(projection: &Projection, rows: &Array2<f32>) -> Array2<f32> {
     let mut out = Array2::zeros((rows.nrows(), projection.output_dim()));
-    let positions = vec![[0.5; 2]; rows.nrows()];
+    let positions = vec![Position::at(0.5, 0.5); rows.nrows()];
     let values = out.as_slice_mut().unwrap();
     projection.apply(rows.view(), &positions, &mut Vec::new(), values).unwrap();
     out

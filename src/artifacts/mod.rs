@@ -32,7 +32,7 @@ pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};
 
 /// Version of the layout of artifacts. A file of another version is refused.
-pub const FORMAT: &str = "1";
+pub const FORMAT: &str = "2";
 
 /// Ending of partly written files; they are never read and are overwritten by the next attempt.
 pub const PARTIAL_ENDING: &str = "partial";

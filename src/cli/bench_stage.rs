@@ -33,6 +33,7 @@ use fvtool::dataset::Label;
 use fvtool::encoding::{Encoder, Workspace};
 use fvtool::gmm::{Gmm, em, kmeans};
 use fvtool::image::Plane;
+use fvtool::position::Position;
 use fvtool::progress::Silent;
 use fvtool::projection::{Append, Covariance, Projection};
 use fvtool::{descriptors, gmm, svm};
@@ -163,7 +164,7 @@ fn project(args: &BenchStage, inputs: &[Npy]) -> Result<Timed> {
     let k = components.nrows();
     let (mean, components) = (mean.to_owned(), components.to_owned());
     let projection = Projection::from_parts(mean, components, vec![1.0; k], 1.0, Append::None)?;
-    let positions = vec![[0.5; 2]; rows.nrows()];
+    let positions = vec![Position::at(0.5, 0.5); rows.nrows()];
     let mut product = Vec::new();
     let mut values = vec![0.0; rows.nrows() * k];
     let timed = args.time(|| {
@@ -214,7 +215,7 @@ fn fisher(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> {
     let rows = inputs[0].matrix()?;
     let encoder = Encoder::new(&mixture(inputs)?, &config.encoding)?;
     let mut workspace = Workspace::default();
-    let positions = vec![[0.5; 2]; rows.nrows()];
+    let positions = vec![Position::at(0.5, 0.5); rows.nrows()];
     args.time(|| {
         encoder.begin(&mut workspace);
         encoder.push(rows, &positions, &mut workspace)?;

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Colours, Plane};
 use crate::linalg::BLOCK_ROWS;
+use crate::position::Position;
 use crate::{Error, Result};
 use dense_sift::Sink;
 use multiscale::{ContrastSum, Level, Mapping, Work};
@@ -238,6 +239,18 @@ pub struct Frame {
     /// Width of a spatial bin. A descriptor sees `5 · size_px` pixels along each axis, with
     /// weights falling off outside the middle three.
     pub size_px: f32,
+}
+
+impl Frame {
+    /// Where it lies in an image of this size; a pixel's centre is half a pixel in.
+    pub fn position(&self, width: usize, height: usize) -> Position {
+        let (width, height) = (width as f32, height as f32);
+        Position {
+            x: (self.x + 0.5) / width,
+            y: (self.y + 0.5) / height,
+            scale: (self.size_px / (width * height).sqrt()).log2(),
+        }
+    }
 }
 
 /// All descriptors of an image.

@@ -18,6 +18,7 @@ use super::{Encoder, Scaling};
 use crate::error::{Error, Result};
 use crate::gmm::Scratch;
 use crate::linalg;
+use crate::position::Position;
 use crate::widest;
 
 /// Pairs whose contributions are held at once.
@@ -125,7 +126,7 @@ impl<'e> Contributions<'e> {
     ///
     /// # Errors
     /// As [`Encoder::push`].
-    pub fn push(&mut self, rows: ArrayView2<'_, f32>, positions: &[[f32; 2]]) -> Result<()> {
+    pub fn push(&mut self, rows: ArrayView2<'_, f32>, positions: &[Position]) -> Result<()> {
         self.encoder.check(rows, positions.len())?;
         let cells: Vec<u16> = positions.iter().map(|p| self.encoder.cells.of(*p) as u16).collect();
         self.push_in_cells(rows, &cells)

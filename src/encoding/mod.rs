@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::gmm::{Assignment, Evaluator, Gmm, Scratch, Statistics};
 use crate::linalg::{self, BLOCK_ROWS};
+use crate::position::Position;
 use normalise::{Shape, Step};
 use spatial::{Cells, Grid};
 
@@ -232,7 +233,7 @@ impl Encoder {
     }
 
     /// Adds descriptors of the present image: `rows` is `N × D`, already projected; `positions[n]`
-    /// is the centre of row `n` as a share of the image's width and height.
+    /// is that of row `n`.
     ///
     /// # Errors
     /// [`Error::Shape`] when `D` is not the mixture's or the lengths differ, [`Error::Numerical`]
@@ -240,7 +241,7 @@ impl Encoder {
     pub fn push(
         &self,
         rows: ArrayView2<'_, f32>,
-        positions: &[[f32; 2]],
+        positions: &[Position],
         workspace: &mut Workspace,
     ) -> Result<()> {
         self.check(rows, positions.len())?;
@@ -395,6 +396,10 @@ pub fn encode_with(
     let encoder = Encoder::new(gmm, params)?;
     let mut workspace = Workspace::default();
     encoder.begin(&mut workspace);
-    encoder.push(descriptors, &vec![[0.5, 0.5]; descriptors.nrows()], &mut workspace)?;
+    encoder.push(
+        descriptors,
+        &vec![Position::at(0.5, 0.5); descriptors.nrows()],
+        &mut workspace,
+    )?;
     encoder.finish(&mut workspace)
 }

@@ -4,6 +4,7 @@
 //! descriptor is summed once, in its cell, and a region's sums are the sums of its cells: regions
 //! cost nothing but memory (Lazebnik et al. 2006 for the idea of a pyramid).
 
+use crate::position::Position;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -165,8 +166,8 @@ impl Cells {
         self.regions.len()
     }
 
-    /// The cell of a position, given as shares of width and height.
-    pub fn of(&self, [x, y]: [f32; 2]) -> usize {
+    /// The cell of a position.
+    pub fn of(&self, Position { x, y, .. }: Position) -> usize {
         let row = self.rows.cell[self.rows.part(y)];
         row * self.columns.cells + self.columns.cell[self.columns.part(x)]
     }
@@ -208,7 +209,7 @@ mod tests {
         for i in 0..60 {
             for j in 0..60 {
                 let (x, y) = ((j as f32 + 0.5) / 60.0, (i as f32 + 0.5) / 60.0);
-                let cell = cells.of([x, y]);
+                let cell = cells.of(Position::at(x, y));
                 let mut region = 0;
                 for grid in &layout {
                     for row in 0..grid.rows {
@@ -226,7 +227,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(cells.of([1.0, 1.0]), cells.of([0.999, 0.999]));
-        assert_eq!(cells.of([-0.1, f32::NAN]), cells.of([0.0, 0.0]));
+        assert_eq!(cells.of(Position::at(1.0, 1.0)), cells.of(Position::at(0.999, 0.999)));
+        assert_eq!(cells.of(Position::at(-0.1, f32::NAN)), cells.of(Position::at(0.0, 0.0)));
     }
 }

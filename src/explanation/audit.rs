@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spectral;
 use crate::error::Result;
+use crate::position::Position;
 use crate::random::Seed;
 
 /// Cells of the grid along each side.
@@ -212,9 +213,9 @@ impl Kind {
 }
 
 impl Place {
-    /// Whether a position (shares of width and height) lies in it.
-    pub fn holds(&self, [x, y]: [f32; 2]) -> bool {
-        self.cells.binary_search(&cell_of([x, y])).is_ok()
+    /// Whether a position lies in it.
+    pub fn holds(&self, position: Position) -> bool {
+        self.cells.binary_search(&cell_of(position)).is_ok()
     }
 
     /// Places of the same shape elsewhere, for comparison: moved by half the image along either
@@ -245,8 +246,8 @@ impl Place {
     }
 }
 
-/// The cell of a position, given as shares of width and height.
-fn cell_of([x, y]: [f32; 2]) -> usize {
+/// The cell of a position.
+fn cell_of(Position { x, y, .. }: Position) -> usize {
     let side = |share: f32| ((share * GRID as f32) as usize).min(GRID - 1);
     side(y) * GRID + side(x)
 }
@@ -433,7 +434,7 @@ mod tests {
         assert_eq!(named(&found), ["the bottom left corner"]);
         let Kind::Place(place) = &found[0].kind else { panic!("{:?}", found[0].kind) };
         assert_eq!(place.cells, [224, 225, 240, 241]);
-        assert!(place.holds([0.05, 0.99]) && !place.holds([0.5, 0.99]));
+        assert!(place.holds(Position::at(0.05, 0.99)) && !place.holds(Position::at(0.5, 0.99)));
         assert!(found[0].samples[..30].iter().all(|&i| i < 30), "images with the tag come first");
         for other in [1, 2] {
             assert_eq!(named(&suspicions(&all, other, Seed(1)).unwrap()), [""; 0]);

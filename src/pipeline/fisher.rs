@@ -31,6 +31,7 @@ use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
 use crate::linalg::Pool;
+use crate::position::Position;
 use crate::projection::Projection;
 
 /// Images in a shard.
@@ -157,7 +158,7 @@ impl ImageEncoder {
         picture: Picture,
         worker: &mut Worker,
         frames: &mut Vec<Frame>,
-        positions: &mut Vec<[f32; 2]>,
+        positions: &mut Vec<Position>,
     ) -> Result<Examined<'_>> {
         let width = picture.width;
         let mut contributions = Contributions::new(&self.encoder);
@@ -237,7 +238,7 @@ impl ImageEncoder {
 /// What takes projected descriptors: rows, their frames and positions, whether both are those of the
 /// mirror image, and the worker's workspace.
 type Consume<'a> =
-    dyn FnMut(ArrayView2<'_, f32>, &[Frame], &[[f32; 2]], bool, &mut Workspace) -> Result<()> + 'a;
+    dyn FnMut(ArrayView2<'_, f32>, &[Frame], &[Position], bool, &mut Workspace) -> Result<()> + 'a;
 
 /// One image taken apart: what its Fisher vector is made of.
 pub(super) struct Examined<'e> {
@@ -252,10 +253,9 @@ pub(super) fn frame_values(frames: &[Frame]) -> Vec<f32> {
     frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect()
 }
 
-/// Centres of descriptors as shares of width and height; a pixel's centre is half a pixel in.
-pub(super) fn positions(frames: &[Frame], width: usize, height: usize) -> Vec<[f32; 2]> {
-    let (width, height) = (width as f32, height as f32);
-    frames.iter().map(|f| [(f.x + 0.5) / width, (f.y + 0.5) / height]).collect()
+/// Positions of descriptors in an image of this size.
+pub(super) fn positions(frames: &[Frame], width: usize, height: usize) -> Vec<Position> {
+    frames.iter().map(|frame| frame.position(width, height)).collect()
 }
 
 /// Vectors as a shard holds them.

@@ -16,12 +16,13 @@ use crate::dataset::{Item, Split};
 use crate::descriptors::{Extractor, Scratch, sample};
 use crate::error::{Error, Result};
 use crate::gmm::{self, Gmm};
+use crate::position::Position;
 use crate::projection::{Append, Covariance, Projection};
 
 /// Descriptors drawn from one image.
 struct Drawn {
     rows: Array2<f32>,
-    positions: Vec<[f32; 2]>,
+    positions: Vec<Position>,
 }
 
 impl Run<'_> {
@@ -172,7 +173,7 @@ impl Run<'_> {
             match result {
                 Ok(drawn) => {
                     rows.extend(drawn.rows.iter());
-                    positions.extend(drawn.positions.iter().flatten());
+                    positions.extend(drawn.positions.iter().flat_map(|p| [p.x, p.y, p.scale]));
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
                     self.progress.note(&format!("{}: left out of the sample: {error}", item.id));
@@ -181,7 +182,7 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let n = positions.len() / 2;
+        let n = positions.len() / 3;
         if n == 0 {
             let why = left_out.first().map_or(String::new(), |first: &Skipped| {
                 format!("; the first, {}: {}", first.id, first.reason)
@@ -193,7 +194,7 @@ impl Run<'_> {
         let header = header("sample", &inputs, report);
         let dim = extractor.dim();
         let tensors =
-            [Tensor::f32("rows", [n, dim], &rows), Tensor::f32("positions", [n, 2], &positions)];
+            [Tensor::f32("rows", [n, dim], &rows), Tensor::f32("positions", [n, 3], &positions)];
         write(&path, &header, &tensors)?;
         self.done("extract", &format!("{n} descriptors of {} images", chosen.len()), started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
@@ -297,10 +298,12 @@ impl Run<'_> {
         let artifact = Artifact::open_verified(&sample.path, "sample")?;
         let rows = artifact.matrix("rows")?;
         let (_, flat) = artifact.f32("positions")?;
-        let (positions, _) = flat.as_chunks::<2>();
+        let (triples, _) = flat.as_chunks::<3>();
+        let positions: Vec<Position> =
+            triples.iter().map(|&[x, y, scale]| Position { x, y, scale }).collect();
         let mut projected = Array2::zeros((rows.nrows(), pca.output_dim()));
         let out = projected.as_slice_mut().expect("a new array is row-major");
-        pca.apply(rows, positions, &mut Vec::new(), out)?;
+        pca.apply(rows, &positions, &mut Vec::new(), out)?;
         Ok(projected)
     }
 

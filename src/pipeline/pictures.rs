@@ -123,6 +123,10 @@ impl Files {
             let (row, column) = (at / array.ncols(), at % array.ncols());
             return refuse(format!("row {row}, column {column} is {}", array[[row, column]]));
         }
+        // Frames have a logarithm of their size.
+        if let Some(row) = array.column(2).iter().position(|&side| side <= 0.0) {
+            return refuse(format!("row {row} has a side of {}, not above 0", array[[row, 2]]));
+        }
         let frame = |row: ArrayView1<'_, f32>| {
             let [x, y] = [0, 1].map(|axis| (row[axis] + 0.5) * scale[axis] - 0.5);
             let values = row.slice(s![PLACE..]);

@@ -20,7 +20,8 @@ const STAGES: &[&str] = &[
 ];
 
 /// What every stage may use.
-const GROUND: &[&str] = &["error", "files", "linalg", "parameters", "progress", "random"];
+const GROUND: &[&str] =
+    &["error", "files", "linalg", "parameters", "position", "progress", "random"];
 
 /// Who uses whom, beyond [`GROUND`] for the stages: a module and what it uses. Every entry is used.
 const EDGES: &[(&str, &[&str])] = &[
@@ -28,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("linalg", &[]),
     ("parameters", &[]),
+    ("position", &[]),
     ("progress", &[]),
     ("random", &[]),
     ("dataset", &[]),
@@ -70,6 +72,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "gmm",
             "image",
             "linalg",
+            "position",
             "progress",
             "projection",
             "random",
@@ -91,6 +94,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "gmm",
             "image",
             "pipeline",
+            "position",
             "progress",
             "projection",
             "random",

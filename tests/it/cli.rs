@@ -263,7 +263,7 @@ fn inspect_shows_what_an_artifact_is() {
     insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!(said.out, @r#"
         kind         gmm
-        format       1 (written by fvtool VERSION)
+        format       2 (written by fvtool VERSION)
         fingerprint  FINGERPRINT
         checksum     ok
         tensor       weights F32 8, NUMBER to NUMBER, mean NUMBER
@@ -271,7 +271,7 @@ fn inspect_shows_what_an_artifact_is() {
         tensor       variances F32 8 × 24, NUMBER to NUMBER, mean NUMBER
         made from
           data = null
-          format = "1"
+          format = "2"
           parents
             pca.safetensors = "FINGERPRINT"
           settings

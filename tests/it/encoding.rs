@@ -5,6 +5,7 @@ use fvtool::encoding::{
     AssignmentKind, Divisor, Encoder, Params, Scaling, Workspace, encode, encode_with,
 };
 use fvtool::gmm::Gmm;
+use fvtool::position::Position;
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use proptest::prelude::*;
 
@@ -128,8 +129,8 @@ fn the_divisor_is_the_root_of_n_on_request() {
 fn regions_equal_separate_encodings() {
     let x: Array2<f32> = golden("gmm8_x");
     let gmm = gmm8();
-    let positions: Vec<[f32; 2]> =
-        (0..x.nrows()).map(|i| [(i as f32 * 0.618).fract(), (i as f32 * 0.377).fract()]).collect();
+    let place = |i: f32| Position::at((i * 0.618).fract(), (i * 0.377).fract());
+    let positions: Vec<Position> = (0..x.nrows()).map(|i| place(i as f32)).collect();
     let regions = ["1x1", "2x2", "3x1"].map(|g| g.parse().unwrap()).to_vec();
     let params = Params { regions, region_steps: vec![Step::Power, Step::L2], ..Params::default() };
     let encoder = Encoder::new(&gmm, &params).unwrap();
@@ -150,8 +151,8 @@ fn regions_equal_separate_encodings() {
     let inside = |rows: usize, columns: usize, r: usize, c: usize| -> Vec<usize> {
         (0..x.nrows())
             .filter(|&i| {
-                (positions[i][1] * rows as f32) as usize == r
-                    && (positions[i][0] * columns as f32) as usize == c
+                (positions[i].y * rows as f32) as usize == r
+                    && (positions[i].x * columns as f32) as usize == c
             })
             .collect()
     };

@@ -7,6 +7,7 @@ use fvtool::encoding::{AssignmentKind, Divisor, Encoder, Params, Scaling, Worksp
 use fvtool::explanation::quality::{Draws, Perturbed, descending, draw};
 use fvtool::explanation::{Classifier, Relevance, Rule, relevance};
 use fvtool::gmm::Gmm;
+use fvtool::position::Position;
 use fvtool::random::{Seed, Stream};
 use ndarray::{Array1, Array2, Axis, array};
 
@@ -16,7 +17,7 @@ const RULES: [Rule; 4] = [Rule::Plain, Rule::Epsilon(1.0), Rule::Epsilon(100.0),
 struct Case {
     gmm: Gmm,
     rows: Array2<f32>,
-    positions: Vec<[f32; 2]>,
+    positions: Vec<Position>,
     weights: Array2<f32>,
     bias: Vec<f32>,
     params: Params,
@@ -33,8 +34,8 @@ impl Case {
         let variances = normal((k, d), 0.5, &mut stream).mapv(|v| v.exp());
         let gmm = Gmm::new(vec![0.4, 0.3, 0.2, 0.09, 0.01], means, variances).unwrap();
         let rows = draw(&gmm, rows, &mut stream);
-        let positions =
-            (0..rows.nrows()).map(|_| [stream.unit() as f32, stream.unit() as f32]).collect();
+        let mut place = || Position::at(stream.unit() as f32, stream.unit() as f32);
+        let positions = (0..rows.nrows()).map(|_| place()).collect();
         let dim = Encoder::new(&gmm, &params).unwrap().len();
         let weights = normal((3, dim), 1.0, &mut stream);
         Self { gmm, rows, positions, weights, bias: vec![0.3, -1.2, 0.0], params }
@@ -82,7 +83,7 @@ impl Case {
                 regions.push(
                     (0..self.rows.nrows())
                         .filter(|&l| {
-                            let [x, y] = self.positions[l];
+                            let Position { x, y, .. } = self.positions[l];
                             cell(y, down) == r && cell(x, across) == c
                         })
                         .collect(),
@@ -281,7 +282,7 @@ fn a_vector_of_zeros_spreads_the_bias_evenly() {
     let params = Params { orders: vec![0, 1], ..Params::default() };
     let case = Case {
         rows: array![[1.0, -2.0], [1.0, -2.0], [1.0, -2.0], [1.0, -2.0]],
-        positions: vec![[0.5, 0.5]; 4],
+        positions: vec![Position::at(0.5, 0.5); 4],
         weights: Array2::from_elem((1, 3), 2.0),
         bias: vec![0.8],
         gmm,
@@ -308,7 +309,7 @@ fn a_descriptor_that_no_component_explains_gets_an_even_share() {
     let case = Case {
         // Between the first two components: half and half, and so under the threshold.
         rows: array![[0.5], [-3.0], [4.0], [-2.0]],
-        positions: vec![[0.5, 0.5]; 4],
+        positions: vec![Position::at(0.5, 0.5); 4],
         weights: array![[1.0, -2.0, 3.0, 0.5, 0.25, -0.125]],
         bias: vec![0.5],
         gmm,

@@ -109,9 +109,10 @@ fn a_file_that_cannot_be_used_costs_its_image_alone() {
     rows[[2, 7]] = f32::NAN;
     write_npy(file("000006"), &rows).unwrap();
     write_npy(file("000007"), &Array2::<f32>::zeros((0, 131))).unwrap();
+    write_npy(file("000008"), &Array2::<f32>::zeros((4, 131))).unwrap();
     let run = open(&dir, &files(&given, &[]));
     let encoded = run.run_all(&fixture().data, "train", "test").unwrap().0;
-    assert_eq!(encoded.skipped, 7);
+    assert_eq!(encoded.skipped, 8);
     let reasons = run.index("train").unwrap().skipped;
     for (id, words) in [
         ("000001", "000001.npy"),
@@ -121,6 +122,7 @@ fn a_file_that_cannot_be_used_costs_its_image_alone() {
         ("000005", "float32"),
         ("000006", "row 2, column 7 is NaN"),
         ("000007", "no descriptor"),
+        ("000008", "row 0 has a side of 0, not above 0"),
     ] {
         let found = reasons.iter().find(|skipped| skipped.id == id).unwrap();
         assert!(found.reason.contains(words), "{id}: {}", found.reason);

@@ -9,6 +9,7 @@ use fvtool::explanation::audit::Kind;
 use fvtool::explanation::quality::Params;
 use fvtool::pipeline;
 use fvtool::pipeline::explain::{Audit, AuditOptions, Drawing, Only, Selection};
+use fvtool::position::Position;
 use fvtool::progress::Silent;
 use fvtool::random::Seed;
 
@@ -171,7 +172,7 @@ fn the_audit_finds_the_planted_tag_and_nothing_where_none_is() {
     );
     let generator = Generator::new(&Synthetic::default(), Seed(1)).unwrap();
     let [left, top, right, bottom] = generator.tag_bounds().map(|edge| edge as f32);
-    let middle = [(left + right) / 2.0 / 240.0, (top + bottom) / 2.0 / 180.0];
+    let middle = Position::at((left + right) / 2.0 / 240.0, (top + bottom) / 2.0 / 180.0);
     assert!(place.holds(middle), "{place:?}");
     let heatmaps = files_below(&with.heatmaps.join("star"));
     for id in &found.images {

@@ -1,5 +1,6 @@
 //! PCA against double-precision eigen-solves and its own definition.
 
+use fvtool::position::Position;
 use fvtool::projection::{Append, Covariance, Params, Projection};
 use fvtool::random::Seed;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -14,7 +15,7 @@ fn fit(x: ArrayView2<'_, f32>, params: &Params) -> Projection {
 
 fn apply(pca: &Projection, x: ArrayView2<'_, f32>) -> Array2<f32> {
     let mut out = Array2::zeros((x.nrows(), pca.output_dim()));
-    let positions = vec![[0.25, 0.75]; x.nrows()];
+    let positions = vec![Position { x: 0.25, y: 0.75, scale: -3.0 }; x.nrows()];
     pca.apply(x, &positions, &mut Vec::new(), out.as_slice_mut().unwrap()).unwrap();
     out
 }
@@ -122,6 +123,10 @@ fn positions_are_appended_centred() {
     assert_eq!(b.ncols(), 6);
     assert_eq!(b.slice(s![.., ..4]), a);
     assert!(b.slice(s![.., 4..]).rows().into_iter().all(|r| r.to_vec() == [-0.25, 0.25]));
+    let scaled = fit(x.view(), &Params { dimension: 4, append: Append::Xys, ..Params::default() });
+    let c = apply(&scaled, x.view());
+    assert_eq!(c.slice(s![.., ..6]), b);
+    assert!(c.slice(s![.., 6..]).iter().all(|&v| (v + 0.3).abs() < 1e-6));
 }
 
 #[test]

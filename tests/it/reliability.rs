@@ -15,6 +15,7 @@ use fvtool::encoding::{self, Encoder, Workspace};
 use fvtool::gmm::{self, Gmm};
 use fvtool::image;
 use fvtool::pipeline::{Options, Run};
+use fvtool::position::Position;
 use fvtool::progress::Silent;
 use fvtool::projection::{self, Covariance, Projection};
 use fvtool::random::Seed;
@@ -419,7 +420,7 @@ fn encoded(gmm: &Gmm, x: &Array2<f32>) -> Result<(), TestCaseError> {
         let encoder = Encoder::new(gmm, &params).unwrap();
         let mut workspace = Workspace::default();
         encoder.begin(&mut workspace);
-        let positions = vec![[0.5, 0.5]; x.nrows()];
+        let positions = vec![Position::at(0.5, 0.5); x.nrows()];
         let vector = encoder
             .push(x.view(), &positions, &mut workspace)
             .and_then(|()| encoder.finish(&mut workspace));

@@ -36,6 +36,7 @@ use crate::explanation::quality::{Draws, Perturbed};
 use crate::explanation::{Classifier, Relevance, Rule, relevance};
 use crate::gmm::Gmm;
 use crate::linalg::Pool;
+use crate::position::Position;
 use crate::random::Stream;
 use crate::svm::Model;
 
@@ -117,7 +118,7 @@ struct Examined<'e> {
     /// from its mirror image too).
     frames: Vec<Frame>,
     /// Their centres as shares of width and height, as the encoders saw them.
-    positions: Vec<[f32; 2]>,
+    positions: Vec<Position>,
     parts: Vec<fisher::Examined<'e>>,
 }
 
