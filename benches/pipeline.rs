@@ -97,13 +97,13 @@ fn encode_split(b: &mut criterion::Bencher<'_>, run: &Run<'_>, pool: &ThreadPool
     );
 }
 
-/// Two threads against one, for the stages that must scale: encoding 16 photographs of 500 × 375
+/// Two threads against one, for the stages that must scale: encoding 64 photographs of 500 × 375
 /// (images/s), k-means and EM on 200,000 × 80 rows, K = 256 (rows/s, once per pass).
 ///
 /// Encoding: 8 GFLOP in products an image, working sets in cache, 24 kB read and 160 kB written.
 /// k-means 8.2 and EM 33 GFLOP a pass, each reading 64 MB of rows.
 fn threads(c: &mut Criterion) {
-    const IMAGES: usize = 16;
+    const IMAGES: usize = 64;
     const ROWS: usize = 200_000;
     const ITERATIONS: usize = 2;
     let folder = tempfile::tempdir().unwrap();
