@@ -7,13 +7,13 @@ pub struct Position {
     pub x: f32,
     /// Row of the centre as a share of the height, 0 to 1.
     pub y: f32,
-    /// `log₂(s/√(W·H))` of a spatial bin's width `s` in an image of `W × H`, in octaves.
+    /// `s/√(W·H)` of a spatial bin's width `s` in an image of `W × H`.
     pub scale: f32,
 }
 
 impl Position {
     /// The position of a descriptor whose scale plays no part.
     pub const fn at(x: f32, y: f32) -> Self {
-        Self { x, y, scale: 0.0 }
+        Self { x, y, scale: 1.0 }
     }
 }

@@ -422,9 +422,12 @@ impl Projection {
         linalg::add_to_rows(product, &self.offsets);
         let projected = product.chunks_exact(k).zip(out.chunks_exact_mut(width));
         for ((projected, out), position) in projected.zip(positions) {
-            let place = [position.x - 0.5, position.y - 0.5, OCTAVE * position.scale];
             out[..k].copy_from_slice(projected);
-            out[k..].copy_from_slice(&place[..width - k]);
+            out[k] = position.x - 0.5;
+            out[k + 1] = position.y - 0.5;
+            if self.append == Append::Xys {
+                out[k + 2] = OCTAVE * position.scale.log2();
+            }
         }
         Ok(())
     }

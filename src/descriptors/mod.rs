@@ -248,7 +248,7 @@ impl Frame {
         Position {
             x: (self.x + 0.5) / width,
             y: (self.y + 0.5) / height,
-            scale: (self.size_px / (width * height).sqrt()).log2(),
+            scale: self.size_px / (width * height).sqrt(),
         }
     }
 }

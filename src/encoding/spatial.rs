@@ -4,12 +4,13 @@
 //! descriptor is summed once, in its cell, and a region's sums are the sums of its cells: regions
 //! cost nothing but memory (Lazebnik et al. 2006 for the idea of a pyramid).
 
-use crate::position::Position;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::position::Position;
 
 /// A grid of `rows × columns` equal regions over the image, written `ROWSxCOLUMNS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ fn fit(x: ArrayView2<'_, f32>, params: &Params) -> Projection {
 
 fn apply(pca: &Projection, x: ArrayView2<'_, f32>) -> Array2<f32> {
     let mut out = Array2::zeros((x.nrows(), pca.output_dim()));
-    let positions = vec![Position { x: 0.25, y: 0.75, scale: -3.0 }; x.nrows()];
+    let positions = vec![Position { x: 0.25, y: 0.75, scale: 0.125 }; x.nrows()];
     pca.apply(x, &positions, &mut Vec::new(), out.as_slice_mut().unwrap()).unwrap();
     out
 }

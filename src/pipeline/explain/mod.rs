@@ -117,7 +117,7 @@ struct Examined<'e> {
     /// Frames of the descriptors of all parts, one part after the other, in the image as it is (those
     /// from its mirror image too).
     frames: Vec<Frame>,
-    /// Their centres as shares of width and height, as the encoders saw them.
+    /// Their positions, as the encoders saw them.
     positions: Vec<Position>,
     parts: Vec<fisher::Examined<'e>>,
 }
