@@ -12,7 +12,7 @@ The list (TOML) has a [base] and one [[row]] for each change:
     [[row]]
     name = "no colour"
     set = ["colour.weight=0.01"]          # beside the base's own `set`
-    seeds = [1, 2, 3]                     # default [1]; mean ± half the range is shown
+    seeds = [1, 2, 3]                     # or { voc = [1, 2, 3] }; default [1]; mean ± half the range
     data = ["voc"]                        # default: all that are named by --data
     config = "vlfeat"                     # another base for this row
 
@@ -81,6 +81,12 @@ def run(args, data, row, seed, earlier):
     return figures
 
 
+def seeds_of(row, name):
+    """Seeds of a row on a data set: one list for all sets, or a table with a list for some of them."""
+    seeds = row["seeds"]
+    return seeds.get(name, [1]) if isinstance(seeds, dict) else seeds
+
+
 def spread(values, digits=2):
     """Mean, and half the range where there are several."""
     values = [value for value in values if value is not None]
@@ -103,13 +109,14 @@ def main():
     listed = tomllib.loads(args.list.read_text())
     base = listed.get("base", {})
     known = {"name", "set", "seeds", "data", "config"}
-    rows = [{"name": "base"}] + listed.get("row", [])
+    rows = [{"name": "base", "seeds": base.get("seeds", [1])}] + listed.get("row", [])
     for row in rows:
         if unknown := set(row) - known:
             raise SystemExit(f"{args.list}: row {row.get('name')!r} has unknown keys {sorted(unknown)}")
         own = row.get("config")
         row["set"] = ([] if own else base.get("set", [])) + row.get("set", [])
         row["config"] = own or base.get("config", "best")
+        row.setdefault("seeds", [1])
     sets = {}
     for text in args.data:
         name, _, rest = text.partition("=")
@@ -126,7 +133,7 @@ def main():
         for name in sets:
             figures = []
             if name in row.get("data", list(sets)):
-                for seed in row.get("seeds", base.get("seeds", [1])):
+                for seed in seeds_of(row, name):
                     folder = folder_of(args, name, row, seed)
                     if not wanted:
                         earlier[name] += [folder] if folder.is_dir() else []

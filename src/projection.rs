@@ -3,7 +3,8 @@
 //! With `m` the mean of the rows `x` (`N × D`) and `C = Σ (x − m)(x − m)ᵀ / (N − 1)`:
 //!
 //! ```text
-//! C v_i = λ_i v_i,  λ_1 ≥ λ_2 ≥ …        y_i = v_i · (x − m)        whitened: y_i / √λ_i
+//! C v_i = λ_i v_i,  λ_1 ≥ λ_2 ≥ …        y_i = v_i · (x − m)
+//! whiten   y_i ← y_i / √λ_i        l2   y ← y / ‖y‖
 //! ```
 //!
 //! The covariance is summed over blocks in f64 about a fixed row, so memory does not grow with `N`.
@@ -33,6 +34,8 @@ crate::parameters! {
         pub dimension: usize = 80,
         /// Whether each kept dimension is divided by its standard deviation.
         pub whiten: bool = false,
+        /// Whether each projected descriptor is then brought to unit length, before anything is appended.
+        pub l2: bool = false,
         /// What is appended to every projected descriptor: `none`, or `xy`, its centre as a share of width and height, less one half, or `xys`, also a tenth of log₂ of its bins' width over the root of the image's area.
         pub append: Append = Append::None,
     }
@@ -264,6 +267,8 @@ pub struct Projection {
     variances: Vec<f32>,
     /// Share of the data's variance that the components keep.
     kept: f64,
+    /// Whether results are brought to unit length.
+    l2: bool,
     append: Append,
     /// `−components · mean`.
     offsets: Vec<f32>,
@@ -319,6 +324,7 @@ impl Projection {
             components.mapv(|v| v as f32),
             values[..k].iter().map(|&v| v.max(0.0) as f32).collect(),
             kept,
+            params.l2,
             params.append,
         )
     }
@@ -332,6 +338,7 @@ impl Projection {
         components: Array2<f32>,
         variances: Vec<f32>,
         kept: f64,
+        l2: bool,
         append: Append,
     ) -> Result<Self> {
         let (k, d) = components.dim();
@@ -352,7 +359,7 @@ impl Projection {
         };
         let offsets = components.rows().into_iter().map(offset).collect();
         let transposed = components.t().as_standard_layout().into_owned();
-        Ok(Self { mean, components, variances, kept, append, offsets, transposed })
+        Ok(Self { mean, components, variances, kept, l2, append, offsets, transposed })
     }
 
     /// Dimensions of the descriptors it takes.
@@ -385,6 +392,11 @@ impl Projection {
         self.kept
     }
 
+    /// Whether projected descriptors are brought to unit length.
+    pub fn l2(&self) -> bool {
+        self.l2
+    }
+
     /// What is appended.
     pub fn append(&self) -> Append {
         self.append
@@ -413,13 +425,13 @@ impl Projection {
         if self.append.is_empty() {
             let out_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut *out);
             linalg::multiply(out_rows.expect("sizes agree"), rows, self.transposed.view());
-            linalg::add_to_rows(out, &self.offsets);
+            self.finish(out);
             return Ok(());
         }
         product.resize(n * k, 0.0);
         let product_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut product[..]);
         linalg::multiply(product_rows.expect("sizes agree"), rows, self.transposed.view());
-        linalg::add_to_rows(product, &self.offsets);
+        self.finish(product);
         let projected = product.chunks_exact(k).zip(out.chunks_exact_mut(width));
         for ((projected, out), position) in projected.zip(positions) {
             out[..k].copy_from_slice(projected);
@@ -430,6 +442,19 @@ impl Projection {
             }
         }
         Ok(())
+    }
+
+    /// From products with the components (rows of `k`) to projections.
+    fn finish(&self, products: &mut [f32]) {
+        linalg::add_to_rows(products, &self.offsets);
+        if self.l2 {
+            for row in products.chunks_exact_mut(self.components.nrows()) {
+                let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+                // A descriptor at the mean has no direction.
+                let scale = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
+                row.iter_mut().for_each(|v| *v *= scale);
+            }
+        }
     }
 }
 

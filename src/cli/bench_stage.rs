@@ -163,7 +163,8 @@ fn project(args: &BenchStage, inputs: &[Npy]) -> Result<Timed> {
     let mean = inputs[1].view().into_dimensionality::<Ix1>().context("the mean is a vector")?;
     let k = components.nrows();
     let (mean, components) = (mean.to_owned(), components.to_owned());
-    let projection = Projection::from_parts(mean, components, vec![1.0; k], 1.0, Append::None)?;
+    let projection =
+        Projection::from_parts(mean, components, vec![1.0; k], 1.0, false, Append::None)?;
     let positions = vec![Position::at(0.5, 0.5); rows.nrows()];
     let mut product = Vec::new();
     let mut values = vec![0.0; rows.nrows() * k];

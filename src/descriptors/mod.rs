@@ -79,6 +79,8 @@ pub enum LowContrast {
     Zero,
     /// It is left out.
     Drop,
+    /// It is multiplied by its contrast over the threshold: zero and whole with all that lies between.
+    Weight,
 }
 
 /// How a descriptor is normalised.
@@ -136,7 +138,8 @@ crate::parameters! {
         pub magnif: f64 = 6.0,
         /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel. For `sift`.
         pub contrast_threshold: f64 = 0.005,
-        /// What becomes of empty descriptors: `zero` keeps a row of zeros, `drop` leaves them out.
+        /// What becomes of empty descriptors: `zero` keeps a row of zeros, `drop` leaves them out, and
+        /// `weight` multiplies them by their contrast over the threshold.
         pub low_contrast: LowContrast = LowContrast::Zero,
         /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root). For `sift`.
         pub normalisation: Normalisation = Normalisation::Sift,
@@ -325,7 +328,7 @@ impl Extractor {
     /// Whether every descriptor of the grid is kept, so that [`count`](Self::count) is exact.
     pub fn keeps_all(&self) -> bool {
         let sift = self.params.kind == Kind::Sift;
-        !sift || (self.params.low_contrast == LowContrast::Zero && self.params.keep == Keep::All)
+        !sift || (self.params.low_contrast != LowContrast::Drop && self.params.keep == Keep::All)
     }
 
     /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`] rows with one
@@ -443,10 +446,18 @@ impl Sink for Blocks<'_> {
             return;
         }
         let enough = f64::from(contrast) >= self.params.contrast_threshold;
-        let finished =
-            if enough { normalise::finish(raw, self.params.normalisation) } else { None };
+        let weighed = self.params.low_contrast == LowContrast::Weight;
+        let mut finished = if enough || weighed {
+            normalise::finish(raw, self.params.normalisation)
+        } else {
+            None
+        };
         if finished.is_none() && self.params.low_contrast == LowContrast::Drop {
             return;
+        }
+        if let Some(row) = finished.as_mut().filter(|_| !enough) {
+            let weight = contrast / self.params.contrast_threshold as f32;
+            row.iter_mut().for_each(|value| *value *= weight);
         }
         self.add(x, y, contrast, &finished.unwrap_or([0.0; DIM]));
     }

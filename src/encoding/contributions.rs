@@ -420,17 +420,17 @@ impl<'e> Contributions<'e> {
         if weight <= 0.0 {
             return Scales { constant: 0.0, sigmas: None };
         }
-        match (self.encoder.params.scaling, order) {
-            (Scaling::Fisher, 2) => Scales { constant: 1.0 / (2.0 * weight).sqrt(), sigmas: None },
-            (Scaling::Fisher, _) => Scales { constant: 1.0 / weight.sqrt(), sigmas: None },
-            (Scaling::Raw, 0) => Scales { constant: 1.0, sigmas: None },
+        let (constant, sigmas) = match (self.encoder.params.scaling, order) {
+            (Scaling::Fisher, 2) => (1.0 / (2.0 * weight).sqrt(), None),
+            (Scaling::Fisher, _) => (1.0 / weight.sqrt(), None),
+            (Scaling::Raw, 0) => (1.0, None),
             (Scaling::Raw, order) => {
                 let inverse = self.inverse_sigmas.row(component);
                 let inverse = inverse.to_slice().expect("an array's rows are contiguous");
-                let constant = if order == 1 { 1.0 } else { -1.0 };
-                Scales { constant, sigmas: Some((inverse, order)) }
+                (if order == 1 { 1.0 } else { -1.0 }, Some((inverse, order)))
             }
-        }
+        };
+        Scales { constant: constant * self.encoder.params.order_weight(order), sigmas }
     }
 
     /// The unscaled contributions of `pairs` to a component, `pairs × width`: `γz`, `γ(z² − 1)`, and

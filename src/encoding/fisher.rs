@@ -27,6 +27,7 @@ pub(super) fn gradient(evaluator: &Evaluator, sums: &Statistics, params: &Params
         let (block, after) =
             rest.split_at_mut(if order == 0 { components } else { components * dim });
         rest = after;
+        let divisor = divisor / params.order_weight(order);
         for k in 0..components {
             let component = evaluator.component(k);
             if component.weight <= 0.0 {

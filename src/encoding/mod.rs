@@ -34,6 +34,8 @@ crate::parameters! {
     pub struct Params {
         /// Orders of the gradient, ascending: 0 (weights), 1 (means), 2 (variances).
         pub orders: Vec<u8> = vec![1, 2],
+        /// What the values of each of `orders` are multiplied by before any step, a number above 0 each; empty: nothing. Step `power` takes its power of them too.
+        pub order_weights: Vec<f64> = Vec::new(),
         /// Grids `ROWSxCOLUMNS` over the image; each of their cells gets a Fisher vector of its own. `["1x1", "3x1"]` is the whole image and three horizontal stripes.
         pub regions: Vec<Grid> = vec![Grid::WHOLE],
         /// Whether the descriptors of the mirrored image count as well as the image's own, which makes the vector the same for both.
@@ -125,6 +127,14 @@ impl Params {
             "an ascending choice of 0, 1 and 2",
         )?;
         Error::require(
+            self.order_weights.is_empty()
+                || (self.order_weights.len() == self.orders.len()
+                    && self.order_weights.iter().all(|w| w.is_finite() && *w > 0.0)),
+            "encoding.order_weights",
+            format!("{:?}", self.order_weights),
+            "empty, or a number above 0 for each of encoding.orders",
+        )?;
+        Error::require(
             !self.regions.is_empty(),
             "encoding.regions",
             "[]",
@@ -148,6 +158,12 @@ impl Params {
             self.intra_power,
             "0 to 1",
         )
+    }
+
+    /// The factor of an order's values.
+    fn order_weight(&self, order: u8) -> f64 {
+        let weights = self.orders.iter().zip(&self.order_weights);
+        weights.into_iter().find(|(of, _)| **of == order).map_or(1.0, |(_, weight)| *weight)
     }
 
     /// Values of one region's vector for `components` of `dim` dimensions.

@@ -264,6 +264,7 @@ pub(super) fn report(
             .filter(|row| row.iter().zip(floors).any(|(v, floor)| v <= floor))
             .count(),
         reseeded,
+        restarts: Vec::new(),
         kmeans_inertia: Vec::new(),
         bic: free * rows.ln() - 2.0 * total,
         aic: 2.0 * free - 2.0 * total,

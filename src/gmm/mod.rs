@@ -49,6 +49,8 @@ crate::parameters! {
         pub tolerance: f64 = 1e-5,
         /// Lloyd iterations of the k-means that starts the fit (0 or more; 0 keeps the k-means++ centres).
         pub kmeans_iterations: usize = 50,
+        /// Fits from different starts, of which that of the highest likelihood is kept (1 to 100).
+        pub restarts: usize = 1,
         /// Smallest variance, as a share of the data's variance (above 0, at most 1).
         pub variance_floor: f64 = 1e-4,
         /// What `variance_floor` is a share of: the variance of the same `dimension`, or the `largest` variance of any dimension (VLFeat).
@@ -97,6 +99,12 @@ impl Params {
             "gmm.max_iterations",
             self.max_iterations,
             "between 1 and 100000",
+        )?;
+        Error::require(
+            (1..=100).contains(&self.restarts),
+            "gmm.restarts",
+            self.restarts,
+            "between 1 and 100",
         )?;
         let tolerance = self.tolerance >= 0.0 && self.tolerance.is_finite();
         Error::require(tolerance, "gmm.tolerance", self.tolerance, "0 or more")?;
@@ -218,6 +226,8 @@ pub struct FitReport {
     pub floored_components: usize,
     /// Emptied components that were re-seeded: iteration and component.
     pub reseeded: Vec<(usize, usize)>,
+    /// Mean log-likelihood per row that every start led to; the highest is that of the mixture.
+    pub restarts: Vec<f64>,
     /// Sum of squared distances after each k-means iteration.
     pub kmeans_inertia: Vec<f64>,
     /// Bayesian information criterion (lower is better).
@@ -235,7 +245,15 @@ pub struct Fit {
     pub report: FitReport,
 }
 
-/// Fits a mixture to `rows` (`N × D`): k-means++ and k-means, then EM or mini-batch EM.
+impl Fit {
+    /// Mean log-likelihood per row under the mixture.
+    fn mean_log_likelihood(&self) -> f64 {
+        self.report.mean_log_likelihood.last().copied().unwrap_or(f64::NEG_INFINITY)
+    }
+}
+
+/// Fits a mixture to `rows` (`N × D`): k-means++ and k-means, then EM or mini-batch EM; from
+/// [`Params::restarts`] starts, the first of equals.
 ///
 /// # Errors
 /// [`Error::Setting`] when there are fewer rows than components, [`Error::Numerical`] when a row
@@ -263,12 +281,33 @@ pub fn fit(
             ),
         });
     }
-    let clusters = kmeans::fit(rows, params.components, params.kmeans_iterations, seed, progress)?;
     let floors = em::variance_floors(rows, params);
-    let start = em::Mixture::from_clusters(rows, &clusters, &floors);
+    let mut best = fit_once(rows, params, &floors, seed, progress)?;
+    let mut restarts = vec![best.mean_log_likelihood()];
+    for restart in 1..params.restarts {
+        let seed = Seed(seed.stream("gmm restarts", restart as u64).next_u64());
+        let fit = fit_once(rows, params, &floors, seed, progress)?;
+        restarts.push(fit.mean_log_likelihood());
+        if fit.mean_log_likelihood() > best.mean_log_likelihood() {
+            best = fit;
+        }
+    }
+    best.report.restarts = restarts;
+    Ok(best)
+}
+
+fn fit_once(
+    rows: ArrayView2<'_, f32>,
+    params: &Params,
+    floors: &[f64],
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<Fit> {
+    let clusters = kmeans::fit(rows, params.components, params.kmeans_iterations, seed, progress)?;
+    let start = em::Mixture::from_clusters(rows, &clusters, floors);
     let mut fit = match params.method {
-        Method::Em => em::fit(rows, start, &floors, params, progress)?,
-        Method::MiniBatch => minibatch::fit(rows, start, &floors, params, seed, progress)?,
+        Method::Em => em::fit(rows, start, floors, params, progress)?,
+        Method::MiniBatch => minibatch::fit(rows, start, floors, params, seed, progress)?,
     };
     fit.report.kmeans_inertia = clusters.inertia;
     Ok(fit)

@@ -17,7 +17,7 @@ pub use exp::{EXP_UNDERFLOW, softmax_rows};
 pub use gram::{add_gram, add_gram_f32};
 pub use pool::Pool;
 pub use product::{gram, mirror_lower, multiply, multiply_add};
-pub use rows::{Joined, Rows};
+pub use rows::{Columns, Joined, Rows};
 
 /// Values handled as one vector by the kernels: one 512-bit register of f32.
 pub const LANES: usize = 16;

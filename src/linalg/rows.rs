@@ -32,6 +32,11 @@ pub trait Rows: Sync {
         out.copy_from_slice(self.segment(i, columns, &mut Vec::new()));
     }
 
+    /// Columns that were joined from one matrix each, with the factor that it was multiplied by.
+    fn parts(&self) -> Vec<(Range<usize>, f32)> {
+        vec![(0..self.dim(), 1.0)]
+    }
+
     /// True when there is no row.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -50,6 +55,50 @@ impl Rows for ArrayView2<'_, f32> {
     fn segment<'a>(&'a self, i: usize, columns: Range<usize>, _: &'a mut Vec<f32>) -> &'a [f32] {
         let values = self.as_slice().expect("rows are row-major");
         &values[i * self.ncols()..(i + 1) * self.ncols()][columns]
+    }
+}
+
+/// Some neighbouring columns of a matrix.
+pub struct Columns<'r> {
+    matrix: &'r dyn Rows,
+    columns: Range<usize>,
+}
+
+impl<'r> Columns<'r> {
+    /// The given columns of `matrix`.
+    ///
+    /// # Panics
+    /// When it has fewer.
+    pub fn new(matrix: &'r dyn Rows, columns: Range<usize>) -> Self {
+        assert!(columns.end <= matrix.dim(), "columns of a matrix");
+        Self { matrix, columns }
+    }
+
+    fn of_matrix(&self, columns: Range<usize>) -> Range<usize> {
+        self.columns.start + columns.start..self.columns.start + columns.end
+    }
+}
+
+impl Rows for Columns<'_> {
+    fn len(&self) -> usize {
+        self.matrix.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.columns.len()
+    }
+
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        self.matrix.segment(i, self.of_matrix(columns), scratch)
+    }
+
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        self.matrix.copy(i, self.of_matrix(columns), out);
     }
 }
 
@@ -115,6 +164,11 @@ impl<R: Rows> Rows for Joined<R> {
         scratch.resize(columns.len(), 0.0);
         self.copy(i, columns, scratch);
         scratch
+    }
+
+    fn parts(&self) -> Vec<(Range<usize>, f32)> {
+        let of = |part: &Part<R>| (part.start..part.start + part.matrix.dim(), part.factor);
+        self.parts.iter().map(of).collect()
     }
 
     fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {

@@ -405,8 +405,14 @@ fn summary(model: &Model) -> String {
         "{} classes on {images} images, largest relative duality gap {widest:.1e}",
         model.classes.len()
     );
-    if let Some(c) = model.selection.as_ref().map(|s| s.chosen) {
-        text += &format!(", C = {c} by cross-validation");
+    if let Some(selection) = &model.selection {
+        text += &format!(", C = {}", selection.chosen);
+        if !selection.weights.is_empty() {
+            let weights: Vec<String> =
+                selection.weights.iter().map(|w| format!("{w:.2}")).collect();
+            text += &format!(" and weights {}", weights.join(", "));
+        }
+        text += " by cross-validation";
     }
     if unfinished > 0 {
         text += &format!("; {unfinished} classes stopped at the epoch limit");

@@ -240,7 +240,7 @@ impl Run<'_> {
         self.memory.within(|| Ok(self.need_of_projection()), || covariance.add(rows))??;
         let pca = Projection::fit(&covariance, &self.config.pca)?;
         let report = json!({
-            "rows": rows.nrows(), "variance_kept": pca.kept(), "append": pca.append(),
+            "rows": rows.nrows(), "variance_kept": pca.kept(), "l2": pca.l2(), "append": pca.append(),
         });
         let components = pca.components();
         let tensors = [
@@ -319,6 +319,7 @@ impl Run<'_> {
             artifact.matrix("components")?.to_owned(),
             artifact.f32("variances")?.1.to_vec(),
             report["variance_kept"].as_f64().unwrap_or(1.0),
+            report["l2"].as_bool().unwrap_or(false),
             append,
         )?;
         Ok((pca, artifact.header().fingerprint.clone()))

@@ -17,6 +17,7 @@
 
 mod calibrate;
 mod dual_coordinate;
+mod fusion;
 mod gram;
 mod gram_matrix;
 mod machine;
@@ -75,6 +76,18 @@ pub enum Balance {
     Balanced,
 }
 
+/// How several channels become one classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fusion {
+    /// One machine a class on vectors joined by the channels' weights (early fusion).
+    Weights,
+    /// The same, with weights chosen on held-out images.
+    Learned,
+    /// One machine a class and channel, their scores averaged by the channels' weights (late fusion).
+    Scores,
+}
+
 /// Whether scores get a sigmoid that makes them probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -114,6 +127,10 @@ crate::parameters! {
         pub tolerance: f64 = 1e-3,
         /// Most passes over the images for a class (1 or more).
         pub max_epochs: usize = 1000,
+        /// How several channels become one classifier: `weights` (one classifier of the vectors joined
+        /// by the channels' weights), `learned` (the same with weights that rank held-out images best)
+        /// or `scores` (a classifier for each channel, their scores averaged by the channels' weights).
+        pub fusion: Fusion = Fusion::Weights,
         /// Whether to fit probabilities: `none` or `platt` (out-of-fold).
         pub calibration: Calibration = Calibration::None,
     }
@@ -137,7 +154,10 @@ impl Params {
         Error::require(tolerance, "svm.tolerance", self.tolerance, "1e-6 to 0.5")?;
         Error::require(self.max_epochs > 0, "svm.max_epochs", self.max_epochs, "1 or more")?;
         let fits = self.solver != Solver::Smo || self.loss == Loss::Hinge;
-        Error::require(fits, "svm.loss", "squared-hinge", "hinge when svm.solver is smo")
+        Error::require(fits, "svm.loss", "squared-hinge", "hinge when svm.solver is smo")?;
+        let alone = self.fusion != Fusion::Scores || self.c_grid.is_empty();
+        let grid = format!("{:?}", self.c_grid);
+        Error::require(alone, "svm.c_grid", grid, "empty when svm.fusion is scores")
     }
 
     fn limits(&self, trial: bool) -> Limits {
@@ -215,70 +235,127 @@ pub fn train(
     check(rows, labels, classes)?;
     let signs = signs(labels, classes.len());
     let trainable: Vec<usize> = (0..classes.len()).filter(|&c| both_sides(&signs[c])).collect();
-    let mut model = Model::constant(classes, &signs, rows.dim());
-    for (class, report) in model.reports.iter().enumerate() {
-        if !trainable.contains(&class) {
+    let problem = Problem { labels, classes, signs, trainable, params, seed, progress };
+    let untrained = problem.untrained(rows.dim());
+    for (class, report) in untrained.model.reports.iter().enumerate() {
+        if !problem.trainable.contains(&class) {
             progress.note(&format!(
                 "class {}: {} positive and {} negative images; its score is constant",
                 report.class, report.positives, report.negatives
             ));
         }
     }
-    if trainable.is_empty() {
-        return Ok(model);
+    if problem.trainable.is_empty() {
+        return Ok(untrained.model);
     }
-    let solver = match params.solver {
-        Solver::Auto if rows.len() <= GRAM_ROWS => Solver::Gram,
-        Solver::Auto => Solver::Dual,
-        chosen => chosen,
+    let parts = rows.parts();
+    let mut trained = match params.fusion {
+        Fusion::Learned if parts.len() > 1 => fusion::learned(rows, &parts, &problem)?,
+        Fusion::Scores if parts.len() > 1 => fusion::scores(rows, &parts, &problem)?,
+        _ => problem.solve(rows)?,
     };
-    let mut backend: Box<dyn Backend> = match solver {
-        Solver::Smo => Box::new(smo::Smo::new(gram::Gram::exact(rows, seed, progress)?)),
-        Solver::Gram => Box::new(gram::Gram::quickest(rows, seed, progress)?),
-        Solver::Dual | Solver::Auto => Box::new(dual_coordinate::Dual::new(rows, seed)),
-    };
-    let mut c = params.c;
-    if !params.c_grid.is_empty() || params.calibration == Calibration::Platt {
-        let folds = selection::Folds::new(labels, params.folds, seed)?;
-        let held_out = selection::cross_validate(
-            backend.as_mut(),
-            &folds,
-            &signs,
-            &trainable,
-            params,
-            progress,
-        )?;
-        c = held_out.c;
-        if params.calibration == Calibration::Platt {
-            for &class in &trainable {
-                let (name, scores) = (&classes[class], &held_out.scores[class]);
-                let sigmoid = calibrate::class(name, &signs[class], scores, progress);
-                model.sigmoids[class] = sigmoid;
+    if params.calibration == Calibration::Platt {
+        for &class in &problem.trainable {
+            let (name, scores) = (&classes[class], &trained.held_out[class]);
+            let sigmoid = calibrate::class(name, &problem.signs[class], scores, progress);
+            trained.model.sigmoids[class] = sigmoid;
+        }
+    }
+    Ok(trained.model)
+}
+
+/// What a classifier is trained for and how, whatever the rows.
+struct Problem<'a> {
+    labels: &'a [Vec<Label>],
+    classes: &'a [String],
+    signs: Vec<Vec<f32>>,
+    /// Classes with images on both sides.
+    trainable: Vec<usize>,
+    params: &'a Params,
+    seed: Seed,
+    progress: &'a dyn Progress,
+}
+
+/// A model before its calibration.
+struct Trained {
+    model: Model,
+    /// The C that was used.
+    c: f64,
+    /// Scores of every class and image by a machine that had not seen the image; empty where no
+    /// images were held out.
+    held_out: Vec<Vec<Option<f64>>>,
+}
+
+impl Problem<'_> {
+    /// The model before training, of rows of `dim` values.
+    fn untrained(&self, dim: usize) -> Trained {
+        let model = Model::constant(self.classes, &self.signs, dim);
+        Trained { model, c: self.params.c, held_out: Vec::new() }
+    }
+
+    fn backend<'r>(&self, rows: &'r dyn Rows) -> Result<Box<dyn Backend + 'r>> {
+        let solver = match self.params.solver {
+            Solver::Auto if rows.len() <= GRAM_ROWS => Solver::Gram,
+            Solver::Auto => Solver::Dual,
+            chosen => chosen,
+        };
+        Ok(match solver {
+            Solver::Smo => {
+                Box::new(smo::Smo::new(gram::Gram::exact(rows, self.seed, self.progress)?))
+            }
+            Solver::Gram => Box::new(gram::Gram::quickest(rows, self.seed, self.progress)?),
+            Solver::Dual | Solver::Auto => Box::new(dual_coordinate::Dual::new(rows, self.seed)),
+        })
+    }
+
+    fn cross_validate(&self, backend: &mut dyn Backend) -> Result<selection::HeldOut> {
+        let folds = selection::Folds::new(self.labels, self.params.folds, self.seed)?;
+        let Self { signs, trainable, params, progress, .. } = self;
+        selection::cross_validate(backend, &folds, signs, trainable, params, *progress)
+    }
+
+    /// One machine for each class on whole rows, its C chosen first where there is a choice.
+    fn solve(&self, rows: &dyn Rows) -> Result<Trained> {
+        let (params, progress) = (self.params, self.progress);
+        let mut backend = self.backend(rows)?;
+        let mut trained = self.untrained(rows.dim());
+        if !params.c_grid.is_empty() || params.calibration == Calibration::Platt {
+            let held_out = self.cross_validate(backend.as_mut())?;
+            (trained.c, trained.held_out) = (held_out.c, held_out.scores);
+            if !params.c_grid.is_empty() {
+                trained.model.selection = Some(Selection {
+                    candidates: held_out.candidates,
+                    chosen: held_out.c,
+                    weights: Vec::new(),
+                    folds: params.folds,
+                });
             }
         }
-        model.selection = held_out.selection;
-    }
-    let machine = |&class: &usize| {
-        Machine::new(class, signs[class].clone(), params.penalty(&signs[class], c))
-    };
-    let mut machines: Vec<Machine> = trainable.iter().map(machine).collect();
-    progress.begin("training", machines.len() as u64, "classes");
-    let solved = backend.solve(&mut machines, &params.limits(false), progress);
-    progress.end();
-    solved?;
-    let weights = backend.weights(&machines);
-    for (machine, weights) in machines.iter().zip(weights.rows()) {
-        model.set(machine, weights, c);
-        if !machine.done {
-            let report = &model.reports[machine.class];
-            progress.note(&format!(
-                "class {}: stopped after {} epochs at a relative gap of {:.1e}; raise \
-                 svm.max_epochs or svm.tolerance",
-                report.class, report.epochs, report.relative_gap
-            ));
+        let c = trained.c;
+        let machine = |&class: &usize| {
+            let sign = self.signs[class].clone();
+            let penalty = params.penalty(&sign, c);
+            Machine::new(class, sign, penalty)
+        };
+        let mut machines: Vec<Machine> = self.trainable.iter().map(machine).collect();
+        progress.begin("training", machines.len() as u64, "classes");
+        let solved = backend.solve(&mut machines, &params.limits(false), progress);
+        progress.end();
+        solved?;
+        let weights = backend.weights(&machines);
+        for (machine, weights) in machines.iter().zip(weights.rows()) {
+            trained.model.set(machine, weights, c);
+            if !machine.done {
+                let report = &trained.model.reports[machine.class];
+                progress.note(&format!(
+                    "class {}: stopped after {} epochs at a relative gap of {:.1e}; raise \
+                     svm.max_epochs or svm.tolerance",
+                    report.class, report.epochs, report.relative_gap
+                ));
+            }
         }
+        Ok(trained)
     }
-    Ok(model)
 }
 
 /// The labels of each class as ±1, and 0 where the image is left out.

@@ -26,19 +26,25 @@ const CALIBRATION_IMAGES: usize = 2;
 pub struct Candidate {
     /// The value.
     pub c: f64,
+    /// Factors of the channels, of squares that sum to 1, where they were chosen too; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
     /// Mean over classes of the average precision on held-out images, 0 to 1.
     pub mean_average_precision: f64,
     /// Average precision per class; `None` where no fold could be scored.
     pub average_precision: Vec<Option<f64>>,
 }
 
-/// How C was chosen.
+/// How C, or the channels' weights and C, were chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
-    /// The whole table, ascending in C.
+    /// The whole table, ascending in C; with weights, one such list after the other.
     pub candidates: Vec<Candidate>,
     /// The C with the highest mean; the smallest of equals.
     pub chosen: f64,
+    /// The channels' factors with the highest mean, where they were chosen too; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
     /// Number of folds.
     pub folds: usize,
 }
@@ -101,8 +107,10 @@ impl Folds {
 pub(super) struct HeldOut {
     /// The C to train with.
     pub c: f64,
-    /// The table, when there was a choice.
-    pub selection: Option<Selection>,
+    /// Every C that was tried, ascending.
+    pub candidates: Vec<Candidate>,
+    /// Mean over classes of the average precision at that C; NaN where no class could be scored.
+    pub precision: f64,
     /// At that C, each image's score by the machine that had not seen it, for every class; `None`
     /// where that machine had too few images.
     pub scores: Vec<Vec<Option<f64>>>,
@@ -137,7 +145,7 @@ pub(super) fn cross_validate(
         }
     }
     let (of_machine, mut machines): (Vec<usize>, Vec<Machine>) = machines.into_iter().unzip();
-    let mut best: Option<(f64, HeldOut)> = None;
+    let mut best: Option<HeldOut> = None;
     let mut candidates = Vec::new();
     progress.begin("cross-validation", (grid.len() * machines.len()) as u64, "fits");
     for c in grid {
@@ -152,18 +160,20 @@ pub(super) fn cross_validate(
         let average_precision = held_out_precision(&machines, &of_machine, folds, signs);
         let scored: Vec<f64> = average_precision.iter().flatten().copied().collect();
         let mean = scored.iter().sum::<f64>() / scored.len() as f64;
-        if best.as_ref().is_none_or(|(highest, _)| mean > *highest) {
+        if best.as_ref().is_none_or(|best| mean > best.precision) {
             let scores = held_out_scores(&machines, &of_machine, folds, signs);
-            best = Some((mean, HeldOut { c, selection: None, scores }));
+            best = Some(HeldOut { c, candidates: Vec::new(), precision: mean, scores });
         }
-        candidates.push(Candidate { c, mean_average_precision: mean, average_precision });
+        candidates.push(Candidate {
+            c,
+            weights: Vec::new(),
+            mean_average_precision: mean,
+            average_precision,
+        });
     }
     progress.end();
-    let (mean, held_out) = best.expect("the grid has at least one value");
-    if params.c_grid.is_empty() {
-        return Ok(held_out);
-    }
-    if mean.is_nan() {
+    let held_out = best.expect("the grid has at least one value");
+    if held_out.precision.is_nan() && !params.c_grid.is_empty() {
         return Err(Error::Numerical {
             what: TRAINING,
             problem: "no class has enough positives to choose C on held-out images; set svm.c and \
@@ -171,8 +181,7 @@ pub(super) fn cross_validate(
                 .into(),
         });
     }
-    let selection = Selection { candidates, chosen: held_out.c, folds: folds.count };
-    Ok(HeldOut { selection: Some(selection), ..held_out })
+    Ok(HeldOut { candidates, ..held_out })
 }
 
 /// Average precision of every class, averaged over the folds that hold a positive out.

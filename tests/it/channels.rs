@@ -180,6 +180,43 @@ fn explanations_of_all_channels_add_up_to_the_score() {
     run.audit(data, "test", &AuditOptions::of_all_classes(Rule::PUBLISHED)).unwrap();
 }
 
+/// However channels are fused, the classifier is linear in the joint vector: predictions are the
+/// evaluated scores, and explanations add up to them.
+#[test]
+fn every_fusion_predicts_and_explains_what_it_evaluates() {
+    let folder = TempDir::new().unwrap();
+    let data = &fixture().data;
+    let mut tables = Vec::new();
+    for fusion in ["weights", "learned", "scores"] {
+        let set = format!("svm.fusion={fusion}");
+        let options = Options { refit: true, ..two(folder.path(), &[&set]) };
+        let run = Run::open(&folder.path().join("run"), &options, &Silent).unwrap();
+        run.run_all(data, "train", "test").unwrap();
+        let scores = crate::small_run::scores(&folder.path().join("run"), "test");
+        let image = data.join("JPEGImages").join(format!("{}.jpg", scores.ids[0]));
+        let predicted = run.predict(&[image]).unwrap().remove(0).outcome.unwrap();
+        for (class, score) in predicted.iter().zip(scores.values.row(0)) {
+            assert!((class.score - score).abs() < 1e-4, "{fusion}: {class:?} {score}");
+        }
+        let first = Selection {
+            classes: vec![],
+            images: vec![scores.ids[0].clone()],
+            only: Only::All,
+            top: 0,
+        };
+        let drawing = Drawing { rule: Rule::Absolute, shared_scale: false, raw: false };
+        let maps = run.explain(data, "test", &first, &drawing).unwrap();
+        assert_eq!(maps.len(), scores.classes.len());
+        for map in maps {
+            let class = scores.classes.iter().position(|name| *name == map.class).unwrap();
+            assert!((map.score - f64::from(scores.values[[0, class]])).abs() < 5e-3, "{map:?}");
+            assert!(map.residual.abs() <= 1e-4 * map.score.abs().max(0.1), "{map:?}");
+        }
+        tables.push(scores.values);
+    }
+    assert!(tables[0] != tables[2], "late fusion changed nothing");
+}
+
 #[test]
 fn threads_and_stages_change_no_bit_of_a_run_with_channels() {
     let made = |threads| {

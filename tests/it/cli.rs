@@ -283,6 +283,7 @@ fn inspect_shows_what_an_artifact_is() {
               kmeans_iterations = 3
               max_iterations = 5
               method = "em"
+              restarts = 1
               tolerance = NUMBER
               variance_floor = NUMBER
             seed = 1
@@ -296,6 +297,7 @@ fn inspect_shows_what_an_artifact_is() {
           mean_log_likelihood = [NUMBERS]
           min_weight = NUMBER
           reseeded = []
+          restarts = [NUMBER]
           rows = 4008
           stop = "iteration-limit"
         "#);

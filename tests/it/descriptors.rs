@@ -211,6 +211,29 @@ fn drop_leaves_out_what_zero_empties() {
     assert!(dropped.frames.iter().all(|f| f.contrast >= 0.005));
 }
 
+/// Below the threshold a descriptor is its finished self times contrast over threshold; the others are
+/// as without.
+#[test]
+fn weight_shrinks_what_zero_empties() {
+    let scene = plane(&golden("scene_gray_f32"));
+    let threshold = 0.02;
+    let with = |contrast_threshold, low_contrast| {
+        extract(&scene, &Params { contrast_threshold, low_contrast, ..Params::default() })
+    };
+    let (whole, weighed) = (with(0.0, LowContrast::Zero), with(threshold, LowContrast::Weight));
+    assert_eq!(whole.frames, weighed.frames);
+    let mut shrunk = 0;
+    let rows = whole.rows.rows().into_iter().zip(weighed.rows.rows());
+    for ((whole, weighed), frame) in rows.zip(&whole.frames) {
+        let weight = (frame.contrast / threshold as f32).min(1.0);
+        shrunk += usize::from(weight > 0.0 && weight < 1.0);
+        for (a, b) in whole.iter().zip(weighed) {
+            assert!((a * weight - b).abs() <= 1e-7, "{a} {b} {weight}");
+        }
+    }
+    assert!(shrunk > 10 && shrunk + 10 < whole.frames.len(), "{shrunk}");
+}
+
 #[test]
 fn tiny_images_have_few_descriptors_or_none() {
     let params = Params { scales: vec![1.0, 0.3, 2.0], ..Params::default() };

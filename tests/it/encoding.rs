@@ -170,6 +170,28 @@ fn regions_equal_separate_encodings() {
     assert_close(&got[0], &expected, 2e-6);
 }
 
+/// Weights of orders multiply the gradient, so that step `power` takes their power.
+#[test]
+fn orders_are_multiplied_before_all_steps() {
+    let (gmm, x) = mixture_and_rows(60, 5);
+    let (k, d) = (gmm.components(), gmm.dim());
+    let all = Params { orders: vec![0, 1, 2], ..raw() };
+    let weights = vec![0.5, 1.0, 4.0];
+    let plain = encode_with(&gmm, x.view(), &all).unwrap();
+    let mut expected: Vec<f64> = plain.iter().copied().map(f64::from).collect();
+    expected[..k].iter_mut().for_each(|v| *v *= 0.5);
+    expected[k + k * d..].iter_mut().for_each(|v| *v *= 4.0);
+    let weighed = Params { order_weights: weights.clone(), ..all.clone() };
+    assert_close(&encode_with(&gmm, x.view(), &weighed).unwrap(), &expected, 1e-6);
+    let power = Params { region_steps: vec![Step::Power], ..weighed };
+    let expected: Vec<f64> = expected.iter().map(|v| v.abs().sqrt().copysign(*v)).collect();
+    assert_close(&encode_with(&gmm, x.view(), &power).unwrap(), &expected, 1e-6);
+    for wrong in [vec![1.0], vec![1.0, 0.0, 1.0], vec![1.0, f64::NAN, 1.0]] {
+        let error = encode_with(&gmm, x.view(), &Params { order_weights: wrong, ..all.clone() });
+        assert!(error.unwrap_err().to_string().contains("encoding.order_weights"));
+    }
+}
+
 #[test]
 fn empty_images_and_zero_descriptors_stay_finite() {
     let gmm = gmm8();

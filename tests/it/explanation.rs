@@ -9,7 +9,7 @@ use fvtool::explanation::{Classifier, Relevance, Rule, relevance};
 use fvtool::gmm::Gmm;
 use fvtool::position::Position;
 use fvtool::random::{Seed, Stream};
-use ndarray::{Array1, Array2, Axis, array};
+use ndarray::{Array1, Array2, Axis, array, s};
 
 const RULES: [Rule; 4] = [Rule::Plain, Rule::Epsilon(1.0), Rule::Epsilon(100.0), Rule::Absolute];
 
@@ -128,7 +128,8 @@ impl Case {
             for &l in members {
                 let gamma = gamma(l);
                 let mut at = region * region_len;
-                for &order in &self.params.orders {
+                for (number, &order) in self.params.orders.iter().enumerate() {
+                    let block = at;
                     for (i, gamma) in gamma.iter().enumerate() {
                         let weight = wide(self.gmm.weights()[i]);
                         let raw = self.params.scaling == Scaling::Raw;
@@ -150,6 +151,8 @@ impl Case {
                             at += 1;
                         }
                     }
+                    let factor = self.params.order_weights.get(number).copied().unwrap_or(1.0);
+                    m.slice_mut(s![l, block..at]).mapv_inplace(|value| value * factor);
                 }
             }
         }
@@ -209,6 +212,7 @@ fn every_kind_of_encoding() -> Vec<Params> {
         Params { orders: vec![2], region_steps: vec![], vector_steps: vec![], ..base() },
         Params { orders: vec![0, 1], regions: grids(&["1x1", "2x2", "3x1"]), ..base() },
         Params { orders: vec![0, 1, 2], scaling: Scaling::Raw, divisor: Divisor::SqrtN, ..base() },
+        Params { orders: vec![0, 1, 2], order_weights: vec![0.5, 1.0, 3.0], ..base() },
         Params { assignment: AssignmentKind::Hard, orders: vec![0, 1, 2], ..base() },
         Params { posterior_threshold: 0.05, orders: vec![0, 1, 2], ..base() },
         Params {

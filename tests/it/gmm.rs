@@ -1,7 +1,7 @@
 //! Mixtures against double-precision references: posteriors, EM, k-means, mini-batch EM.
 
 use fvtool::gmm::em::{self, Mixture};
-use fvtool::gmm::{Evaluator, Gmm, Method, Params, StopReason, fit, kmeans, minibatch};
+use fvtool::gmm::{Evaluator, FitReport, Gmm, Method, Params, StopReason, fit, kmeans, minibatch};
 use fvtool::progress::Silent;
 use fvtool::random::Seed;
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, array, concatenate};
@@ -244,6 +244,34 @@ fn an_emptied_component_is_reseeded_and_reported() {
     let fit = em::fit(x.view(), start, &[1e-6; 2], &params, &Silent).unwrap();
     assert_eq!(fit.report.reseeded.first(), Some(&(0, 1)));
     assert!(fit.report.min_weight > 0.01, "{:?}", fit.report);
+}
+
+/// Of several starts the likeliest mixture is kept; the first start is that of a single fit.
+#[test]
+fn restarts_keep_the_likeliest_mixture() {
+    let mut stream = Seed(4).stream("restarts", 0);
+    let x = Array2::from_shape_fn((600, 3), |(i, _)| {
+        (4 * (i % 9) as i32) as f32 + stream.normal() as f32
+    });
+    let once = Params { components: 9, kmeans_iterations: 1, ..Params::default() };
+    let params = Params { restarts: 6, ..once.clone() };
+    for method in [Method::Em, Method::MiniBatch] {
+        let (once, params) =
+            (Params { method, ..once.clone() }, Params { method, ..params.clone() });
+        let single = fit(x.view(), &once, Seed(3), &Silent).unwrap();
+        let best = fit(x.view(), &params, Seed(3), &Silent).unwrap();
+        let tried = &best.report.restarts;
+        let of = |report: &FitReport| *report.mean_log_likelihood.last().unwrap();
+        assert_eq!((tried.len(), tried[0]), (6, of(&single.report)));
+        assert!(tried[1..].iter().any(|t| *t != tried[0]), "{tried:?}");
+        assert_eq!(of(&best.report), tried.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        let evaluator = Evaluator::new(&best.gmm);
+        let (_, log_likelihood) = evaluator.posteriors(x.view()).unwrap();
+        let mean = log_likelihood.iter().sum::<f64>() / 600.0;
+        assert!((mean - of(&best.report)).abs() < 1e-4 * mean.abs());
+    }
+    let error = fit(x.view(), &Params { restarts: 0, ..once }, Seed(3), &Silent).unwrap_err();
+    assert!(error.to_string().contains("gmm.restarts"), "{error}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod encoding;
 mod evaluation;
 mod evaluation_report;
 mod explanation;
+mod fusion;
 mod fuzzing;
 mod gmm;
 mod image;

@@ -129,6 +129,26 @@ fn positions_are_appended_centred() {
     assert!(c.slice(s![.., 6..]).iter().all(|&v| (v + 0.3).abs() < 1e-6));
 }
 
+/// Unit length is that of the projection alone, before the position; the mean itself stays zero.
+#[test]
+fn l2_is_of_the_projection() {
+    let x = golden_npz::<f64, ndarray::Ix2>("pca_small", "X").mapv(|v| v as f32);
+    for (whiten, append) in [(false, Append::None), (true, Append::Xy)] {
+        let params = Params { dimension: 4, whiten, append, ..Params::default() };
+        let (plain, unit) = (fit(x.view(), &params), fit(x.view(), &Params { l2: true, ..params }));
+        let (a, b) = (apply(&plain, x.view()), apply(&unit, x.view()));
+        assert_eq!(a.slice(s![.., 4..]), b.slice(s![.., 4..]));
+        for (a, b) in a.rows().into_iter().zip(b.rows()) {
+            let (a, b) = (a.slice(s![..4]), b.slice(s![..4]));
+            let length = a.dot(&a).sqrt();
+            assert!(a.iter().zip(&b).all(|(a, b)| (a / length - b).abs() < 1e-6));
+        }
+    }
+    let constant = Array2::from_elem((10, 6), 2.5f32);
+    let unit = fit(constant.view(), &Params { dimension: 3, l2: true, ..Params::default() });
+    assert!(apply(&unit, constant.view()).iter().all(|v| v.is_finite() && v.abs() <= 1.0));
+}
+
 #[test]
 fn degenerate_data_is_finite_or_refused() {
     let constant = Array2::from_elem((10, 6), 2.5f32);
