@@ -446,18 +446,13 @@ impl Sink for Blocks<'_> {
             return;
         }
         let enough = f64::from(contrast) >= self.params.contrast_threshold;
-        let weighed = self.params.low_contrast == LowContrast::Weight;
-        let mut finished = if enough || weighed {
-            normalise::finish(raw, self.params.normalisation)
-        } else {
-            None
-        };
+        if !enough && self.params.low_contrast == LowContrast::Weight {
+            return self.push_weighed(x, y, contrast, raw);
+        }
+        let finished =
+            if enough { normalise::finish(raw, self.params.normalisation) } else { None };
         if finished.is_none() && self.params.low_contrast == LowContrast::Drop {
             return;
-        }
-        if let Some(row) = finished.as_mut().filter(|_| !enough) {
-            let weight = contrast / self.params.contrast_threshold as f32;
-            row.iter_mut().for_each(|value| *value *= weight);
         }
         self.add(x, y, contrast, &finished.unwrap_or([0.0; DIM]));
     }
@@ -469,6 +464,15 @@ impl Blocks<'_> {
         self.bin = bin;
         self.size_px = mapping.length(bin as f64);
         self.mapping = mapping;
+    }
+
+    /// A descriptor of too little contrast, by its share of the threshold.
+    #[cold]
+    #[inline(never)]
+    fn push_weighed(&mut self, x: usize, y: usize, contrast: f32, raw: &[f32; DIM]) {
+        let weight = contrast / self.params.contrast_threshold as f32;
+        let finished = normalise::finish(raw, self.params.normalisation).unwrap_or([0.0; DIM]);
+        self.add(x, y, contrast, &finished.map(|value| value * weight));
     }
 
     fn push_colour(&mut self, x: usize, y: usize, row: &[f32; colour::DIM]) {
