@@ -162,8 +162,8 @@ impl Params {
 
     /// The factor of an order's values.
     fn order_weight(&self, order: u8) -> f64 {
-        let weights = self.orders.iter().zip(&self.order_weights);
-        weights.into_iter().find(|(of, _)| **of == order).map_or(1.0, |(_, weight)| *weight)
+        let mut weights = self.orders.iter().zip(&self.order_weights);
+        weights.find(|(of, _)| **of == order).map_or(1.0, |(_, weight)| *weight)
     }
 
     /// Values of one region's vector for `components` of `dim` dimensions.

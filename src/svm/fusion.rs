@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use ndarray::s;
 
+use super::selection::HeldOut;
 use super::{Problem, Selection, Stop, TRAINING, Trained};
 use crate::linalg::{Columns, Joined, Rows};
 use crate::{Error, Result};
@@ -48,18 +49,18 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
         parts.iter().zip(weights).map(of).collect()
     };
     let mut table = Vec::new();
-    let mut precision = |weights: &[f64]| -> Result<f64> {
+    let mut try_out = |weights: &[f64]| -> Result<HeldOut> {
         let joined = multiplied(rows, &factors(weights));
-        let held_out = problem.cross_validate(problem.backend(&joined)?.as_mut())?;
-        table.extend(held_out.candidates.into_iter().map(|mut candidate| {
+        let mut held_out = problem.cross_validate(problem.backend(&joined)?.as_mut())?;
+        table.extend(held_out.candidates.drain(..).map(|mut candidate| {
             candidate.weights = weights.to_vec();
             candidate
         }));
-        Ok(held_out.precision)
+        Ok(held_out)
     };
     let mut chosen = given;
-    let mut best = precision(&chosen)?;
-    if best.is_nan() {
+    let mut best = try_out(&chosen)?;
+    if best.precision.is_nan() {
         return Err(Error::Numerical {
             what: TRAINING,
             problem: "no class has enough positives to weigh channels on held-out images; set \
@@ -74,14 +75,16 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
             weights[channel] *= multiple;
             let length = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
             weights.iter_mut().for_each(|w| *w /= length);
-            let found = precision(&weights)?;
-            if found > best {
+            let found = try_out(&weights)?;
+            if found.precision > best.precision {
                 (best, chosen) = (found, weights);
             }
         }
     }
     let factors = factors(&chosen);
-    let mut trained = problem.solve(&multiplied(rows, &factors))?;
+    let joined = multiplied(rows, &factors);
+    let mut trained = problem.solve_at(best.c, problem.backend(&joined)?.as_mut(), joined.dim())?;
+    trained.held_out = best.scores;
     for ((range, _), factor) in &factors {
         let factor = *factor as f32;
         let mut columns = trained.model.weights.slice_mut(s![.., range.clone()]);
@@ -89,7 +92,7 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
     }
     trained.model.selection = Some(Selection {
         candidates: table,
-        chosen: trained.c,
+        chosen: best.c,
         weights: chosen,
         folds: problem.params.folds,
     });

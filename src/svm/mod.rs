@@ -279,8 +279,6 @@ struct Problem<'a> {
 /// A model before its calibration.
 struct Trained {
     model: Model,
-    /// The C that was used.
-    c: f64,
     /// Scores of every class and image by a machine that had not seen the image; empty where no
     /// images were held out.
     held_out: Vec<Vec<Option<f64>>>,
@@ -290,7 +288,7 @@ impl Problem<'_> {
     /// The model before training, of rows of `dim` values.
     fn untrained(&self, dim: usize) -> Trained {
         let model = Model::constant(self.classes, &self.signs, dim);
-        Trained { model, c: self.params.c, held_out: Vec::new() }
+        Trained { model, held_out: Vec::new() }
     }
 
     fn backend<'r>(&self, rows: &'r dyn Rows) -> Result<Box<dyn Backend + 'r>> {
@@ -316,22 +314,29 @@ impl Problem<'_> {
 
     /// One machine for each class on whole rows, its C chosen first where there is a choice.
     fn solve(&self, rows: &dyn Rows) -> Result<Trained> {
-        let (params, progress) = (self.params, self.progress);
+        let params = self.params;
         let mut backend = self.backend(rows)?;
-        let mut trained = self.untrained(rows.dim());
-        if !params.c_grid.is_empty() || params.calibration == Calibration::Platt {
-            let held_out = self.cross_validate(backend.as_mut())?;
-            (trained.c, trained.held_out) = (held_out.c, held_out.scores);
-            if !params.c_grid.is_empty() {
-                trained.model.selection = Some(Selection {
-                    candidates: held_out.candidates,
-                    chosen: held_out.c,
-                    weights: Vec::new(),
-                    folds: params.folds,
-                });
-            }
+        if params.c_grid.is_empty() && params.calibration == Calibration::None {
+            return self.solve_at(params.c, backend.as_mut(), rows.dim());
         }
-        let c = trained.c;
+        let held_out = self.cross_validate(backend.as_mut())?;
+        let mut trained = self.solve_at(held_out.c, backend.as_mut(), rows.dim())?;
+        trained.held_out = held_out.scores;
+        if !params.c_grid.is_empty() {
+            trained.model.selection = Some(Selection {
+                candidates: held_out.candidates,
+                chosen: held_out.c,
+                weights: Vec::new(),
+                folds: params.folds,
+            });
+        }
+        Ok(trained)
+    }
+
+    /// One machine for each class with the given C, on the rows of `backend`, of `dim` values.
+    fn solve_at(&self, c: f64, backend: &mut dyn Backend, dim: usize) -> Result<Trained> {
+        let (params, progress) = (self.params, self.progress);
+        let mut trained = self.untrained(dim);
         let machine = |&class: &usize| {
             let sign = self.signs[class].clone();
             let penalty = params.penalty(&sign, c);
