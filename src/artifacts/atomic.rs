@@ -77,7 +77,15 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
 #[derive(Debug)]
 pub struct RunLock {
     /// `None` in a folder that cannot be written to and was never locked.
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked while a program that another thread is just starting
+        // still has its copy of the descriptor. Where this fails, closing has to do.
+        let _ = self.file.as_ref().map(File::unlock);
+    }
 }
 
 impl RunLock {
@@ -94,13 +102,13 @@ impl RunLock {
             Ok(file) => file,
             Err(error) if is_read_only(&error) => match File::open(&path) {
                 Ok(file) => file,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { _file: None }),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { file: None }),
                 Err(e) => return Err(Error::io("read", &path)(e)),
             },
             Err(error) => return Err(Error::io("write", &path)(error)),
         };
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
+            Ok(()) => Ok(Self { file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(Error::artifact(
                 folder,
                 "another fvtool is working in this run folder; wait for it, or use another --run",
@@ -112,4 +120,22 @@ impl RunLock {
 
 fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between fork and exec a child holds a copy of every descriptor of its parent.
+    #[test]
+    fn a_lock_ends_with_its_holder_though_a_copy_of_the_descriptor_lives() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let lock = RunLock::acquire(folder.path()).unwrap();
+        let copy = lock.file.as_ref().unwrap().try_clone().unwrap();
+        let refused = RunLock::acquire(folder.path()).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("another fvtool"), "{refused}");
+        drop(lock);
+        RunLock::acquire(folder.path()).unwrap();
+        drop(copy);
+    }
 }
