@@ -4,6 +4,9 @@
 //! Pixel centres map by `x_new = (x + ½) · w_new / w − ½`.
 
 use fast_image_resize as fir;
+use fir::PixelTrait;
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::{F32, U8x3};
 
 use super::Plane;
 
@@ -32,7 +35,7 @@ impl Resizer {
         }
         let from = bytemuck::cast_slice(&plane.values);
         let to = bytemuck::cast_slice_mut(&mut resized.values);
-        self.run(from, (plane.width, plane.height), to, (width, height), fir::PixelType::F32);
+        self.run::<F32>(from, (plane.width, plane.height), to, (width, height));
     }
 
     /// Scales interleaved 8-bit RGB of `from_size` (width, height) into `to`.
@@ -43,27 +46,25 @@ impl Resizer {
         to: &mut [u8],
         to_size: (usize, usize),
     ) {
-        self.run(from, from_size, to, to_size, fir::PixelType::U8x3);
+        self.run::<U8x3>(from, from_size, to, to_size);
     }
 
-    fn run(
+    /// Typed images: with others, loops for thirteen kinds of pixels would be compiled.
+    fn run<P: PixelTrait>(
         &mut self,
         from: &[u8],
         from_size: (usize, usize),
         to: &mut [u8],
         to_size: (usize, usize),
-        pixels: fir::PixelType,
     ) {
         let fits = "the slice holds width · height pixels";
-        let source =
-            fir::images::ImageRef::new(from_size.0 as u32, from_size.1 as u32, from, pixels);
-        let target =
-            fir::images::Image::from_slice_u8(to_size.0 as u32, to_size.1 as u32, to, pixels);
+        let source = TypedImageRef::<P>::from_buffer(from_size.0 as u32, from_size.1 as u32, from);
+        let target = TypedImage::<P>::from_buffer(to_size.0 as u32, to_size.1 as u32, to);
         let bicubic = fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom);
         let options = fir::ResizeOptions::new().resize_alg(bicubic).use_alpha(false);
         self.inner
-            .resize(&source.expect(fits), &mut target.expect(fits), &options)
-            .expect("both images have the same pixel type");
+            .resize_typed(&source.expect(fits), &mut target.expect(fits), &options)
+            .expect("nothing is cropped");
     }
 }
 
