@@ -4,6 +4,7 @@
 //! begins, so a killed run goes on from there. Memory is bounded by one shard and one image per
 //! thread, whatever the number of images.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -347,17 +348,23 @@ impl Run<'_> {
         let stage = format!("encode {}", split.name);
         self.begin(&stage, split.items.len() as u64, "images");
         let workers = Pool::default();
-        let need = || Ok(self.need_of_encoding(self.largest(&split.items)));
-        let shards = self.memory.within(need, || -> Result<Vec<Shard>> {
-            let parts = split.items.chunks(SHARD_IMAGES).enumerate();
-            let shard = |(number, items): (usize, &[Item])| {
-                self.interrupted()?;
-                self.encode_shard(split, number, items, &inputs, &encoder, &workers)
-            };
-            parts.map(shard).collect()
-        });
+        // Asked for by the first shard that has to be made: what is there needs no memory.
+        let need = OnceCell::new();
+        let need = || need.get_or_init(|| self.need_of_encoding(self.largest(&split.items)));
+        let shard = |(number, items): (usize, &[Item])| {
+            self.interrupted()?;
+            let file = format!("{number:05}.safetensors");
+            let inputs = inputs.part(number);
+            if let Some(kept) = self.kept_shard(split, file.clone(), items, &inputs, &encoder)? {
+                return Ok(kept);
+            }
+            let make = || self.make_shard(split, file, items, &inputs, &encoder, &workers);
+            self.memory.within(|| Ok(need().clone()), make)?
+        };
+        let shards: Result<Vec<Shard>> =
+            split.items.chunks(SHARD_IMAGES).enumerate().map(shard).collect();
         self.progress.end();
-        let shards = shards??;
+        let shards = shards?;
         let encoded = self.write_index(split, &inputs, encoder.dim(), &shards)?;
         if shards.iter().any(|shard| shard.made) {
             let skipped = match encoded.skipped {
@@ -377,39 +384,50 @@ impl Run<'_> {
         Ok(encoded)
     }
 
-    fn encode_shard(
+    /// The shard that an earlier run made of these inputs.
+    fn kept_shard(
         &self,
         split: &Split,
-        number: usize,
+        file: String,
+        items: &[Item],
+        inputs: &Inputs,
+        encoder: &ImageEncoder,
+    ) -> Result<Option<Shard>> {
+        let path = self.fisher_dir(&split.name).join(&file);
+        if !self.is_up_to_date(&path, inputs)? {
+            return Ok(None);
+        }
+        let shard = Artifact::open(&path)?;
+        let skipped: Vec<Skipped> =
+            serde_json::from_value(shard.header().report["skipped"].clone())
+                .map_err(|e| Error::artifact(&path, format!("damaged (`skipped`: {e})")))?;
+        // The index is made from these names; the vectors are verified by who reads them.
+        if !skipped.is_empty() {
+            shard.verify()?;
+        }
+        // A file that was gone for the moment is there again: its contents are those of the
+        // fingerprint, so only the vector is missing.
+        let unread = &shard.header().report["unread"];
+        let back = |item: &Item| {
+            unread.as_array().is_some_and(|ids| ids.iter().any(|id| *id == item.id))
+                && encoder.pictures.paths(item).all(|path| crate::files::open(&path).is_ok())
+        };
+        if items.iter().any(back) {
+            return Ok(None);
+        }
+        self.progress.advance(items.len() as u64);
+        Ok(Some(Shard { file, skipped, made: false }))
+    }
+
+    fn make_shard(
+        &self,
+        split: &Split,
+        file: String,
         items: &[Item],
         inputs: &Inputs,
         encoder: &ImageEncoder,
         workers: &Pool<Worker>,
     ) -> Result<Shard> {
-        let file = format!("{number:05}.safetensors");
-        let path = self.fisher_dir(&split.name).join(&file);
-        let inputs = inputs.part(number);
-        if self.is_up_to_date(&path, &inputs)? {
-            let shard = Artifact::open(&path)?;
-            let skipped: Vec<Skipped> =
-                serde_json::from_value(shard.header().report["skipped"].clone())
-                    .map_err(|e| Error::artifact(&path, format!("damaged (`skipped`: {e})")))?;
-            // The index is made from these names; the vectors are verified by who reads them.
-            if !skipped.is_empty() {
-                shard.verify()?;
-            }
-            // A file that was gone for the moment is there again: its contents are those of the
-            // fingerprint, so only the vector is missing.
-            let unread = &shard.header().report["unread"];
-            let back = |item: &Item| {
-                unread.as_array().is_some_and(|ids| ids.iter().any(|id| *id == item.id))
-                    && encoder.pictures.paths(item).all(|path| crate::files::open(&path).is_ok())
-            };
-            if !items.iter().any(back) {
-                self.progress.advance(items.len() as u64);
-                return Ok(Shard { file, skipped, made: false });
-            }
-        }
         let results: Vec<Result<Vec<f32>>> = items
             .par_iter()
             .with_max_len(1)
@@ -442,7 +460,8 @@ impl Run<'_> {
             json!({ "split": split.name, "skipped": skipped, "unread": unread, "dim": dim });
         let shape = vec![items.len() - skipped.len(), vectors.width(dim)];
         let tensor = Tensor { name: VECTORS, shape, values: vectors.values() };
-        write(&path, &header("fisher", &inputs, report), &[tensor])?;
+        let path = self.fisher_dir(&split.name).join(&file);
+        write(&path, &header("fisher", inputs, report), &[tensor])?;
         Ok(Shard { file, skipped, made: true })
     }
 

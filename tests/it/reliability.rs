@@ -313,6 +313,12 @@ fn a_limit_of_memory_changes_no_bit_or_is_refused_with_the_formula() {
     crate::support::in_pool(8, || run.run_all(&fixture().data, "train", "test").map(|_| ()))
         .unwrap();
     assert_same(&contents(&fixture().run), &contents(folder.path()));
+    drop(run);
+    // Vectors that are there take no memory to make; one shard less, and they do.
+    let encode = |run: &Path| limited(run, 65).encode(&fixture().data, "test");
+    assert!(!encode(folder.path()).unwrap().stamp.made);
+    fs::remove_file(folder.path().join("fisher/test/00000.safetensors")).unwrap();
+    assert!(refusal(encode(folder.path())).contains("encode needs up to"));
 }
 
 /// Numbers as they come from nowhere good: huge, tiny, equal, few.
