@@ -84,7 +84,9 @@ impl Drop for RunLock {
     fn drop(&mut self) {
         // Closing alone would leave it locked while a program that another thread is just starting
         // still has its copy of the descriptor. Where this fails, closing has to do.
-        let _ = self.file.as_ref().map(File::unlock);
+        if let Some(file) = &self.file {
+            let _ = file.unlock();
+        }
     }
 }
 

@@ -354,12 +354,15 @@ impl Run<'_> {
         let shard = |(number, items): (usize, &[Item])| {
             self.interrupted()?;
             let file = format!("{number:05}.safetensors");
+            let path = self.fisher_dir(&split.name).join(&file);
             let inputs = inputs.part(number);
-            if let Some(kept) = self.kept_shard(split, file.clone(), items, &inputs, &encoder)? {
-                return Ok(kept);
+            if let Some(skipped) = self.kept_shard(&path, items, &inputs, &encoder)? {
+                self.progress.advance(items.len() as u64);
+                return Ok(Shard { file, skipped, made: false });
             }
-            let make = || self.make_shard(split, file, items, &inputs, &encoder, &workers);
-            self.memory.within(|| Ok(need().clone()), make)?
+            let make = || self.make_shard(&path, &split.name, items, &inputs, &encoder, &workers);
+            let skipped = self.memory.within(|| Ok(need().clone()), make)??;
+            Ok(Shard { file, skipped, made: true })
         };
         let shards: Result<Vec<Shard>> =
             split.items.chunks(SHARD_IMAGES).enumerate().map(shard).collect();
@@ -384,23 +387,21 @@ impl Run<'_> {
         Ok(encoded)
     }
 
-    /// The shard that an earlier run made of these inputs.
+    /// What an earlier run left out of this shard, where it made it of these inputs.
     fn kept_shard(
         &self,
-        split: &Split,
-        file: String,
+        path: &Path,
         items: &[Item],
         inputs: &Inputs,
         encoder: &ImageEncoder,
-    ) -> Result<Option<Shard>> {
-        let path = self.fisher_dir(&split.name).join(&file);
-        if !self.is_up_to_date(&path, inputs)? {
+    ) -> Result<Option<Vec<Skipped>>> {
+        if !self.is_up_to_date(path, inputs)? {
             return Ok(None);
         }
-        let shard = Artifact::open(&path)?;
+        let shard = Artifact::open(path)?;
         let skipped: Vec<Skipped> =
             serde_json::from_value(shard.header().report["skipped"].clone())
-                .map_err(|e| Error::artifact(&path, format!("damaged (`skipped`: {e})")))?;
+                .map_err(|e| Error::artifact(path, format!("damaged (`skipped`: {e})")))?;
         // The index is made from these names; the vectors are verified by who reads them.
         if !skipped.is_empty() {
             shard.verify()?;
@@ -412,22 +413,19 @@ impl Run<'_> {
             unread.as_array().is_some_and(|ids| ids.iter().any(|id| *id == item.id))
                 && encoder.pictures.paths(item).all(|path| crate::files::open(&path).is_ok())
         };
-        if items.iter().any(back) {
-            return Ok(None);
-        }
-        self.progress.advance(items.len() as u64);
-        Ok(Some(Shard { file, skipped, made: false }))
+        Ok((!items.iter().any(back)).then_some(skipped))
     }
 
+    /// Encodes a shard of a split and writes it; returns what was left out.
     fn make_shard(
         &self,
-        split: &Split,
-        file: String,
+        path: &Path,
+        split: &str,
         items: &[Item],
         inputs: &Inputs,
         encoder: &ImageEncoder,
         workers: &Pool<Worker>,
-    ) -> Result<Shard> {
+    ) -> Result<Vec<Skipped>> {
         let results: Vec<Result<Vec<f32>>> = items
             .par_iter()
             .with_max_len(1)
@@ -456,13 +454,11 @@ impl Run<'_> {
             }
         }
         let dim = encoder.dim();
-        let report =
-            json!({ "split": split.name, "skipped": skipped, "unread": unread, "dim": dim });
+        let report = json!({ "split": split, "skipped": skipped, "unread": unread, "dim": dim });
         let shape = vec![items.len() - skipped.len(), vectors.width(dim)];
         let tensor = Tensor { name: VECTORS, shape, values: vectors.values() };
-        let path = self.fisher_dir(&split.name).join(&file);
-        write(&path, &header("fisher", inputs, report), &[tensor])?;
-        Ok(Shard { file, skipped, made: true })
+        write(path, &header("fisher", inputs, report), &[tensor])?;
+        Ok(skipped)
     }
 
     fn write_index(
