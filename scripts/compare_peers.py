@@ -73,6 +73,7 @@ class Fvtool:
 
     def run(self, stage, inputs, threads, settings=(), iterations=None, warm=True):
         output = self.work / "fvtool_output.npy"
+        output.unlink(missing_ok=True)
         command = [self.program, "bench-stage", stage, "--threads", str(threads), "--output", output]
         command += ["--input", *(self.work / f"{name}.npy" for name in inputs)]
         command += ["--repeat", "2" if warm else "1"]

@@ -8,7 +8,6 @@ was lost (must be 0: exit code 1 otherwise). Python's standard library alone.
 """
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -22,15 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torture_data as data
-
-SETTINGS = [
-    "descriptors.bin_sizes_px=[8]", "descriptors.step_px=4", "sample.rows=4000",
-    "pca.dimension=24", "gmm.components=8", "gmm.max_iterations=5", "gmm.kmeans_iterations=3",
-]
-CONFIG = ["--config", "quick"] + [word for s in SETTINGS for word in ("--set", s)]
-STAGES = ["extract", "fit-pca", "fit-gmm", "encode", "train-svm", "eval"]
-# What names places outside the run, and the lock.
-NOT_COMPARED = {"source.json", ".lock"}
+from torture_files import CONFIG, STAGES, Files, differing, hashes, remount
 
 
 class Said:
@@ -38,7 +29,7 @@ class Said:
         self.code, self.out, self.err = code, out, err
 
 
-class Torture:
+class Torture(Files):
     def __init__(self, options):
         self.program = str(Path(options.program).resolve())
         self.short, self.only = options.short, options.only
@@ -520,7 +511,8 @@ class Torture:
         parts = [
             self.bad_images, self.bad_lists, self.bad_settings, self.flipped_artifacts,
             self.flipped_runs, self.same_answer, self.memory, self.clocks, self.disk_full,
-            self.vanishing, self.two_processes, self.interrupts, self.kills,
+            self.vanishing, self.two_processes, self.interrupts, self.kills, self.outputs, self.hostile_runs,
+            self.swapped, self.come_and_go, self.readers, self.signals, self.disk_full_elsewhere,
         ]
         started = time.monotonic()
         for part in parts:
@@ -532,27 +524,6 @@ class Torture:
         print("\n".join(self.notes))
         print(f"{time.monotonic() - started:.0f} s")
         return sum(row[3] for row in self.rows)
-
-
-def hashes(run):
-    found = {}
-    for path in sorted(run.rglob("*")):
-        below = str(path.relative_to(run))
-        if path.is_file() and below not in NOT_COMPARED:
-            found[below] = hashlib.blake2b(path.read_bytes()).hexdigest()
-    return found
-
-
-def differing(wanted, found):
-    """'' when both are the same files; otherwise their names."""
-    names = sorted(set(wanted) | set(found))
-    # What a killed process was writing is never read; the next write of that file replaces it.
-    names = [n for n in names if not n.endswith(".partial") and wanted.get(n) != found.get(n)]
-    return f"these differ: {names[:6]}" if names else ""
-
-
-def remount(disk, option):
-    subprocess.run(["mount", "-o", f"remount,rw,{option}" if option != "ro" else "remount,ro", disk], check=True)
 
 
 def peak_of(command):

@@ -197,6 +197,15 @@ impl Config {
         Self::parse(&text, name_or_path)
     }
 
+    /// Reads a TOML file by a path that need not be UTF-8.
+    ///
+    /// # Errors
+    /// As [`named`](Self::named), and [`Error::Io`] for a file that cannot be read.
+    pub fn named_file(path: &Path) -> Result<Self> {
+        let text = crate::files::read_text(path).map_err(Error::io("read", path))?;
+        Self::parse(&text, &path.to_string_lossy())
+    }
+
     /// Reads TOML text; `origin` names it in errors.
     ///
     /// # Errors

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use fvtool::artifacts::{Artifact, Npy, Shards, check_seal};
 use fvtool::config::Config;
 use fvtool::dataset::parsers;
-use fvtool::pipeline::Index;
+use fvtool::evaluation::{Scores, voc_results};
+use fvtool::linalg::Rows;
+use fvtool::pipeline::{self, Index};
 
 /// A target by name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -22,6 +24,10 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("npy", npy),
     ("index", index),
+    ("stored", stored),
+    ("sealed", sealed),
+    ("source", source),
+    ("scores", scores),
 ];
 
 /// A file with these bytes, one for each thread: artifacts and arrays are mapped from disk.
@@ -99,4 +105,65 @@ pub fn index(data: &[u8]) {
     let path = Path::new("index.json");
     let sealed = check_seal(path, text).is_ok();
     assert!(sealed || Index::parse(path, text).is_err(), "a changed index was taken");
+}
+
+/// Artifacts whose checksum is right, whatever is in them: what every stage does with them then.
+pub fn stored(data: &[u8]) {
+    const KEY: &[u8] = b"\"fvtool.checksum\":\"";
+    let mut data = data.to_vec();
+    let digits = data.windows(KEY.len()).position(|w| w == KEY).map(|at| at + KEY.len());
+    if let Some(digits) = digits.and_then(|at| data.get_mut(at..at + 64)) {
+        digits.fill(b'0');
+    }
+    let checksum = blake3::hash(&data).to_hex();
+    if let Some(digits) = digits.and_then(|at| data.get_mut(at..at + 64)) {
+        digits.copy_from_slice(checksum.as_bytes());
+    }
+    on_disk(&data, |path| {
+        let _ = pipeline::parsers::stored(path);
+        if let Ok(shards) = Shards::open([path]) {
+            let (rows, dim) = (shards.len(), shards.dim());
+            assert!(rows.saturating_mul(dim) <= data.len() * 4, "{rows} rows of {dim} values");
+            if rows > 0 {
+                shards.copy(rows - 1, 0..dim, &mut vec![0.0; dim]);
+            }
+        }
+    });
+}
+
+/// `index.json` and figures whose checksum is right.
+pub fn sealed(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some((_, rest)) = text.split_once("\",") else { return };
+    let text = format!("{{\"checksum\":\"{}\",{rest}", blake3::hash(rest.as_bytes()).to_hex());
+    let path = Path::new("index.json");
+    check_seal(path, &text).expect("it was sealed just now");
+    if let Ok(index) = Index::parse(path, &text) {
+        assert!(index.shards.iter().all(|name| !name.contains(['/', '\\'])));
+        assert!(index.images.iter().all(|image| image.labels.len() == index.classes.len()));
+    }
+    if let Some(report) = pipeline::parsers::figures(&text) {
+        assert!(report.table().ends_with('\n'));
+    }
+}
+
+/// `source.json`.
+pub fn source(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(split) = pipeline::parsers::source(text) {
+        assert!(!split.is_empty() && split != ".." && !split.contains('/'));
+    }
+}
+
+/// `scores/<split>.csv` and VOC result files.
+pub fn scores(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let path = Path::new("scores");
+    if let Ok(scores) = Scores::from_csv(path, text) {
+        let again = Scores::from_csv(path, &scores.to_csv()).expect("it was written by us");
+        assert_eq!(again.values, scores.values);
+    }
+    if let Ok(found) = voc_results::parse(path, text) {
+        assert!(found.len() <= text.len() && found.iter().all(|(_, score)| !score.is_nan()));
+    }
 }

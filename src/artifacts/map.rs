@@ -10,12 +10,12 @@ pub(super) struct Mapped(memmap2::Mmap);
 
 impl Mapped {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let (file, _) = crate::files::open(path).map_err(Error::io("read", path))?;
+        let (reader, _) = crate::files::open(path).map_err(Error::io("read", path))?;
         // SAFETY: the map is read-only. Artifacts are never changed in place: they are written under
         // another name and renamed, which leaves an open map on the old contents. Another program
         // that truncates the file meanwhile would end this process with SIGBUS, not corrupt it.
         #[allow(unsafe_code)]
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("read", path))?;
+        let map = unsafe { memmap2::Mmap::map(reader.file()) }.map_err(Error::io("read", path))?;
         Ok(Self(map))
     }
 

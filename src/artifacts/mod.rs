@@ -17,6 +17,7 @@ mod seal;
 mod shards;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use half::f16;
@@ -25,7 +26,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-pub use atomic::{RunLock, link_or_copy, write_atomically};
+pub use atomic::{RunLock, abandon_partial_files, is_writing, take, write_among_others, write_atomically};
 pub use compressed::{compress, compressed_len};
 pub use npy::Npy;
 pub use seal::{check_seal, sealed};
@@ -119,11 +120,32 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// Writes an artifact, whole or not at all.
+/// Writes an artifact, whole or not at all, into a folder that this process has for itself.
 ///
 /// # Errors
 /// [`Error::Numerical`] when a value is NaN or infinite, [`Error::Io`] when the disk refuses.
 pub fn write(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()> {
+    let text = text_of(path, header, tensors)?;
+    write_atomically(path, |file| put(&text, tensors, file))
+}
+
+/// As [`write`], into a folder that anyone may be writing to.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_description(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()> {
+    let text = text_of(path, header, tensors)?;
+    write_among_others(path, |file| put(&text, tensors, file))
+}
+
+fn put(text: &str, tensors: &[Tensor<'_>], file: &mut dyn Write) -> io::Result<()> {
+    file.write_all(&(text.len() as u64).to_le_bytes())?;
+    file.write_all(text.as_bytes())?;
+    tensors.iter().try_for_each(|tensor| file.write_all(tensor.values.bytes()))
+}
+
+/// The header of an artifact with its checksum.
+fn text_of(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<String> {
     for tensor in tensors {
         assert_eq!(tensor.shape.iter().product::<usize>(), tensor.values.len(), "{}", tensor.name);
         if !tensor.values.is_finite() {
@@ -140,11 +162,7 @@ pub fn write(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()>
     });
     // The metadata come first and the checksum first in them; later zeros are somebody's values.
     text = text.replacen(CHECKSUM_PLACEHOLDER, &hasher.finalize().to_hex(), 1);
-    write_atomically(path, |file| {
-        file.write_all(&(text.len() as u64).to_le_bytes())?;
-        file.write_all(text.as_bytes())?;
-        tensors.iter().try_for_each(|tensor| file.write_all(tensor.values.bytes()))
-    })
+    Ok(text)
 }
 
 /// The safetensors header, padded so that the data are aligned.
@@ -361,6 +379,18 @@ impl Artifact {
         };
         Ok((&info.shape, values))
     }
+}
+
+/// Bytes of a file's head in which an artifact of fvtool, even a damaged one, names it.
+const HEAD: u64 = 1 << 16;
+
+/// Whether a file was surely begun as an artifact by fvtool, be it damaged since, and so may be made
+/// again in its place.
+pub fn is_ours(path: &Path) -> bool {
+    let name = b"fvtool.";
+    crate::files::read_start(path, HEAD).is_ok_and(|head| {
+        head.is_empty() || head.windows(name.len()).any(|window| window == name)
+    })
 }
 
 fn damaged(path: &Path, why: &str) -> Error {

@@ -26,6 +26,11 @@ impl Npy {
         Ok(npy)
     }
 
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
     /// The array.
     pub fn view(&self) -> ArrayViewD<'_, f32> {
         self.checked().expect("checked when it was opened")

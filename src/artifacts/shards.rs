@@ -57,6 +57,11 @@ impl Shards {
         Ok(Self { shards, starts, dim: dim.unwrap_or(0) })
     }
 
+    /// The shard files, in order.
+    pub fn artifacts(&self) -> &[Artifact] {
+        &self.shards
+    }
+
     /// Row `i` as stored.
     fn stored(&self, i: usize) -> Values<'_> {
         let shard = self.starts.partition_point(|&start| start <= i) - 1;

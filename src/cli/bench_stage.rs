@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use fvtool::artifacts::{Npy, write_atomically};
+use fvtool::artifacts::{Npy, write_among_others};
 use fvtool::config::Config;
 use fvtool::dataset::Label;
 use fvtool::encoding::{Encoder, Workspace};
@@ -52,7 +52,7 @@ pub struct BenchStage {
     /// Input arrays, f32 .npy, in the order that the stage wants them
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     input: Vec<PathBuf>,
-    /// Where the result goes, as .npy
+    /// Where the result goes, as a new .npy file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Override one setting; may be repeated
@@ -89,6 +89,12 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
         Stage::Sift => Config::default(),
         _ => Config::named("vlfeat")?,
     };
+    if let Some(path) = &args.output {
+        let named = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
+        ensure!(named, "{}: the result is an array; end the name with .npy", path.display());
+        let free = path.symlink_metadata().is_err();
+        ensure!(free, "{}: is there already; name a new file, or remove it", path.display());
+    }
     let config = base.with_overrides(&args.overrides)?;
     config.validate()?;
     let inputs: Vec<Npy> =
@@ -110,7 +116,8 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
         Stage::Svm => train_svm(args, &config, &inputs)?,
     };
     if let Some(path) = &args.output {
-        write_atomically(path, |file| timed.result.write_npy(file).map_err(std::io::Error::other))?;
+        let write = |file: &mut dyn Write| timed.result.write_npy(file);
+        write_among_others(path, |file| write(file).map_err(std::io::Error::other))?;
     }
     let passes = match args.stage {
         Stage::Kmeans | Stage::Em => args.iterations + 1,

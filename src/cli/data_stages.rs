@@ -96,7 +96,7 @@ pub fn encode(
     if global.json {
         let (images, skipped) = (encoded.images, encoded.skipped);
         let value = json!({
-            "index": encoded.stamp.path, "images": images, "skipped": skipped,
+            "index": encoded.stamp.path.to_string_lossy(), "images": images, "skipped": skipped,
             "fingerprint": encoded.stamp.fingerprint, "made": encoded.stamp.made,
         });
         writeln!(out, "{value}")?;
@@ -110,7 +110,7 @@ pub fn encode(
 pub fn write_stamp(stamp: &Stamp, global: &Global, out: &mut dyn Write) -> std::io::Result<()> {
     if global.json {
         let value = json!({
-            "artifact": stamp.path, "fingerprint": stamp.fingerprint, "made": stamp.made,
+            "artifact": stamp.path.to_string_lossy(), "fingerprint": stamp.fingerprint, "made": stamp.made,
         });
         writeln!(out, "{value}")
     } else {

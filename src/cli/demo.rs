@@ -24,7 +24,7 @@ const EXPLAINED: [&str; 3] = ["star", "spiral", "wheel"];
 /// Arguments of `demo`.
 #[derive(Args)]
 pub struct Demo {
-    /// Folder for the data (`data/`) and the run (`run/`)
+    /// Folder for the data (`data/`) and the run (`run/`): a new one, or that of an earlier demo
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
     /// Leave out the text tag that most images of a star carry in a corner
@@ -33,6 +33,7 @@ pub struct Demo {
 }
 
 pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let _held = pipeline::demo::claim(&args.out)?;
     let data = args.out.join("data");
     let seed = Seed(global.seed.unwrap_or(DATA_SEED));
     ui.say(&format!("drawing a synthetic VOC-style data set into {}", data.display()));

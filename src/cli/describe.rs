@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::data_stages::write_stamp;
-use super::{Global, Outcome, RunFolder, Ui};
+use super::{Global, Outcome, ReadFolder, Ui};
 
 /// Arguments of `describe`.
 #[derive(Args)]
 pub struct Describe {
     #[command(flatten)]
-    run: RunFolder,
+    run: ReadFolder,
     /// Image file
     image: PathBuf,
-    /// Where to write the tensors `descriptors`, `frames`, `projected` and `vector`
+    /// Where to write the tensors `descriptors`, `frames`, `projected` and `vector`: a new file, or
+    /// that of an earlier description
     #[arg(long, short, value_name = "FILE.safetensors")]
     output: PathBuf,
 }
@@ -26,7 +27,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open_existing(global, ui, true)?;
+    let run = args.run.open(global, ui)?;
     let stamp = run.describe(&args.image, &args.output)?;
     write_stamp(&stamp, global, out)?;
     Ok(Outcome::Done)

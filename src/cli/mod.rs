@@ -15,6 +15,7 @@ mod predict;
 mod run;
 mod settings;
 mod shell;
+mod signals;
 mod train_svm;
 mod ui;
 
@@ -22,7 +23,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use fvtool::pipeline;
 
 use ui::Ui;
@@ -40,6 +41,9 @@ struct Cli {
     command: Command,
 }
 
+/// More than any machine has; a typing error should not start sixty thousand.
+const MOST_THREADS: i64 = 1024;
+
 /// Options of every command.
 #[derive(Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -48,7 +52,7 @@ struct Global {
     #[arg(long, global = true, value_name = "N")]
     seed: Option<u64>,
     /// Worker threads; results do not depend on them [default: all cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     threads: Option<u16>,
     /// Most memory to allocate, for example 2GiB; results do not depend on it [default: no limit]
     #[arg(long, global = true, value_name = "SIZE")]
@@ -153,6 +157,14 @@ struct RunFolder {
     reuse: Vec<PathBuf>,
 }
 
+/// A finished run, which stays as it is.
+#[derive(Args)]
+struct ReadFolder {
+    /// Run folder; it is only read
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+}
+
 /// What to do about images that cannot be used.
 #[derive(Args)]
 struct Faults {
@@ -172,13 +184,8 @@ impl RunFolder {
         ui: &'p Ui,
         strict: bool,
     ) -> fvtool::Result<pipeline::Run<'p>> {
-        if self.run.is_dir() {
-            return self.open(global, ui, strict);
-        }
-        Err(fvtool::Error::Missing {
-            what: format!("run folder {}", self.run.display()),
-            hint: "make one: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`".into(),
-        })
+        require_folder(&self.run)?;
+        self.open(global, ui, strict)
     }
 
     /// As [`open`](Self::open), for commands that begin with images: no folder is made for a run
@@ -220,6 +227,24 @@ impl RunFolder {
     }
 }
 
+impl ReadFolder {
+    fn open<'p>(&self, global: &Global, ui: &'p Ui) -> fvtool::Result<pipeline::Run<'p>> {
+        require_folder(&self.run)?;
+        let max_memory = global.max_memory.map(|Bytes(bytes)| bytes);
+        pipeline::Run::open_to_read(&self.run, max_memory, ui.progress())
+    }
+}
+
+fn require_folder(run: &std::path::Path) -> fvtool::Result<()> {
+    if run.is_dir() {
+        return Ok(());
+    }
+    Err(fvtool::Error::Missing {
+        what: format!("run folder {}", run.display()),
+        hint: "make one: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`".into(),
+    })
+}
+
 /// Whether everything was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
@@ -245,16 +270,20 @@ impl Outcome {
 /// Parses the arguments, runs the command and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ui = Ui::new(&cli.global);
-    if let Some(threads) = cli.global.threads
-        && let Err(error) =
-            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()
-    {
+    if let Some(reason) = cli.refused() {
+        let kind = clap::error::ErrorKind::ArgumentConflict;
+        Cli::command().error(kind, reason).exit();
+    }
+    let interrupted = signals::attend();
+    // For the thread that waits for signals as long as there is a process.
+    let ui: &'static Ui = Box::leak(Box::new(Ui::new(&cli.global, &interrupted)));
+    signals::give_up_after(&interrupted, || ui.error(&fvtool::Error::Interrupted));
+    if let Err(error) = start_threads(&cli.global, ui) {
         ui.error(&error);
         return ExitCode::FAILURE;
     }
     let mut out = std::io::stdout().lock();
-    let outcome = cli.command.run(&cli.global, &ui, &mut out);
+    let outcome = cli.command.run(&cli.global, ui, &mut out);
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Partly(what)) => {
@@ -263,10 +292,52 @@ pub fn main() -> ExitCode {
         }
         // The reader of our output went away (`| head`): nothing is wrong.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        // Whatever else is written has a name, and is an error of fvtool.
+        Err(error) if error.is::<std::io::Error>() => {
+            ui.error(&format!("cannot write standard output: {error}"));
+            ExitCode::FAILURE
+        }
         Err(error) => {
             ui.error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Starts the threads that work is shared between: here, where it can fail with a word. Where not even
+/// the usual number can be started, this one thread does all.
+fn start_threads(global: &Global, ui: &Ui) -> fvtool::Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new();
+    let Some(threads) = global.threads else {
+        let Err(error) = pool.build_global() else { return Ok(()) };
+        ui.do_without_bars();
+        ui.progress().note(&format!("no threads can be started ({error}); one does all the work"));
+        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+        return alone.build_global().map_err(|e| cannot_start(1, e));
+    };
+    pool.num_threads(threads.into()).build_global().map_err(|e| cannot_start(threads, e))
+}
+
+fn cannot_start(threads: u16, error: rayon::ThreadPoolBuildError) -> fvtool::Error {
+    let problem = format!("the system does not start so many ({error}); give fewer");
+    fvtool::Error::Config { origin: format!("--threads {threads}"), problem }
+}
+
+impl Cli {
+    /// Why an option has no place here, though it is one of every command.
+    fn refused(&self) -> Option<String> {
+        let seeded = !matches!(
+            self.command,
+            Command::Predict(_)
+                | Command::Describe(_)
+                | Command::Inspect(_)
+                | Command::Settings(_)
+                | Command::Completions(_)
+                | Command::Man
+                | Command::BenchStage(_)
+        );
+        (self.global.seed.is_some() && !seeded)
+            .then(|| "--seed has no meaning for this command, which makes no random choice".into())
     }
 }
 

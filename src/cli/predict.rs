@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use clap::Args;
 use fvtool::pipeline::{ClassScore, Prediction};
 
-use super::{Global, Outcome, RunFolder, Ui};
+use super::{Global, Outcome, ReadFolder, Ui};
 
 /// Arguments of `predict`.
 #[derive(Args)]
 pub struct Predict {
     #[command(flatten)]
-    run: RunFolder,
+    run: ReadFolder,
     /// Classes shown per image (0: all)
     #[arg(long, value_name = "N", default_value_t = 3)]
     top: usize,
@@ -28,7 +28,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let run = args.run.open_existing(global, ui, false)?;
+    let run = args.run.open(global, ui)?;
     let predictions = run.predict(&args.images)?;
     let reasons: Vec<&String> =
         predictions.iter().filter_map(|prediction| prediction.outcome.as_ref().err()).collect();

@@ -1,8 +1,8 @@
 //! What a person sees on stderr: progress bars on a terminal, plain lines otherwise.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fvtool::progress::Progress;
@@ -10,37 +10,36 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Global;
 
-/// Set by Ctrl-C; the pipeline looks at it between images.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 /// The person at the terminal.
 pub struct Ui {
     stderr: Stderr,
 }
 
 struct Stderr {
-    bars: bool,
+    bars: AtomicBool,
     quiet: bool,
     verbose: bool,
     bar: Mutex<Option<ProgressBar>>,
+    /// Raised by Ctrl-C; the pipeline looks at it between images.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Ui {
-    pub fn new(global: &Global) -> Self {
-        // A second Ctrl-C ends the process the usual way.
-        let _ = ctrlc::set_handler(|| {
-            if INTERRUPTED.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        });
+    pub fn new(global: &Global, interrupted: &Arc<AtomicBool>) -> Self {
         Self {
             stderr: Stderr {
-                bars: std::io::stderr().is_terminal() && !global.quiet,
+                bars: AtomicBool::new(std::io::stderr().is_terminal() && !global.quiet),
                 quiet: global.quiet,
                 verbose: global.verbose,
                 bar: Mutex::new(None),
+                interrupted: Arc::clone(interrupted),
             },
         }
+    }
+
+    /// Draws no more bars: they need a thread of their own.
+    pub fn do_without_bars(&self) {
+        self.stderr.bars.store(false, Ordering::Relaxed);
     }
 
     /// Where the library reports.
@@ -85,7 +84,7 @@ impl Stderr {
 
 impl Progress for Stderr {
     fn begin(&self, task: &str, total: u64, unit: &str) {
-        if !self.bars {
+        if !self.bars.load(Ordering::Relaxed) {
             return;
         }
         let template = format!(
@@ -125,6 +124,6 @@ impl Progress for Stderr {
     }
 
     fn interrupted(&self) -> bool {
-        INTERRUPTED.load(Ordering::SeqCst)
+        self.interrupted.load(Ordering::SeqCst)
     }
 }

@@ -38,7 +38,20 @@ pub fn load_luminance(path: &Path, params: &Params) -> Result<Plane> {
 /// # Errors
 /// As [`load_luminance`].
 pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<(Vec<Plane>, [usize; 2])> {
-    let decoded = decode(path, params)?;
+    load_if(path, params, colours, &|_| Ok(()))
+}
+
+/// As [`load`], of a file whose bytes `check` lets pass: a file may change between two readings.
+///
+/// # Errors
+/// As [`load`], and what `check` says.
+pub fn load_if(
+    path: &Path,
+    params: &Params,
+    colours: Colours,
+    check: Check<'_>,
+) -> Result<(Vec<Plane>, [usize; 2])> {
+    let decoded = decode(path, params, check)?;
     let size = [decoded.width() as usize, decoded.height() as usize];
     let [width, height] = params.fitted(size);
     let finish = |plane: Plane| {
@@ -64,7 +77,15 @@ pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<(Vec<Plane
 /// # Errors
 /// As [`load_luminance`].
 pub fn load_rgb(path: &Path, params: &Params) -> Result<RgbImage> {
-    let decoded = decode(path, params)?;
+    load_rgb_if(path, params, &|_| Ok(()))
+}
+
+/// As [`load_rgb`], of a file whose bytes `check` lets pass.
+///
+/// # Errors
+/// As [`load_rgb`], and what `check` says.
+pub fn load_rgb_if(path: &Path, params: &Params, check: Check<'_>) -> Result<RgbImage> {
+    let decoded = decode(path, params, check)?;
     let rgb = if decoded.color().has_alpha() {
         let mut rgba = decoded.into_rgba8();
         let on_white = rgba.pixels_mut().map(|p| {
@@ -86,14 +107,18 @@ pub fn load_rgb(path: &Path, params: &Params) -> Result<RgbImage> {
     Ok(resized)
 }
 
+/// What looks at the bytes of a file before they are decoded.
+pub type Check<'a> = &'a dyn Fn(&[u8]) -> std::io::Result<()>;
+
 /// The decoded image, upright.
-fn decode(path: &Path, params: &Params) -> Result<DynamicImage> {
+fn decode(path: &Path, params: &Params, check: Check<'_>) -> Result<DynamicImage> {
     let refuse = |problem: String| Error::Image { path: path.to_owned(), problem };
     // Whatever it is called, a film or a disk image is not read for its first bytes.
     let start = files::read_start(path, MAGIC_BYTES).map_err(Error::io("read", path))?;
     format_of(&start).map_err(refuse)?;
     let most = BYTES_BASE + FILE_BYTES_PER_PIXEL * pixels_allowed(params);
     let bytes = files::read(path, most).map_err(Error::io("read", path))?;
+    check(&bytes).map_err(Error::io("read", path))?;
     decode_bytes(bytes, params).map_err(refuse)
 }
 

@@ -18,7 +18,7 @@ mod decode;
 mod resize;
 mod smooth;
 
-pub use decode::{load, load_luminance, load_rgb, stated_size};
+pub use decode::{Check, load, load_if, load_luminance, load_rgb, load_rgb_if, stated_size};
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};
 

@@ -7,7 +7,7 @@
 //! so that the joint vector has unit length where those of the channels have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -48,6 +48,7 @@ impl<'p> Run<'p> {
                 said: Mutex::default(),
                 channels: Vec::new(),
                 label: format!("{name}: "),
+                seen: Arc::default(),
                 _lock: None,
             };
             run.refuse_other_settings()?;
@@ -138,7 +139,7 @@ impl<'p> Run<'p> {
         for (index, channel) in indices.iter().zip(&self.channels[1..]) {
             if index.classes != joint.classes {
                 return Err(Error::artifact(
-                    channel.run.fisher_dir(split),
+                    channel.run.dir.join("fisher").join(split),
                     "made from another list of classes; run `fvtool encode --refit`",
                 ));
             }
@@ -150,15 +151,37 @@ impl<'p> Run<'p> {
     }
 
     /// The vectors of an encoded split, mapped from disk: one row an image of `index`.
+    ///
+    /// # Errors
+    /// As [`part_vectors`](Self::part_vectors); [`Error::Artifact`] when the channels' are of other
+    /// images.
     pub(super) fn vectors(&self, index: &Index) -> Result<Joined<Shards>> {
-        let of_part = |part: Part<'_, 'p>| {
+        let of_part = |part: &Part<'_, 'p>| {
             let stored = part.run.part_index(&index.split)?;
             let places: BTreeMap<&str, usize> =
                 stored.images.iter().enumerate().map(|(i, image)| (&*image.id, i)).collect();
-            let rows = index.images.iter().map(|image| places[&*image.id]).collect();
+            let rows: Option<Vec<usize>> =
+                index.images.iter().map(|image| places.get(&*image.id).copied()).collect();
+            let rows = rows.ok_or_else(|| part.run.other_images(&index.split))?;
             Ok((part.run.part_vectors(&stored)?, part.factor, rows))
         };
-        Ok(Joined::new(self.parts().into_iter().map(of_part).collect::<Result<Vec<_>>>()?))
+        let parts = self.parts();
+        let joined = parts.iter().map(of_part).collect::<Result<Vec<_>>>()?;
+        let images = |shards: &Shards| {
+            shards.artifacts().first().map(|shard| shard.header().inputs["data"]["hash"].clone())
+        };
+        let first = images(&joined[0].0);
+        match parts.iter().zip(&joined).find(|(_, (shards, ..))| images(shards) != first) {
+            Some((part, _)) => Err(part.run.other_images(&index.split)),
+            None => Ok(Joined::new(joined)),
+        }
+    }
+
+    fn other_images(&self, split: &str) -> Error {
+        Error::artifact(
+            self.dir.join("fisher").join(split),
+            "made from other images than the vectors of the other channels; run `fvtool encode --refit`",
+        )
     }
 
     /// From image files to joint vectors.

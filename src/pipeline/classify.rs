@@ -87,8 +87,7 @@ impl Run<'_> {
             if let Some(split) = Artifact::open(&path)?.header().report["split"].as_str() {
                 split.clone_into(&mut name);
             }
-            let encoded = |run: &Run<'_>| run.fisher_dir(&name).join("index.json").exists();
-            if !self.parts().iter().all(|part| encoded(part.run)) {
+            if !self.is_encoded(&name)? {
                 return Ok(());
             }
         }
@@ -98,6 +97,38 @@ impl Run<'_> {
             self.encode_split(&dataset.split(&name)?)?;
         }
         self.train_svm(&name).map(|_| ())
+    }
+
+    /// Whether every channel has vectors of a split.
+    fn is_encoded(&self, split: &str) -> Result<bool> {
+        for part in self.parts() {
+            if !part.run.split_dir(split)?.join("index.json").exists() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Refuses a classifier that was not trained on the vectors and labels of its split that lie in this
+    /// run, as far as they do and can be read.
+    fn require_own_split(&self, classifier: &Artifact) -> Result<()> {
+        let header = classifier.header();
+        let Some(split) = header.report["split"].as_str() else { return Ok(()) };
+        if !self.is_encoded(split)? {
+            return Ok(());
+        }
+        let Ok(index) = self.index(split) else { return Ok(()) };
+        let vectors = &header.inputs["parents"][format!("fisher/{split}")];
+        let labels = labels_hash(&index.classes, &index_labels(&index));
+        if *vectors == index.fingerprint && header.inputs["data"] == labels {
+            return Ok(());
+        }
+        let problem = format!(
+            "trained on other vectors or labels than those of split `{split}` in this run: they are of \
+             different runs, or one of them is just being made again; wait for that, put back the file \
+             that belongs here, or train again: `fvtool train-svm --run RUN --split {split} --refit`"
+        );
+        Err(Error::artifact(classifier.path(), problem))
     }
 
     /// What an artifact's vectors were made with and what is in force now, where that differs: a
@@ -120,7 +151,7 @@ impl Run<'_> {
     /// Refuses vectors of a split that were made with other settings than those in force.
     fn require_own_vectors(&self, split: &str) -> Result<()> {
         let Some(shard) = self.part_index(split)?.shards.into_iter().next() else { return Ok(()) };
-        let artifact = Artifact::open(&self.fisher_dir(split).join(shard))?;
+        let artifact = Artifact::open(&self.split_dir(split)?.join(shard))?;
         match self.other_vectors(&artifact)? {
             None => Ok(()),
             Some(changes) => {
@@ -195,7 +226,7 @@ impl Run<'_> {
                 hint: "train it: `fvtool train-svm --run RUN --split SPLIT`".into(),
             });
         }
-        let artifact = Artifact::open_verified(&path, "svm")?;
+        let artifact = self.open_stage(&path, "svm")?;
         if let Some(changes) = self.other_vectors(&artifact)? {
             let problem = format!(
                 "trained on other vectors: {changes}; train it again: `fvtool train-svm --run RUN \
@@ -203,17 +234,8 @@ impl Run<'_> {
             );
             return Err(Error::artifact(path, problem));
         }
-        let report = &artifact.header().report;
-        let damaged = |e: serde_json::Error| Error::artifact(&path, format!("damaged ({e})"));
-        let model = Model::new(
-            serde_json::from_value(report["classes"].clone()).map_err(damaged)?,
-            artifact.matrix("weights")?.to_owned(),
-            artifact.f32("bias")?.1.to_vec(),
-            serde_json::from_value(report["sigmoids"].clone()).map_err(damaged)?,
-            serde_json::from_value(report["reports"].clone()).map_err(damaged)?,
-            serde_json::from_value(report["selection"].clone()).map_err(damaged)?,
-        )?;
-        Ok((model, artifact.header().fingerprint.clone()))
+        self.require_own_split(&artifact)?;
+        Ok((model_of(&artifact)?, artifact.header().fingerprint.clone()))
     }
 
     /// Scores and evaluates an encoded split, and writes every result file.
@@ -331,17 +353,12 @@ impl Run<'_> {
     /// written.
     fn stored_report(&self, path: &Path, fingerprint: &str) -> Option<Report> {
         let text = files::read_text(path).ok()?;
-        check_seal(path, &text).ok()?;
-        let mut value: Value = serde_json::from_str(&text).ok()?;
-        let object = value.as_object_mut()?;
-        let (_, stored, results) =
-            (object.remove("checksum")?, object.remove("fingerprint")?, object.remove("files")?);
-        let whole = results.as_object()?.iter().all(|(below, hash)| {
-            files::read_text(&self.dir.join(below)).is_ok_and(|text| {
-                *hash == json!(blake3::hash(text.as_bytes()).to_hex().to_string())
-            })
+        let figures = figures_of(path, &text)?;
+        let whole = figures.files.iter().all(|(name, hash)| {
+            let text = files::below(&self.dir, name).and_then(|path| files::read_text(&path).ok());
+            text.is_some_and(|text| blake3::hash(text.as_bytes()).to_hex().as_str() == hash)
         });
-        (whole && stored == fingerprint).then(|| serde_json::from_value(value).ok())?
+        (whole && figures.fingerprint == fingerprint).then_some(figures.report)
     }
 
     /// Scores image files with the run's classifier, in parallel; an image that cannot be used has
@@ -350,6 +367,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Missing`] when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
+        self.parts().iter().for_each(|part| part.run.seen.forget());
         let (model, _) = self.load_svm()?;
         let encoder = self.encoder()?;
         self.progress.begin("predict", images.len() as u64, "images");
@@ -394,6 +412,40 @@ fn predict_one(
             probability,
         })
         .collect())
+}
+
+/// Reads an `svm` artifact.
+pub(super) fn model_of(artifact: &Artifact) -> Result<Model> {
+    let report = &artifact.header().report;
+    let damaged =
+        |e: serde_json::Error| Error::artifact(artifact.path(), format!("damaged ({e})"));
+    Model::new(
+        serde_json::from_value(report["classes"].clone()).map_err(damaged)?,
+        artifact.matrix("weights")?.to_owned(),
+        artifact.f32("bias")?.1.to_vec(),
+        serde_json::from_value(report["sigmoids"].clone()).map_err(damaged)?,
+        serde_json::from_value(report["reports"].clone()).map_err(damaged)?,
+        serde_json::from_value(report["selection"].clone()).map_err(damaged)?,
+    )
+}
+
+/// What `eval/<split>.json` holds.
+pub(super) struct Figures {
+    pub(super) report: Report,
+    fingerprint: String,
+    /// Hashes of the result files by their names in the run.
+    files: BTreeMap<String, String>,
+}
+
+/// Reads the figures at `path`; nothing when they were changed since they were written.
+pub(super) fn figures_of(path: &Path, text: &str) -> Option<Figures> {
+    check_seal(path, text).ok()?;
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    let object = value.as_object_mut()?;
+    object.remove("checksum")?;
+    let fingerprint = object.remove("fingerprint")?.as_str()?.to_owned();
+    let files = serde_json::from_value(object.remove("files")?).ok()?;
+    Some(Figures { report: serde_json::from_value(value).ok()?, fingerprint, files })
 }
 
 /// How the training ended, in a line.

@@ -1,14 +1,42 @@
-//! The demo's data: a synthetic VOC-style folder on disk.
+//! The demo's folder, and its data: a synthetic VOC-style folder on disk.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::artifacts::write_atomically;
+use super::folder::foreign;
+use crate::artifacts::{RunLock, write_atomically};
 use crate::dataset::synthetic::{Generator, Synthetic};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::progress::Progress;
 use crate::random::Seed;
+
+/// Names a folder as a demo's.
+const MARK: &str = ".fvtool-demo";
+
+/// Takes a folder for the demo, and marks it as its own: a new or empty one, or that of an earlier
+/// demo.
+///
+/// # Errors
+/// [`Error::Artifact`] when it holds anything else, or another process works in it.
+pub fn claim(folder: &Path) -> Result<RunLock> {
+    let mark = folder.join(MARK);
+    if !mark.exists()
+        && let Some(name) = foreign(folder)?
+    {
+        let problem = format!(
+            "holds other files (`{name}`) and is no folder of a demo; name a new folder for --out"
+        );
+        return Err(Error::artifact(folder, problem));
+    }
+    let lock = RunLock::acquire(folder)?;
+    if !mark.exists() {
+        let text = "`fvtool demo` made this folder, and makes data/ and run/ anew when it is called again.\n";
+        write_atomically(&mark, |file| file.write_all(text.as_bytes()))?;
+    }
+    Ok(lock)
+}
 
 /// Draws the synthetic data set into `folder` (lists, annotations, images). Files that are there
 /// with the right length are kept.
@@ -24,7 +52,7 @@ pub fn write_data(
     let generator = Generator::new(params, seed)?;
     let put = |path: PathBuf, bytes: &[u8]| -> Result<()> {
         let path = folder.join(path);
-        if std::fs::read(&path).is_ok_and(|present| present == bytes) {
+        if files::read(&path, bytes.len() as u64).is_ok_and(|present| present == bytes) {
             return Ok(());
         }
         write_atomically(&path, |file| file.write_all(bytes))

@@ -7,24 +7,30 @@ use serde_json::Value;
 use super::fisher::{frame_values, positions};
 use super::models::header;
 use super::pictures::Pictures;
-use super::source::file_hash;
+use super::seen::file_hash;
 use super::stage::Inputs;
 use super::{Run, Stamp};
-use crate::artifacts::{Tensor, write};
+use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
 use crate::descriptors::{Extractor, Scratch};
 use crate::error::{Error, Result};
 
+/// Kind of the artifact that describes an image.
+const DESCRIPTION: &str = "image";
+
 impl Run<'_> {
     /// Writes an image's descriptors (`N × 128`, 96 for `colour`), frames (`N × 4`: x, y, contrast,
     /// bin size, in pixels of the image as encoded), projections (`N × D`) and Fisher vector to
-    /// `output`. With several channels each has its own, named `<channel>.<tensor>`, and `vector` is
-    /// the joint one.
+    /// `output`, a `.safetensors` file outside the run. With several channels each has its own, named
+    /// `<channel>.<tensor>`, and `vector` is the joint one.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the run has no models, [`Error::Image`] when the image cannot be used.
+    /// [`Error::Missing`] when the run has no models, [`Error::Image`] when the image cannot be used,
+    /// [`Error::Data`] for an output that would replace anything but another description.
     pub fn describe(&self, image: &Path, output: &Path) -> Result<Stamp> {
         self.require_models()?;
+        self.require_own_output(output)?;
+        self.parts().iter().for_each(|part| part.run.seen.forget());
         let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
         for part in self.parts() {
             part.run.describe_part(image, &mut tensors)?;
@@ -37,14 +43,46 @@ impl Run<'_> {
         let parents: Vec<(&str, &str)> =
             mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();
         let (_, hash) = file_hash(image, &mut [0; 1 << 16]).map_err(Error::io("read", image))?;
+        for part in self.parts() {
+            part.run.seen.check_file(image).map_err(Error::io("read", image))?;
+        }
         let data = Value::from(hash.to_hex().to_string());
-        let inputs = Inputs::new("image", self.vector_settings(), &parents, data);
+        let inputs = Inputs::new(DESCRIPTION, self.vector_settings(), &parents, data);
         let tensors: Vec<Tensor<'_>> = tensors
             .iter()
             .map(|(name, shape, values)| Tensor::f32(name, shape.clone(), values))
             .collect();
-        write(output, &header("image", &inputs, Value::Null), &tensors)?;
+        write_description(output, &header(DESCRIPTION, &inputs, Value::Null), &tensors)?;
         Ok(Stamp { path: output.to_owned(), fingerprint: inputs.fingerprint, made: true })
+    }
+
+    /// Refuses, before any work, an output of another format, in the run, or in the place of a file that
+    /// is no description: the image above all, under whatever name.
+    fn require_own_output(&self, output: &Path) -> Result<()> {
+        let refuse = |problem: &str| Err(Error::data(output, problem));
+        if !output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
+            return refuse("descriptions are safetensors files; end the name with .safetensors");
+        }
+        let within = |run: std::path::PathBuf| {
+            let folders = output.ancestors().skip(1);
+            let mut folders = folders.map(|f| if f.as_os_str().is_empty() { Path::new(".") } else { f });
+            // Folders that are not there yet lie in the first one that is.
+            folders.find_map(|folder| folder.canonicalize().ok()).is_some_and(|f| f.starts_with(run))
+        };
+        if self.dir.canonicalize().is_ok_and(within) {
+            return refuse("lies in the run folder, which stays as it is; name a file outside it");
+        }
+        match std::fs::symlink_metadata(output) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("write", output)(error)),
+            Ok(found) => {
+                let described = |artifact: Artifact| artifact.header().kind == DESCRIPTION;
+                if found.is_file() && Artifact::open(output).is_ok_and(described) {
+                    return Ok(());
+                }
+                refuse("is there already and no description that fvtool wrote; name another file")
+            }
+        }
     }
 
     fn describe_part(
@@ -54,7 +92,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let projection = self.load_projection()?.0;
         let extractor = Extractor::new(&self.config.descriptors)?;
-        let (picture, _) = Pictures::new(&self.config).load(&Item::of_file(image))?;
+        let (picture, _) = Pictures::new(&self.config, &self.seen).load(&Item::of_file(image))?;
         let (width, height) = (picture.width, picture.height);
         let described = picture.extract(&extractor, &mut Scratch::default());
         let n = described.frames.len();

@@ -6,8 +6,10 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use ::image::RgbImage;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use ndarray::ArrayView2;
@@ -16,13 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Run;
-use super::models::header;
+use super::models::{header, may_be_back};
 use super::pictures::Pictures;
+use super::seen::Seen;
 use super::source::label_number;
 use super::stage::{Inputs, Stamp};
 use crate::artifacts::{
-    Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, sealed, write,
-    write_atomically,
+    Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, is_ours, sealed,
+    write, write_atomically,
 };
 use crate::config::Config;
 use crate::dataset::{Item, Split};
@@ -65,14 +68,49 @@ impl Index {
     /// Reads the text of an index at `path`.
     ///
     /// # Errors
-    /// [`Error::Artifact`] when it was changed since it was written, or is of another version.
+    /// [`Error::Artifact`] when it was changed since it was written, is of another version, or
+    /// contradicts itself.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         check_seal(path, text)?;
-        serde_json::from_str(text).map_err(|e| {
-            let problem = format!("of another version ({e}); run `fvtool encode` again");
+        let refuse = |why: String| {
+            let problem = format!("of another version ({why}); run `fvtool encode` again");
             Error::artifact(path, problem)
-        })
+        };
+        let index: Self = serde_json::from_str(text).map_err(|e| refuse(e.to_string()))?;
+        index.check().map_err(refuse)?;
+        Ok(index)
     }
+
+    /// What whoever reads an index relies on.
+    fn check(&self) -> Result<(), String> {
+        if self.format != crate::artifacts::FORMAT {
+            return Err(format!("format {}", self.format.escape_debug()));
+        }
+        // So that no name leads out of the folder.
+        let misnamed = self.shards.iter().zip(0..).find(|(name, i)| **name != shard_name(*i));
+        if let Some((name, i)) = misnamed {
+            return Err(format!("shard {i} is `{}`", name.escape_debug()));
+        }
+        let mut ids = std::collections::BTreeSet::new();
+        for IndexedImage { id, labels } in &self.images {
+            let id = id.escape_debug();
+            if labels.len() != self.classes.len() {
+                return Err(format!("`{id}` has {} labels", labels.len()));
+            }
+            if labels.iter().any(|label| !(-1..=1).contains(label)) {
+                return Err(format!("`{id}` has a label that is not 1, 0 or -1"));
+            }
+            if !ids.insert(id.to_string()) {
+                return Err(format!("`{id}` stands twice"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// File name of a shard.
+fn shard_name(number: usize) -> String {
+    format!("{number:05}.safetensors")
 }
 
 /// One encoded image.
@@ -123,7 +161,12 @@ pub(super) struct Worker {
 }
 
 impl ImageEncoder {
-    pub(super) fn new(config: &Config, projection: Projection, gmm: &Gmm) -> Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        projection: Projection,
+        gmm: &Gmm,
+        seen: &Arc<Seen>,
+    ) -> Result<Self> {
         let extractor = Extractor::new(&config.descriptors)?;
         let shape = |what, expected, got| {
             if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
@@ -132,7 +175,8 @@ impl ImageEncoder {
         shape("projection for the stored mixture", gmm.dim(), projection.output_dim())?;
         let encoder = Encoder::new(gmm, &config.encoding)?;
         let mirrored = config.encoding.mirrored;
-        Ok(Self { pictures: Pictures::new(config), extractor, projection, encoder, mirrored })
+        let pictures = Pictures::new(config, seen);
+        Ok(Self { pictures, extractor, projection, encoder, mirrored })
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -146,6 +190,11 @@ impl ImageEncoder {
     /// Reads an image for [`examine`](Self::examine); also its width and height in its file.
     pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2])> {
         self.pictures.load(item)
+    }
+
+    /// The photograph, for pictures shown to people.
+    pub(super) fn photograph(&self, item: &Item) -> Result<RgbImage> {
+        self.pictures.photograph(item)
     }
 
     /// What to say of an image of this size that has no descriptor.
@@ -325,13 +374,15 @@ impl Stored {
 struct Shard {
     file: String,
     skipped: Vec<Skipped>,
+    /// Of these, images that could not be read when they were needed.
+    unread: Vec<String>,
     made: bool,
 }
 
 impl Run<'_> {
     /// From image files to the vectors of this channel.
     pub(super) fn image_encoder(&self) -> Result<ImageEncoder> {
-        ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0)
+        ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0, &self.seen)
     }
 
     /// Encodes the images of a split with the models of this channel.
@@ -342,8 +393,9 @@ impl Run<'_> {
         let parents =
             [("pca.safetensors", pca_print.as_str()), ("gmm.safetensors", gmm_print.as_str())];
         let settings = self.settings_of("fisher");
-        let encoder = ImageEncoder::new(&self.config, projection, &gmm)?;
-        let data = encoder.pictures.hash(&split.items);
+        let folder = self.split_dir(&split.name)?;
+        let encoder = ImageEncoder::new(&self.config, projection, &gmm, &self.seen)?;
+        let data = encoder.pictures.hash(&split.items, || self.interrupted())?;
         let inputs = Inputs::new("fisher", settings, &parents, data);
         let stage = format!("encode {}", split.name);
         self.begin(&stage, split.items.len() as u64, "images");
@@ -353,21 +405,21 @@ impl Run<'_> {
         let need = || need.get_or_init(|| self.need_of_encoding(self.largest(&split.items)));
         let shard = |(number, items): (usize, &[Item])| {
             self.interrupted()?;
-            let file = format!("{number:05}.safetensors");
-            let path = self.fisher_dir(&split.name).join(&file);
+            let path = folder.join(shard_name(number));
             let inputs = inputs.part(number);
-            if let Some(skipped) = self.kept_shard(&path, items, &inputs, &encoder)? {
+            if let Some(shard) = self.kept_shard(&path, items, &inputs, &encoder)? {
                 self.progress.advance(items.len() as u64);
-                return Ok(Shard { file, skipped, made: false });
+                return Ok(shard);
             }
             let make = || self.make_shard(&path, &split.name, items, &inputs, &encoder, &workers);
-            let skipped = self.memory.within(|| Ok(need().clone()), make)??;
-            Ok(Shard { file, skipped, made: true })
+            self.memory.within(|| Ok(need().clone()), make)?
         };
         let shards: Result<Vec<Shard>> =
             split.items.chunks(SHARD_IMAGES).enumerate().map(shard).collect();
         self.progress.end();
         let shards = shards?;
+        let unread: Vec<String> = shards.iter().flat_map(|shard| shard.unread.clone()).collect();
+        let inputs = inputs.lacking(&unread);
         let encoded = self.write_index(split, &inputs, encoder.dim(), &shards)?;
         if shards.iter().any(|shard| shard.made) {
             let skipped = match encoded.skipped {
@@ -387,17 +439,16 @@ impl Run<'_> {
         Ok(encoded)
     }
 
-    /// What an earlier run left out of this shard, where it made it of these inputs.
+    /// A shard that an earlier run made of these inputs.
     fn kept_shard(
         &self,
         path: &Path,
         items: &[Item],
         inputs: &Inputs,
         encoder: &ImageEncoder,
-    ) -> Result<Option<Vec<Skipped>>> {
-        if !self.is_up_to_date(path, inputs)? {
-            return Ok(None);
-        }
+    ) -> Result<Option<Shard>> {
+        let back = |id: &str| items.iter().any(|i| i.id == id && encoder.pictures.could_read(i));
+        let Some(kept) = self.kept(path, inputs, back)? else { return Ok(None) };
         let shard = Artifact::open(path)?;
         let skipped: Vec<Skipped> =
             serde_json::from_value(shard.header().report["skipped"].clone())
@@ -406,17 +457,12 @@ impl Run<'_> {
         if !skipped.is_empty() {
             shard.verify()?;
         }
-        // A file that was gone for the moment is there again: its contents are those of the
-        // fingerprint, so only the vector is missing.
-        let unread = &shard.header().report["unread"];
-        let back = |item: &Item| {
-            unread.as_array().is_some_and(|ids| ids.iter().any(|id| *id == item.id))
-                && encoder.pictures.paths(item).all(|path| crate::files::open(&path).is_ok())
-        };
-        Ok((!items.iter().any(back)).then_some(skipped))
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (.., unread) = Inputs::of_stored_part(&kept.value);
+        Ok(Some(Shard { file, skipped, unread, made: false }))
     }
 
-    /// Encodes a shard of a split and writes it; returns what was left out.
+    /// Encodes a shard of a split and writes it.
     fn make_shard(
         &self,
         path: &Path,
@@ -425,7 +471,7 @@ impl Run<'_> {
         inputs: &Inputs,
         encoder: &ImageEncoder,
         workers: &Pool<Worker>,
-    ) -> Result<Vec<Skipped>> {
+    ) -> Result<Shard> {
         let results: Vec<Result<Vec<f32>>> = items
             .par_iter()
             .with_max_len(1)
@@ -437,7 +483,7 @@ impl Run<'_> {
             })
             .collect();
         let mut vectors = Stored::new(self.config.encoding.storage);
-        let (mut skipped, mut unread) = (Vec::new(), Vec::new());
+        let (mut skipped, mut unread, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
         for (result, item) in results.into_iter().zip(items) {
             match result.and_then(|vector| vectors.push(&vector)) {
                 Ok(()) => {}
@@ -445,8 +491,12 @@ impl Run<'_> {
                     if !self.strict =>
                 {
                     self.progress.note(&format!("skipped {}: {error}", item.id));
-                    if matches!(error, Error::Io { .. }) {
+                    if may_be_back(&error) {
                         unread.push(item.id.clone());
+                        // Otherwise the fingerprint says so already.
+                        if encoder.pictures.could_read(item) {
+                            lacking.push(item.id.clone());
+                        }
                     }
                     skipped.push(Skipped { id: item.id.clone(), reason: error.to_string() });
                 }
@@ -457,8 +507,9 @@ impl Run<'_> {
         let report = json!({ "split": split, "skipped": skipped, "unread": unread, "dim": dim });
         let shape = vec![items.len() - skipped.len(), vectors.width(dim)];
         let tensor = Tensor { name: VECTORS, shape, values: vectors.values() };
-        write(path, &header("fisher", inputs, report), &[tensor])?;
-        Ok(skipped)
+        write(path, &header("fisher", &inputs.lacking(&lacking), report), &[tensor])?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Shard { file, skipped, unread: lacking, made: true })
     }
 
     fn write_index(
@@ -493,10 +544,10 @@ impl Run<'_> {
             images,
             skipped,
         };
-        let folder = self.fisher_dir(&split.name);
+        let folder = self.split_dir(&split.name)?;
         let path = folder.join("index.json");
         let text = sealed(&index);
-        let made = std::fs::read_to_string(&path).ok().as_deref() != Some(&text);
+        let made = crate::files::read_text(&path).ok().as_deref() != Some(&text);
         if made {
             write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
             remove_old_shards(&folder, &index.shards)?;
@@ -510,7 +561,7 @@ impl Run<'_> {
 
     /// The stored index of an encoded split.
     pub(super) fn part_index(&self, split: &str) -> Result<Index> {
-        let path = self.fisher_dir(split).join("index.json");
+        let path = self.split_dir(split)?.join("index.json");
         let text = match crate::files::read_text(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -523,12 +574,20 @@ impl Run<'_> {
             }
             Err(e) => return Err(Error::io("read", &path)(e)),
         };
-        Index::parse(&path, &text)
+        let index = Index::parse(&path, &text)?;
+        if index.split != split {
+            let problem = format!("of split `{}`, not of `{split}`", index.split.escape_debug());
+            return Err(Error::artifact(path, problem));
+        }
+        Ok(index)
     }
 
     /// The stored vectors of an encoded split, mapped from disk.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when a shard is damaged, or is not of this index and the run's models.
     pub(super) fn part_vectors(&self, index: &Index) -> Result<Shards> {
-        let folder = self.fisher_dir(&index.split);
+        let folder = self.split_dir(&index.split)?;
         let paths: Vec<PathBuf> = index.shards.iter().map(|file| folder.join(file)).collect();
         let shards = Shards::open(paths.iter().map(PathBuf::as_path))?;
         let (expected, got) = (index.images.len(), crate::linalg::Rows::len(&shards));
@@ -540,15 +599,50 @@ impl Run<'_> {
                 ),
             ));
         }
+        self.require_one_origin(index, &shards)?;
         Ok(shards)
+    }
+
+    /// Refuses shards that were not all made in one piece, with the models of this run, for this index.
+    fn require_one_origin(&self, index: &Index, shards: &Shards) -> Result<()> {
+        let mut whole: Option<Inputs> = None;
+        let mut lacking = Vec::new();
+        for (number, shard) in shards.artifacts().iter().enumerate() {
+            let (inputs, part, lacks) = Inputs::of_stored_part(&shard.header().inputs);
+            let print = Inputs::of_stored(&shard.header().inputs).fingerprint;
+            let same = whole.as_ref().is_none_or(|w| w.fingerprint == inputs.fingerprint);
+            if !same || part != Some(number) || print != shard.header().fingerprint {
+                return Err(not_of_this_index(shard.path(), &index.split));
+            }
+            lacking.extend(lacks);
+            whole = Some(inputs);
+        }
+        let Some(whole) = whole else { return Ok(()) };
+        let first = &shards.artifacts()[0];
+        if whole.lacking(&lacking).fingerprint != index.fingerprint {
+            return Err(not_of_this_index(first.path(), &index.split));
+        }
+        [self.pca_path(), self.gmm_path()].iter().try_for_each(|p| self.require_parent(first, p))
     }
 }
 
-/// Shards of an earlier, longer list would be taken for current ones.
+fn not_of_this_index(shard: &Path, split: &str) -> Error {
+    let problem = format!(
+        "not of the vectors that index.json beside it lists; make them again: `fvtool encode --data \
+         DATA --split {split} --run RUN --refit`"
+    );
+    Error::artifact(shard, problem)
+}
+
+/// Shards of an earlier, longer list would be taken for current ones. Files that fvtool did not make
+/// are left alone.
 fn remove_old_shards(folder: &Path, current: &[String]) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".safetensors") && !current.contains(&name) {
+        let number = name.strip_suffix(".safetensors").and_then(|number| number.parse().ok());
+        let of_shard = number.is_some_and(|number| shard_name(number) == name);
+        let file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if of_shard && file && !current.contains(&name) && is_ours(&entry.path()) {
             std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
         }
     }

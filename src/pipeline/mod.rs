@@ -20,16 +20,20 @@ pub mod demo;
 mod describe;
 pub mod explain;
 mod fisher;
+mod folder;
 mod memory;
 mod models;
+#[doc(hidden)]
+pub mod parsers;
 mod pictures;
+mod seen;
 mod settings;
 mod source;
 mod stage;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -37,9 +41,11 @@ use crate::artifacts::{RunLock, write_atomically};
 use crate::config::Config;
 use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::progress::Progress;
 use channels::Channel;
 use memory::Memory;
+use seen::Seen;
 
 pub use classify::{ClassScore, Evaluated, Prediction};
 pub use fisher::{Encoded, Index, IndexedImage, Skipped};
@@ -80,6 +86,8 @@ pub struct Run<'p> {
     channels: Vec<Channel<'p>>,
     /// Before the names of stages: the channel's.
     label: String,
+    /// Images as the command at hand saw them first.
+    seen: Arc<Seen>,
     /// Not held by a channel, which lies in a folder that is.
     _lock: Option<RunLock>,
 }
@@ -94,6 +102,7 @@ impl<'p> Run<'p> {
     pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
         let stored = dir.join("config.toml");
         let config = settings::in_force(dir, options)?;
+        folder::check(dir)?;
         if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
             return Err(Error::Missing {
                 what: format!("run folder {}, whose results were to be reused", run.display()),
@@ -101,6 +110,44 @@ impl<'p> Run<'p> {
             });
         }
         let lock = RunLock::acquire(dir)?;
+        let run = Self::with(dir, config, options, Some(lock), progress)?;
+        let text = run.config.to_toml();
+        if files::read_text(&stored).ok().as_deref() != Some(&text) {
+            write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
+        }
+        Ok(run)
+    }
+
+    /// Opens a finished run to read what it holds, with its own settings. Nothing is written, and
+    /// another process may hold it: every file appears whole, and what is read is checked to be of one
+    /// piece.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when `dir` is no run folder; [`Error::Stale`] when something in it was made
+    /// with other settings than its `config.toml` says.
+    pub fn open_to_read(
+        dir: &Path,
+        max_memory: Option<u64>,
+        progress: &'p dyn Progress,
+    ) -> Result<Self> {
+        if !dir.join("config.toml").exists() {
+            return Err(Error::Missing {
+                what: format!("{} (the settings of a run)", dir.join("config.toml").display()),
+                hint: "name a folder that `fvtool run` made".into(),
+            });
+        }
+        let options = Options { max_memory, strict: true, ..Options::default() };
+        let config = settings::in_force(dir, &options)?;
+        Self::with(dir, config, &options, None, progress)
+    }
+
+    fn with(
+        dir: &Path,
+        config: Config,
+        options: &Options,
+        lock: Option<RunLock>,
+        progress: &'p dyn Progress,
+    ) -> Result<Self> {
         let mut run = Self {
             dir: dir.to_owned(),
             config,
@@ -112,14 +159,11 @@ impl<'p> Run<'p> {
             said: Mutex::default(),
             channels: Vec::new(),
             label: String::new(),
-            _lock: Some(lock),
+            seen: Arc::default(),
+            _lock: lock,
         };
         run.channels = run.open_channels()?;
         run.refuse_other_settings()?;
-        let text = run.config.to_toml();
-        if std::fs::read_to_string(&stored).ok().as_deref() != Some(&text) {
-            write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
-        }
         Ok(run)
     }
 
@@ -208,8 +252,12 @@ impl<'p> Run<'p> {
         self.dir.join("svm.safetensors")
     }
 
-    fn fisher_dir(&self, split: &str) -> PathBuf {
-        self.dir.join("fisher").join(split)
+    /// The folder of a split's vectors.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a name that is none of a folder, or that another split's folder has here.
+    fn split_dir(&self, split: &str) -> Result<PathBuf> {
+        folder::of_name(&self.dir.join("fisher"), split)
     }
 
     fn interrupted(&self) -> Result<()> {

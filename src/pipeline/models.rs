@@ -138,12 +138,14 @@ impl Run<'_> {
         let started = Instant::now();
         let chosen = self.sampled_images(split);
         let settings = self.settings_of("sample");
-        let pictures = Pictures::new(&self.config);
-        let inputs = Inputs::new("sample", settings, &[], pictures.hash(&chosen));
+        let pictures = Pictures::new(&self.config, &self.seen);
+        let data = pictures.hash(&chosen, || self.interrupted())?;
+        let inputs = Inputs::new("sample", settings, &[], data);
         let path = self.sample_path();
-        if self.is_up_to_date(&path, &inputs)? {
+        let back = |id: &str| chosen.iter().any(|i| i.id == id && pictures.could_read(i));
+        if let Some(kept) = self.kept(&path, &inputs, back)? {
             self.nothing_to_do("extract");
-            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+            return Ok(Stamp { path, fingerprint: kept.fingerprint, made: false });
         }
         let extractor = Extractor::new(&self.config.descriptors)?;
         let quota = sample::quota(self.config.sample.rows, chosen.len());
@@ -168,7 +170,7 @@ impl Run<'_> {
         let drawn = drawn?;
         let mut rows: Vec<f32> = Vec::new();
         let mut positions: Vec<f32> = Vec::new();
-        let mut left_out = Vec::new();
+        let (mut left_out, mut unread) = (Vec::new(), Vec::new());
         for (result, item) in drawn.into_iter().zip(&chosen) {
             match result {
                 Ok(drawn) => {
@@ -177,6 +179,9 @@ impl Run<'_> {
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
                     self.progress.note(&format!("{}: left out of the sample: {error}", item.id));
+                    if may_be_back(&error) && pictures.could_read(item) {
+                        unread.push(item.id.clone());
+                    }
                     left_out.push(Skipped { id: item.id.clone(), reason: error.to_string() });
                 }
                 Err(error) => return Err(error),
@@ -190,6 +195,7 @@ impl Run<'_> {
             let problem = format!("no image of split `{}` gives a descriptor{why}", split.name);
             return Err(Error::data(self.dir.join("descriptors"), problem));
         }
+        let inputs = inputs.lacking(&unread);
         let report = json!({ "split": split.name, "images": chosen.len(), "left_out": left_out });
         let header = header("sample", &inputs, report);
         let dim = extractor.dim();
@@ -234,8 +240,11 @@ impl Run<'_> {
             self.nothing_to_do("fit-pca");
             return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
         }
-        let artifact = Artifact::open_verified(&sample.path, "sample")?;
+        let artifact = self.open_stage(&sample.path, "sample")?;
         let rows = artifact.matrix("rows")?;
+        if rows.is_empty() {
+            return Err(Error::artifact(&sample.path, "damaged (no rows); make it again with --refit"));
+        }
         let mut covariance = Covariance::new(rows.row(0));
         self.memory.within(|| Ok(self.need_of_projection()), || covariance.add(rows))??;
         let pca = Projection::fit(&covariance, &self.config.pca)?;
@@ -295,46 +304,103 @@ impl Run<'_> {
 
     fn project_sample(&self, sample: &Stamp) -> Result<Array2<f32>> {
         let pca = self.load_projection()?.0;
-        let artifact = Artifact::open_verified(&sample.path, "sample")?;
+        let artifact = self.open_stage(&sample.path, "sample")?;
         let rows = artifact.matrix("rows")?;
         let (_, flat) = artifact.f32("positions")?;
         let (triples, _) = flat.as_chunks::<3>();
         let positions: Vec<Position> =
             triples.iter().map(|&[x, y, scale]| Position { x, y, scale }).collect();
+        if positions.len() != rows.nrows() {
+            let (what, expected) = ("positions of the sample", rows.nrows());
+            return Err(Error::Shape { what, expected, got: positions.len() });
+        }
         let mut projected = Array2::zeros((rows.nrows(), pca.output_dim()));
         let out = projected.as_slice_mut().expect("a new array is row-major");
         pca.apply(rows, &positions, &mut Vec::new(), out)?;
         Ok(projected)
     }
 
+    /// Opens a stored artifact of `kind`, undamaged, whose fingerprint is that of its inputs.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] for any other.
+    pub(super) fn open_stage(&self, path: &Path, kind: &str) -> Result<Artifact> {
+        let artifact = Artifact::open_verified(path, kind)?;
+        if Inputs::of_stored(&artifact.header().inputs).fingerprint == artifact.header().fingerprint {
+            return Ok(artifact);
+        }
+        let problem = "its fingerprint is not that of its inputs: another program changed it; make it \
+                       again with --refit";
+        Err(Error::artifact(path, problem))
+    }
+
+    /// Refuses an artifact that was made from another `parent` than the one that lies in this run. One
+    /// that is gone cannot be compared.
+    pub(super) fn require_parent(&self, artifact: &Artifact, parent: &Path) -> Result<()> {
+        let Ok(found) = Artifact::open(parent) else { return Ok(()) };
+        let name = parent.file_name().unwrap_or_default().to_string_lossy();
+        if artifact.header().inputs["parents"][&*name] == found.header().fingerprint {
+            return Ok(());
+        }
+        found.verify()?;
+        let problem = format!(
+            "made from another {name} than {}: they are of different runs, or one of them is just \
+             being made again; wait for that, put back the file that belongs here, or make all again: \
+             `fvtool run --refit`",
+            parent.display()
+        );
+        Err(Error::artifact(artifact.path(), problem))
+    }
+
     /// The stored projection and its fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when it is damaged or was fitted to another sample than the run's.
     pub(super) fn load_projection(&self) -> Result<(Projection, String)> {
-        let path = self.pca_path();
-        let artifact = Artifact::open_verified(&path, "pca")?;
-        let report = &artifact.header().report;
-        let append: Append = serde_json::from_value(report["append"].clone())
-            .map_err(|e| Error::artifact(&path, format!("damaged (`append`: {e})")))?;
-        let pca = Projection::from_parts(
-            Array1::from(artifact.f32("mean")?.1.to_vec()),
-            artifact.matrix("components")?.to_owned(),
-            artifact.f32("variances")?.1.to_vec(),
-            report["variance_kept"].as_f64().unwrap_or(1.0),
-            report["l2"].as_bool().unwrap_or(false),
-            append,
-        )?;
-        Ok((pca, artifact.header().fingerprint.clone()))
+        let artifact = self.open_stage(&self.pca_path(), "pca")?;
+        self.require_parent(&artifact, &self.sample_path())?;
+        Ok((projection_of(&artifact)?, artifact.header().fingerprint.clone()))
     }
 
     /// The stored mixture and its fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when it is damaged or was fitted with another projection than the run's.
     pub(super) fn load_gmm(&self) -> Result<(Gmm, String)> {
-        let artifact = Artifact::open_verified(&self.gmm_path(), "gmm")?;
-        let gmm = Gmm::new(
-            artifact.f32("weights")?.1.to_vec(),
-            artifact.matrix("means")?.to_owned(),
-            artifact.matrix("variances")?.to_owned(),
-        )?;
-        Ok((gmm, artifact.header().fingerprint.clone()))
+        let artifact = self.open_stage(&self.gmm_path(), "gmm")?;
+        self.require_parent(&artifact, &self.pca_path())?;
+        Ok((mixture_of(&artifact)?, artifact.header().fingerprint.clone()))
     }
+}
+
+/// Reads a `pca` artifact.
+pub(super) fn projection_of(artifact: &Artifact) -> Result<Projection> {
+    let report = &artifact.header().report;
+    let append: Append = serde_json::from_value(report["append"].clone())
+        .map_err(|e| Error::artifact(artifact.path(), format!("damaged (`append`: {e})")))?;
+    Projection::from_parts(
+        Array1::from(artifact.f32("mean")?.1.to_vec()),
+        artifact.matrix("components")?.to_owned(),
+        artifact.f32("variances")?.1.to_vec(),
+        report["variance_kept"].as_f64().unwrap_or(1.0),
+        report["l2"].as_bool().unwrap_or(false),
+        append,
+    )
+}
+
+/// Reads a `gmm` artifact.
+pub(super) fn mixture_of(artifact: &Artifact) -> Result<Gmm> {
+    Gmm::new(
+        artifact.f32("weights")?.1.to_vec(),
+        artifact.matrix("means")?.to_owned(),
+        artifact.matrix("variances")?.to_owned(),
+    )
+}
+
+/// Whether what an image was left out for may pass: its file could not be read, which is no matter of
+/// what it holds.
+pub(super) fn may_be_back(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() != std::io::ErrorKind::FileTooLarge)
 }
 
 /// The header of a stage's artifact.

@@ -1,11 +1,14 @@
 //! Images as they come to be described: decoded, or with descriptors from a file of their own.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ::image::RgbImage;
 use ndarray::{ArrayView1, Axis, s};
 use serde_json::Value;
 
-use super::source::images_hash;
+use super::seen::Seen;
 use crate::artifacts::Npy;
 use crate::config::Config;
 use crate::dataset::Item;
@@ -22,6 +25,7 @@ pub(super) struct Pictures {
     image: image::Params,
     colours: Colours,
     files: Option<Files>,
+    seen: Arc<Seen>,
 }
 
 /// A folder with an `.npy` file for each image.
@@ -32,26 +36,59 @@ struct Files {
 }
 
 impl Pictures {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, seen: &Arc<Seen>) -> Self {
         let params = &config.descriptors;
         let files = (params.kind == Kind::Files)
             .then(|| Files { folder: params.folder.clone(), dim: params.dim() });
-        Self { image: config.image.clone(), colours: params.colours(), files }
+        let seen = Arc::clone(seen);
+        Self { image: config.image.clone(), colours: params.colours(), files, seen }
     }
 
     /// An image, and its width and height in its file.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Image`] when the image, or the file of its descriptors, cannot be used.
+    /// [`Error::Io`] and [`Error::Image`] when the image, or the file of its descriptors, cannot be used;
+    /// the first also when it is not as this command saw it first.
     pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2])> {
-        let (planes, in_file) = image::load(&item.path, &self.image, self.colours)?;
+        let (planes, in_file) = self.as_seen(&item.path, |check| {
+            image::load_if(&item.path, &self.image, self.colours, check)
+        })?;
         let mut picture = Picture::from(planes);
         if let Some(files) = &self.files {
             let size = [picture.width, picture.height];
             let scale = [0, 1].map(|axis| size[axis] as f32 / in_file[axis] as f32);
-            picture.content = Content::Given(files.read(&item.id, scale)?);
+            picture.content = Content::Given(files.read(&item.id, scale, &self.seen)?);
         }
         Ok((picture, in_file))
+    }
+
+    /// The photograph, for pictures shown to people.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(super) fn photograph(&self, item: &Item) -> Result<RgbImage> {
+        self.as_seen(&item.path, |check| image::load_rgb_if(&item.path, &self.image, check))
+    }
+
+    /// Decodes a file whose bytes are those that were seen. A file refused by its first bytes alone may
+    /// just have been half-written: if it is whole, it is looked at once more.
+    fn as_seen<T>(
+        &self,
+        path: &Path,
+        decode: impl Fn(image::Check<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let checked = Cell::new(false);
+        let check = |bytes: &[u8]| {
+            checked.set(true);
+            self.seen.check(path, bytes)
+        };
+        match decode(&check) {
+            Err(Error::Image { .. }) if !checked.get() => {
+                self.seen.check_file(path).map_err(Error::io("read", path))?;
+                decode(&check)
+            }
+            outcome => outcome,
+        }
     }
 
     /// What to say of an image of this size that has no descriptor.
@@ -66,21 +103,33 @@ impl Pictures {
         Error::Image { path, problem }
     }
 
-    /// The files that an image's vector is made of.
-    pub(super) fn paths(&self, item: &Item) -> impl Iterator<Item = PathBuf> + use<> {
+    /// Whether the files that an image's vector is made of could be read when they were looked at.
+    pub(super) fn could_read(&self, item: &Item) -> bool {
         let given = self.files.as_ref().map(|files| files.path(&item.id));
-        std::iter::once(item.path.clone()).chain(given)
+        self.seen.could_read(&item.path) && given.is_none_or(|path| self.seen.could_read(&path))
     }
 
-    /// Hash of all that the vectors of these images are made of.
-    pub(super) fn hash(&self, items: &[Item]) -> Value {
-        let mut hash = images_hash(items);
+    /// Hash of all that the vectors of these images are made of; what is used later must be the same.
+    ///
+    /// # Errors
+    /// Those of `go_on`, which is asked for every file.
+    pub(super) fn hash(
+        &self,
+        items: &[Item],
+        go_on: impl Fn() -> Result<()> + Sync,
+    ) -> Result<Value> {
+        let mut hash = self.seen.hash(items, &go_on)?;
         if let Some(files) = &self.files {
             let path = |item: &Item| Item { path: files.path(&item.id), ..item.clone() };
             let given: Vec<Item> = items.iter().map(path).collect();
-            hash["descriptors"] = images_hash(&given)["hash"].take();
+            let mut of_files = self.seen.hash(&given, &go_on)?;
+            hash["descriptors"] = of_files["hash"].take();
+            let unread = [&hash, &of_files].map(|hash| hash["unread"].as_u64().unwrap_or(0));
+            if unread != [0, 0] {
+                hash["unread"] = (unread[0] + unread[1]).into();
+            }
         }
-        hash
+        Ok(hash)
     }
 
     /// Bytes of the largest file of descriptors.
@@ -96,9 +145,9 @@ impl Files {
         self.folder.join(format!("{id}.npy"))
     }
 
-    fn read(&self, id: &str, scale: [f32; 2]) -> Result<Descriptors> {
+    fn read(&self, id: &str, scale: [f32; 2], seen: &Seen) -> Result<Descriptors> {
         let path = self.path(id);
-        self.parse(&path, scale).map_err(|error| match error {
+        self.parse(&path, scale, seen).map_err(|error| match error {
             Error::Artifact { path, problem } => Error::Image { path, problem },
             other => other,
         })
@@ -106,8 +155,9 @@ impl Files {
 
     /// Places are those of the image in its file, where the middle of the first pixel is 0; `scale` leads to
     /// the image as it is looked at.
-    fn parse(&self, path: &Path, scale: [f32; 2]) -> Result<Descriptors> {
+    fn parse(&self, path: &Path, scale: [f32; 2], seen: &Seen) -> Result<Descriptors> {
         let npy = Npy::open(path)?;
+        seen.check(path, npy.bytes()).map_err(Error::io("read", path))?;
         let array = npy.matrix()?;
         let refuse = |problem: String| Err(Error::artifact(path, problem));
         if array.ncols() != PLACE + self.dim {

@@ -19,7 +19,11 @@ pub(super) fn in_force(dir: &Path, options: &Options) -> Result<Config> {
         None if stored.exists() => stored.to_string_lossy().into_owned(),
         None => DEFAULT_PRESET.to_owned(),
     };
-    let mut config = Config::named(&base)?.with_overrides(&options.overrides)?;
+    let config = match &options.config {
+        None if stored.exists() => Config::named_file(&stored)?,
+        _ => Config::named(&base)?,
+    };
+    let mut config = config.with_overrides(&options.overrides)?;
     if let Some(seed) = options.seed {
         config.seed = Seed(seed);
     }
@@ -35,7 +39,12 @@ pub(super) fn in_force(dir: &Path, options: &Options) -> Result<Config> {
 
 /// Folders are written down as absolute paths: the next command may start elsewhere.
 fn absolute_folders(config: &mut Config) -> Result<()> {
-    let absolute = |folder: &Path| std::path::absolute(folder).map_err(Error::io("find", folder));
+    let absolute = |folder: &Path| {
+        let path = std::path::absolute(folder).map_err(Error::io("find", folder))?;
+        let text = "a path in UTF-8, which can be written into a configuration";
+        Error::require(path.to_str().is_some(), "descriptors.folder", path.display(), text)?;
+        Ok(path)
+    };
     let folder = &mut config.descriptors.folder;
     if !folder.as_os_str().is_empty() {
         *folder = absolute(folder)?;

@@ -1,23 +1,77 @@
-//! Where a run's data come from: the recorded folder, and hashes of lists and files.
+//! Where a run's data come from: the recorded folder, and hashes of labels.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Run;
 use crate::artifacts::write_atomically;
-use crate::dataset::{Item, Label, Split};
+use crate::dataset::{Label, Split};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The data and split that the run's models were fitted to. Kept for convenience (`train-svm` and
 /// `eval` need no `--data` to check the models); part of no fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Source {
+    #[serde(with = "place")]
     pub(super) data: PathBuf,
     pub(super) split: String,
+}
+
+impl Source {
+    /// Reads the text of a `source.json`.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] for what is none: fvtool writes an absolute path and a plain name.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
+        let damaged = |why: String| {
+            Error::artifact(path, format!("damaged ({why}); delete it and name --data again"))
+        };
+        let source: Self = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+        if !source.data.is_absolute() {
+            return Err(damaged(format!("`data` is {}, not absolute", source.data.display())));
+        }
+        if files::directly_below(path, &source.split).is_none() {
+            return Err(damaged(format!("`split` is `{}`, no name", source.split.escape_debug())));
+        }
+        Ok(source)
+    }
+}
+
+/// A path in JSON: a string, or its bytes where it is not UTF-8.
+mod place {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Place {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => text.serialize(to),
+            None => path.as_os_str().as_encoded_bytes().serialize(to),
+        }
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<PathBuf, D::Error> {
+        match Place::deserialize(from)? {
+            Place::Text(text) => Ok(text.into()),
+            #[cfg(unix)]
+            Place::Bytes(bytes) => {
+                let name: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
+                Ok(name.into())
+            }
+            #[cfg(not(unix))]
+            Place::Bytes(_) => Err(serde::de::Error::custom("a path of another system")),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -28,10 +82,8 @@ impl Run<'_> {
     /// What the models were fitted to, when there are any.
     pub(super) fn source(&self) -> Result<Option<Source>> {
         let path = self.source_path();
-        match crate::files::read_text(&path) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| {
-                Error::artifact(&path, format!("damaged ({e}); delete it and name --data again"))
-            }),
+        match files::read_text(&path) {
+            Ok(text) => Source::parse(&path, &text).map(Some),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", &path)(e)),
         }
@@ -43,38 +95,8 @@ impl Run<'_> {
         if self.source().ok().flatten().as_ref() == Some(&source) {
             return Ok(());
         }
-        let text = serde_json::to_string_pretty(&source).expect("two strings are JSON");
+        let text = serde_json::to_string_pretty(&source).expect("a path and a name are JSON");
         write_atomically(&self.source_path(), |file| file.write_all(text.as_bytes()))
-    }
-}
-
-/// Hash of a split's images: ids, sizes and contents of the files, in list order. An unreadable
-/// file counts as such, so that its later appearance is a change.
-pub(super) fn images_hash(items: &[Item]) -> Value {
-    let hashes: Vec<String> = items
-        .par_iter()
-        .map_init(
-            || vec![0u8; 1 << 16],
-            |buffer, item| match file_hash(&item.path, buffer) {
-                Ok((size, hash)) => format!("{}\n{size}\n{hash}\n", item.id),
-                Err(_) => format!("{}\nunreadable\n", item.id),
-            },
-        )
-        .collect();
-    json!({ "images": items.len(), "hash": blake3::hash(hashes.concat().as_bytes()).to_hex().to_string() })
-}
-
-pub(super) fn file_hash(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, blake3::Hash)> {
-    let (mut file, _) = crate::files::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut size = 0;
-    loop {
-        let read = file.read(buffer)?;
-        if read == 0 {
-            return Ok((size, hasher.finalize()));
-        }
-        size += read as u64;
-        hasher.update(&buffer[..read]);
     }
 }
 
@@ -125,4 +147,30 @@ pub(super) fn labels_for<'s>(
     let unknown =
         split.classes.iter().filter(|class| !classes.contains(class)).map(String::as_str).collect();
     (labels, unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_read_as_it_was_written_and_nothing_else_is_taken() {
+        let path = Path::new("source.json");
+        let mut places = vec![PathBuf::from("/data/VOC 2007")];
+        #[cfg(unix)]
+        places.push(std::os::unix::ffi::OsStringExt::from_vec(b"/n\xe9".to_vec()).into());
+        #[cfg(unix)]
+        for data in places {
+            let source = Source { data, split: "train".into() };
+            let text = serde_json::to_string(&source).unwrap();
+            assert_eq!(Source::parse(path, &text).unwrap(), source);
+        }
+        for (data, split) in
+            [("\"data\"", "a"), ("\"/d\"", "../a"), ("\"/d\"", ""), ("[1, 300]", "a"), ("7", "a")]
+        {
+            let text = format!("{{\"data\": {data}, \"split\": \"{split}\"}}");
+            let error = Source::parse(path, &text).unwrap_err().to_string();
+            assert!(error.contains("source.json: damaged") && error.contains("delete it"), "{error}");
+        }
+    }
 }

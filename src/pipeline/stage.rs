@@ -6,12 +6,16 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Run;
-use crate::artifacts::{Artifact, link_or_copy};
+use crate::artifacts::{Artifact, is_ours, take};
 use crate::config::{differences, fingerprint};
 use crate::error::{Error, Result};
 
 /// At most this many differing settings are named in a refusal.
 const NAMED_DIFFERENCES: usize = 6;
+
+/// Ends the fingerprint of what was made while images could not be read, and of all that is made from
+/// it: it is never taken for what the whole data give, and made again once they are back.
+const UNREAD: &str = "+unread";
 
 /// A finished stage: where its result is, its fingerprint, and whether it was made just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +43,76 @@ impl Inputs {
         let value = json!({
             "stage": kind, "format": format, "settings": settings, "parents": parents, "data": data,
         });
-        Self { fingerprint: fingerprint(&value), value }
+        Self::of(value)
+    }
+
+    fn of(value: Value) -> Self {
+        let mut print = fingerprint(&value);
+        if is_unread(&value["parents"]) || unread(&value) > 0 {
+            print += UNREAD;
+        }
+        Self { fingerprint: print, value }
     }
 
     /// The inputs of one part of the stage (a shard).
     pub(super) fn part(&self, part: usize) -> Self {
         let mut value = self.value.clone();
         value["part"] = json!(part);
-        Self { fingerprint: fingerprint(&value), value }
+        Self::of(value)
     }
+
+    /// The inputs that an artifact holds.
+    pub(super) fn of_stored(inputs: &Value) -> Self {
+        Self::of(inputs.clone())
+    }
+
+    /// The inputs of the whole stage, of the stored ones of a part; also the part's number and the images
+    /// that it lacks.
+    pub(super) fn of_stored_part(inputs: &Value) -> (Self, Option<usize>, Vec<String>) {
+        let mut value = inputs.clone();
+        let lacks = ids(&value["unread"]);
+        let mut part = None;
+        if let Some(object) = value.as_object_mut() {
+            object.remove("unread");
+            part = object.remove("part").and_then(|part| usize::try_from(part.as_u64()?).ok());
+        }
+        (Self::of(value), part, lacks)
+    }
+
+    /// These inputs without the images that could not be read when they were needed.
+    pub(super) fn lacking(&self, images: &[String]) -> Self {
+        if images.is_empty() {
+            return self.clone();
+        }
+        let mut value = self.value.clone();
+        value["unread"] = json!(images);
+        Self::of(value)
+    }
+}
+
+/// Number of images that could not be read, by the inputs of a stage.
+fn unread(inputs: &Value) -> u64 {
+    inputs["data"]["unread"].as_u64().unwrap_or(0) + ids(&inputs["unread"]).len() as u64
+}
+
+/// Whether any of the parents was made while images could not be read.
+fn is_unread(parents: &Value) -> bool {
+    let ends = |print: &Value| print.as_str().is_some_and(|print| print.ends_with(UNREAD));
+    parents.as_object().is_some_and(|parents| parents.values().any(ends))
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    let ids = list.as_array().into_iter().flatten();
+    ids.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether what was made from `stored` only waits to be made again from `now`: images that could not be
+/// read are back, or what it was made from has been made again since they are.
+fn was_waiting(stored: &Value, now: &Value, changes: &[(String, String, String)]) -> bool {
+    let of_data = |key: &str| ["data", "parents", "unread"].iter().any(|k| key.starts_with(k));
+    let parents_changed = is_unread(&stored["parents"]) && stored["parents"] != now["parents"];
+    changes.iter().all(|(key, ..)| of_data(key))
+        && (unread(stored) > unread(now) || parents_changed && unread(stored) == unread(now))
 }
 
 impl Run<'_> {
@@ -56,25 +121,51 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Stale`] when it was made from other inputs and `refit` is off.
     pub(super) fn is_up_to_date(&self, path: &Path, inputs: &Inputs) -> Result<bool> {
+        Ok(self.kept(path, inputs, |_| false)?.is_some())
+    }
+
+    /// The inputs of what lies at `path`, when that is the artifact of `inputs`, perhaps without images
+    /// that could not be read and are not `back`; nothing when it must be made.
+    ///
+    /// # Errors
+    /// As [`is_up_to_date`](Self::is_up_to_date).
+    pub(super) fn kept(
+        &self,
+        path: &Path,
+        inputs: &Inputs,
+        back: impl Fn(&str) -> bool,
+    ) -> Result<Option<Inputs>> {
         if !path.exists() {
-            return self.take_over(path, inputs);
+            return Ok(self.take_over(path, inputs)?.then(|| inputs.clone()));
         }
         let stored = match Artifact::open(path) {
             Ok(artifact) => artifact,
-            Err(_) if self.refit => return Ok(false),
+            Err(_) if self.refit && is_ours(path) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let header = stored.header();
+        let lacks = ids(&header.inputs["unread"]);
+        let lacking = inputs.lacking(&lacks);
+        let found = header.fingerprint == lacking.fingerprint;
         // The data are checked by the stage that reads them; what is made again or refused is
         // looked at as a whole, since damage can look like another setting.
-        if self.refit {
-            return Ok(stored.header().fingerprint == inputs.fingerprint && stored.verify().is_ok());
+        if found && !lacks.iter().any(|id| back(id)) {
+            let whole = !self.refit || stored.verify().is_ok();
+            return Ok(whole.then_some(lacking));
         }
-        if stored.header().fingerprint == inputs.fingerprint {
-            return Ok(true);
+        if self.refit {
+            return Ok(None);
         }
         stored.verify()?;
-        let changes = explain(&differences(&stored.header().inputs, &inputs.value));
-        Err(Error::Stale { path: path.to_owned(), changes })
+        let changes = differences(&header.inputs, &inputs.value);
+        if found || was_waiting(&header.inputs, &inputs.value, &changes) {
+            self.progress.note(&format!(
+                "{}: made while images could not be read that can be read now; made again",
+                path.display()
+            ));
+            return Ok(None);
+        }
+        Err(Error::Stale { path: path.to_owned(), changes: explain(&changes) })
     }
 
     /// Takes the artifact of `inputs` from one of the runs that may be reused, whichever channel made
@@ -89,8 +180,13 @@ impl Run<'_> {
             }
             for place in places {
                 let same = |a: &Artifact| a.header().fingerprint == inputs.fingerprint;
-                if Artifact::open(&place).is_ok_and(|a| same(&a) && a.verify().is_ok()) {
-                    link_or_copy(&place, path)?;
+                if !Artifact::open(&place).is_ok_and(|a| same(&a)) {
+                    continue;
+                }
+                let whole = |taken: &Path| {
+                    Artifact::open(taken).is_ok_and(|a| same(&a) && a.verify().is_ok())
+                };
+                if take(&place, path, whole)? {
                     return Ok(true);
                 }
             }
@@ -163,6 +259,8 @@ pub(super) fn explain(changes: &[(String, String, String)]) -> String {
             let key = key.trim_start_matches("settings.");
             if let Some(parent) = key.strip_prefix("parents.") {
                 format!("{parent} has changed since")
+            } else if key == "data.unread" && old == "null" {
+                format!("images of its split that cannot be read now: {new}")
             } else if key.starts_with("data") {
                 "the images or labels of its split have changed (list, size or content), or it is \
                  a split of another data folder, which needs a name of its own"

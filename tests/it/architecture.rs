@@ -392,6 +392,25 @@ fn stages_see_no_disk_clock_or_terminal() {
     complain(&problems);
 }
 
+/// Files are opened where pipes are refused and failing reads tried again.
+#[test]
+fn files_are_read_in_one_place() {
+    // The lock and folders to be synced; the system's answers about this process.
+    let others = ["src/files.rs", "src/artifacts/atomic.rs", "src/cli/signals.rs"];
+    let own = "/proc/self/status";
+    let mut problems = Vec::new();
+    for source in sources(&["src"]) {
+        let reads = ["fs::read(", "fs::read_to_string(", "File::open("];
+        for (i, line) in source.code.iter().enumerate() {
+            let here = others.contains(&source.path.as_str()) || line.contains(own);
+            if !here && reads.iter().any(|word| line.contains(word)) {
+                problems.push(format!("{}:{}: use `files` to read", source.path, i + 1));
+            }
+        }
+    }
+    complain(&problems);
+}
+
 #[test]
 fn every_file_says_what_it_is_and_is_not_too_long() {
     let mut problems = Vec::new();

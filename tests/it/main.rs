@@ -12,6 +12,7 @@ mod encoding;
 mod evaluation;
 mod evaluation_report;
 mod explanation;
+mod files;
 mod fusion;
 mod fuzzing;
 mod gmm;

@@ -49,6 +49,7 @@ pub struct Audit {
     /// Confirmed ones, the largest effect first.
     pub findings: Vec<Finding>,
     /// Heatmaps of the example images.
+    #[serde(serialize_with = "super::path_text")]
     pub heatmaps: PathBuf,
 }
 

@@ -14,7 +14,6 @@ use crate::explanation::context::context;
 use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
-use crate::image::load_rgb;
 use crate::pipeline::Run;
 use crate::pipeline::fisher::frame_values;
 use crate::pipeline::memory::Need;
@@ -58,6 +57,7 @@ pub struct Heatmap {
     /// Relevance of the strongest colour.
     pub strongest: f64,
     /// The picture.
+    #[serde(serialize_with = "super::path_text")]
     pub file: PathBuf,
 }
 
@@ -101,7 +101,7 @@ impl Run<'_> {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, drawing.rule)?;
-            let photograph = load_rgb(&item.path, &self.config.image)?;
+            let photograph = explainer.parts[0].encoder.photograph(item)?;
             (case.classes.iter().enumerate())
                 .map(|(at, &class)| {
                     let map = explainer.map(&examined, &relevance, at);

@@ -324,6 +324,11 @@ fn write_json(path: &Path, report: &impl Serialize) -> Result<()> {
     write_text(path, &serde_json::to_string_pretty(report).expect("a report is JSON"))
 }
 
+/// A path in a report: names that are not UTF-8 are shown as well as they can be.
+fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
 /// A name as part of a path: what separates folders or hides files is replaced.
 fn file_name(name: &str) -> String {
     let safe: String =

@@ -31,6 +31,7 @@ pub struct QualityReport {
     /// One entry per class with a true positive.
     pub classes: Vec<ClassQuality>,
     /// The file of all figures.
+    #[serde(serialize_with = "super::path_text")]
     pub path: PathBuf,
 }
 
