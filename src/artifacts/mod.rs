@@ -26,7 +26,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-pub use atomic::{RunLock, abandon_partial_files, is_writing, take, write_among_others, write_atomically};
+pub use atomic::{
+    RunLock, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
+};
 pub use compressed::{compress, compressed_len};
 pub use npy::Npy;
 pub use seal::{check_seal, sealed};
@@ -388,9 +390,8 @@ const HEAD: u64 = 1 << 16;
 /// again in its place.
 pub fn is_ours(path: &Path) -> bool {
     let name = b"fvtool.";
-    crate::files::read_start(path, HEAD).is_ok_and(|head| {
-        head.is_empty() || head.windows(name.len()).any(|window| window == name)
-    })
+    crate::files::read_start(path, HEAD)
+        .is_ok_and(|head| head.is_empty() || head.windows(name.len()).any(|window| window == name))
 }
 
 fn damaged(path: &Path, why: &str) -> Error {

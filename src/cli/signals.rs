@@ -64,9 +64,7 @@ pub fn give_up_after(raised: &Arc<AtomicBool>, say: impl FnOnce() + Send + 'stat
             std::thread::sleep(LOOK);
         }
         let since = Instant::now();
-        while since.elapsed() < PATIENCE
-            || is_writing() && since.elapsed() < PATIENCE_WITH_DISK
-        {
+        while since.elapsed() < PATIENCE || is_writing() && since.elapsed() < PATIENCE_WITH_DISK {
             std::thread::sleep(LOOK);
         }
         say();

@@ -27,6 +27,9 @@ pub(super) struct Channel<'p> {
     run: Run<'p>,
 }
 
+/// Path within the run and fingerprint of every mixture.
+pub(super) type Mixtures = Vec<(String, String)>;
+
 /// A part of the joint vector: the run that makes it and its factor `s_c`.
 pub(super) struct Part<'r, 'p> {
     pub(super) run: &'r Run<'p>,
@@ -48,7 +51,7 @@ impl<'p> Run<'p> {
                 said: Mutex::default(),
                 channels: Vec::new(),
                 label: format!("{name}: "),
-                seen: Arc::default(),
+                seen: Arc::clone(&self.seen),
                 _lock: None,
             };
             run.refuse_other_settings()?;
@@ -80,14 +83,16 @@ impl<'p> Run<'p> {
     }
 
     /// Path within the run and fingerprint of every mixture.
-    pub(super) fn mixtures(&self) -> Result<Vec<(String, String)>> {
+    pub(super) fn mixtures(&self) -> Result<Mixtures> {
+        let names = self.mixture_names().into_iter().zip(self.parts());
+        names.map(|(name, part)| Ok((name, part.run.load_gmm()?.1))).collect()
+    }
+
+    fn mixture_names(&self) -> Vec<String> {
         if self.channels.is_empty() {
-            return Ok(vec![("gmm.safetensors".into(), self.load_gmm()?.1)]);
+            return vec!["gmm.safetensors".into()];
         }
-        let of_channel = |c: &Channel<'_>| {
-            Ok((format!("channels/{}/gmm.safetensors", c.name), c.run.load_gmm()?.1))
-        };
-        self.channels.iter().map(of_channel).collect()
+        self.channels.iter().map(|c| format!("channels/{}/gmm.safetensors", c.name)).collect()
     }
 
     /// Encodes a split with the models of every channel.
@@ -188,16 +193,30 @@ impl<'p> Run<'p> {
     pub(super) fn encoder(&self) -> Result<JointEncoder> {
         let parts =
             self.parts().into_iter().map(|part| Ok((part.run.image_encoder()?, part.factor)));
-        Ok(JointEncoder { parts: parts.collect::<Result<_>>()? })
+        let parts: Vec<(ImageEncoder, f32)> = parts.collect::<Result<_>>()?;
+        let names = self.mixture_names();
+        let prints = parts.iter().map(|(encoder, _)| encoder.mixture().to_owned());
+        Ok(JointEncoder { mixtures: names.into_iter().zip(prints).collect(), parts })
     }
 }
 
 /// From an image file to its joint vector. Shared between workers.
 pub(super) struct JointEncoder {
     parts: Vec<(ImageEncoder, f32)>,
+    mixtures: Mixtures,
 }
 
 impl JointEncoder {
+    /// The encoders of the channels, in order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &ImageEncoder> {
+        self.parts.iter().map(|(encoder, _)| encoder)
+    }
+
+    /// The mixtures that it holds. Those on disk may be others by now.
+    pub(super) fn mixtures(&self) -> &Mixtures {
+        &self.mixtures
+    }
+
     /// One worker's buffers.
     pub(super) fn workers(&self) -> Vec<Worker> {
         self.parts.iter().map(|_| Worker::default()).collect()

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::channels::JointEncoder;
+use super::channels::{JointEncoder, Mixtures};
 use super::fisher::{Encoded, Worker};
 use super::models::header;
 use super::source::{labels_for, labels_hash, number_label};
@@ -133,7 +133,7 @@ impl Run<'_> {
 
     /// What an artifact's vectors were made with and what is in force now, where that differs: a
     /// classifier is of use only for vectors of the mixture and encoding that it was trained on.
-    fn other_vectors(&self, artifact: &Artifact) -> Result<Option<String>> {
+    fn other_vectors(&self, artifact: &Artifact, mixtures: &Mixtures) -> Option<String> {
         let mut stored = artifact.header().inputs.clone();
         if let Some(settings) = stored["settings"].as_object_mut() {
             settings.retain(|key, _| key == "encoding" || key == "channels");
@@ -142,17 +142,17 @@ impl Run<'_> {
             parents.retain(|path, _| path.ends_with("gmm.safetensors"));
         }
         let stored = json!({ "settings": stored["settings"], "parents": stored["parents"] });
-        let mixtures: BTreeMap<String, String> = self.mixtures()?.into_iter().collect();
+        let mixtures: BTreeMap<&String, &String> = mixtures.iter().map(|(n, p)| (n, p)).collect();
         let now = json!({ "settings": self.vector_settings(), "parents": mixtures });
         let changes = differences(&stored, &now);
-        Ok((!changes.is_empty()).then(|| explain(&changes)))
+        (!changes.is_empty()).then(|| explain(&changes))
     }
 
     /// Refuses vectors of a split that were made with other settings than those in force.
     fn require_own_vectors(&self, split: &str) -> Result<()> {
         let Some(shard) = self.part_index(split)?.shards.into_iter().next() else { return Ok(()) };
         let artifact = Artifact::open(&self.split_dir(split)?.join(shard))?;
-        match self.other_vectors(&artifact)? {
+        match self.other_vectors(&artifact, &self.mixtures()?) {
             None => Ok(()),
             Some(changes) => {
                 let problem = format!(
@@ -219,15 +219,27 @@ impl Run<'_> {
     /// [`Error::Missing`] when nothing was trained here, [`Error::Artifact`] when it is damaged or
     /// was trained on other vectors than those of the run's mixture and encoding.
     pub(super) fn load_svm(&self) -> Result<(Model, String)> {
+        self.require_classifier()?;
+        self.load_svm_for(&self.mixtures()?)
+    }
+
+    fn require_classifier(&self) -> Result<()> {
         let path = self.svm_path();
-        if !path.exists() {
-            return Err(Error::Missing {
-                what: format!("{} (the classifier)", path.display()),
-                hint: "train it: `fvtool train-svm --run RUN --split SPLIT`".into(),
-            });
+        if path.exists() {
+            return Ok(());
         }
+        Err(Error::Missing {
+            what: format!("{} (the classifier)", path.display()),
+            hint: "train it: `fvtool train-svm --run RUN --split SPLIT`".into(),
+        })
+    }
+
+    /// As [`load_svm`](Self::load_svm), for vectors of these mixtures.
+    fn load_svm_for(&self, mixtures: &Mixtures) -> Result<(Model, String)> {
+        self.require_classifier()?;
+        let path = self.svm_path();
         let artifact = self.open_stage(&path, "svm")?;
-        if let Some(changes) = self.other_vectors(&artifact)? {
+        if let Some(changes) = self.other_vectors(&artifact, mixtures) {
             let problem = format!(
                 "trained on other vectors: {changes}; train it again: `fvtool train-svm --run RUN \
                  --split SPLIT --refit`"
@@ -367,9 +379,10 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Missing`] when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
-        self.parts().iter().for_each(|part| part.run.seen.forget());
-        let (model, _) = self.load_svm()?;
+        self.seen.forget();
+        self.require_classifier()?;
         let encoder = self.encoder()?;
+        let (model, _) = self.load_svm_for(encoder.mixtures())?;
         self.progress.begin("predict", images.len() as u64, "images");
         let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
         let need = || Ok(self.need_of_prediction(self.largest(&items)));
@@ -417,8 +430,7 @@ fn predict_one(
 /// Reads an `svm` artifact.
 pub(super) fn model_of(artifact: &Artifact) -> Result<Model> {
     let report = &artifact.header().report;
-    let damaged =
-        |e: serde_json::Error| Error::artifact(artifact.path(), format!("damaged ({e})"));
+    let damaged = |e: serde_json::Error| Error::artifact(artifact.path(), format!("damaged ({e})"));
     Model::new(
         serde_json::from_value(report["classes"].clone()).map_err(damaged)?,
         artifact.matrix("weights")?.to_owned(),

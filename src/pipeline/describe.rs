@@ -4,15 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::fisher::{frame_values, positions};
+use super::fisher::{ImageEncoder, frame_values, positions};
 use super::models::header;
-use super::pictures::Pictures;
 use super::seen::file_hash;
 use super::stage::Inputs;
 use super::{Run, Stamp};
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
-use crate::descriptors::{Extractor, Scratch};
+use crate::descriptors::Scratch;
 use crate::error::{Error, Result};
 
 /// Kind of the artifact that describes an image.
@@ -30,22 +29,20 @@ impl Run<'_> {
     pub fn describe(&self, image: &Path, output: &Path) -> Result<Stamp> {
         self.require_models()?;
         self.require_own_output(output)?;
-        self.parts().iter().for_each(|part| part.run.seen.forget());
-        let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
-        for part in self.parts() {
-            part.run.describe_part(image, &mut tensors)?;
-        }
+        self.seen.forget();
         let encoder = self.encoder()?;
+        let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+        for (part, encoder) in self.parts().iter().zip(encoder.parts()) {
+            part.run.describe_part(image, encoder, &mut tensors)?;
+        }
         let vector = encoder.encode(&Item::of_file(image), &mut encoder.workers())?;
         tensors.push(("vector".to_owned(), vec![vector.len()], vector));
 
-        let mixtures = self.mixtures()?;
+        let mixtures = encoder.mixtures();
         let parents: Vec<(&str, &str)> =
             mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();
         let (_, hash) = file_hash(image, &mut [0; 1 << 16]).map_err(Error::io("read", image))?;
-        for part in self.parts() {
-            part.run.seen.check_file(image).map_err(Error::io("read", image))?;
-        }
+        self.seen.check_file(image).map_err(Error::io("read", image))?;
         let data = Value::from(hash.to_hex().to_string());
         let inputs = Inputs::new(DESCRIPTION, self.vector_settings(), &parents, data);
         let tensors: Vec<Tensor<'_>> = tensors
@@ -65,9 +62,12 @@ impl Run<'_> {
         }
         let within = |run: std::path::PathBuf| {
             let folders = output.ancestors().skip(1);
-            let mut folders = folders.map(|f| if f.as_os_str().is_empty() { Path::new(".") } else { f });
+            let mut folders =
+                folders.map(|f| if f.as_os_str().is_empty() { Path::new(".") } else { f });
             // Folders that are not there yet lie in the first one that is.
-            folders.find_map(|folder| folder.canonicalize().ok()).is_some_and(|f| f.starts_with(run))
+            folders
+                .find_map(|folder| folder.canonicalize().ok())
+                .is_some_and(|f| f.starts_with(run))
         };
         if self.dir.canonicalize().is_ok_and(within) {
             return refuse("lies in the run folder, which stays as it is; name a file outside it");
@@ -88,13 +88,13 @@ impl Run<'_> {
     fn describe_part(
         &self,
         image: &Path,
+        encoder: &ImageEncoder,
         tensors: &mut Vec<(String, Vec<usize>, Vec<f32>)>,
     ) -> Result<()> {
-        let projection = self.load_projection()?.0;
-        let extractor = Extractor::new(&self.config.descriptors)?;
-        let (picture, _) = Pictures::new(&self.config, &self.seen).load(&Item::of_file(image))?;
+        let (extractor, projection) = (encoder.extractor(), encoder.projection());
+        let (picture, _) = encoder.load(&Item::of_file(image))?;
         let (width, height) = (picture.width, picture.height);
-        let described = picture.extract(&extractor, &mut Scratch::default());
+        let described = picture.extract(extractor, &mut Scratch::default());
         let n = described.frames.len();
         let (d, projected_dim) = (extractor.dim(), projection.output_dim());
         let mut projected = vec![0.0; n * projected_dim];

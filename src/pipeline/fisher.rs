@@ -24,8 +24,8 @@ use super::seen::Seen;
 use super::source::label_number;
 use super::stage::{Inputs, Stamp};
 use crate::artifacts::{
-    Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, is_ours, sealed,
-    write, write_atomically,
+    Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, is_ours,
+    sealed, write, write_atomically,
 };
 use crate::config::Config;
 use crate::dataset::{Item, Split};
@@ -149,6 +149,8 @@ pub(super) struct ImageEncoder {
     projection: Projection,
     encoder: Encoder,
     mirrored: bool,
+    /// Fingerprint of the mixture.
+    mixture: String,
 }
 
 /// One worker's buffers.
@@ -164,7 +166,7 @@ impl ImageEncoder {
     pub(super) fn new(
         config: &Config,
         projection: Projection,
-        gmm: &Gmm,
+        (gmm, mixture): (&Gmm, String),
         seen: &Arc<Seen>,
     ) -> Result<Self> {
         let extractor = Extractor::new(&config.descriptors)?;
@@ -176,7 +178,7 @@ impl ImageEncoder {
         let encoder = Encoder::new(gmm, &config.encoding)?;
         let mirrored = config.encoding.mirrored;
         let pictures = Pictures::new(config, seen);
-        Ok(Self { pictures, extractor, projection, encoder, mirrored })
+        Ok(Self { pictures, extractor, projection, encoder, mirrored, mixture })
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -185,6 +187,19 @@ impl ImageEncoder {
 
     pub(super) fn encoder(&self) -> &Encoder {
         &self.encoder
+    }
+
+    pub(super) fn extractor(&self) -> &Extractor {
+        &self.extractor
+    }
+
+    pub(super) fn projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    /// Fingerprint of the mixture.
+    pub(super) fn mixture(&self) -> &str {
+        &self.mixture
     }
 
     /// Reads an image for [`examine`](Self::examine); also its width and height in its file.
@@ -382,19 +397,20 @@ struct Shard {
 impl Run<'_> {
     /// From image files to the vectors of this channel.
     pub(super) fn image_encoder(&self) -> Result<ImageEncoder> {
-        ImageEncoder::new(&self.config, self.load_projection()?.0, &self.load_gmm()?.0, &self.seen)
+        let (projection, gmm, [_, print]) = self.load_models()?;
+        ImageEncoder::new(&self.config, projection, (&gmm, print), &self.seen)
     }
 
     /// Encodes the images of a split with the models of this channel.
     pub(super) fn encode_part(&self, split: &Split) -> Result<Encoded> {
         let started = Instant::now();
-        let (projection, pca_print) = self.load_projection()?;
-        let (gmm, gmm_print) = self.load_gmm()?;
+        let (projection, gmm, [pca_print, gmm_print]) = self.load_models()?;
         let parents =
             [("pca.safetensors", pca_print.as_str()), ("gmm.safetensors", gmm_print.as_str())];
         let settings = self.settings_of("fisher");
         let folder = self.split_dir(&split.name)?;
-        let encoder = ImageEncoder::new(&self.config, projection, &gmm, &self.seen)?;
+        let encoder =
+            ImageEncoder::new(&self.config, projection, (&gmm, gmm_print.clone()), &self.seen)?;
         let data = encoder.pictures.hash(&split.items, || self.interrupted())?;
         let inputs = Inputs::new("fisher", settings, &parents, data);
         let stage = format!("encode {}", split.name);
@@ -622,7 +638,8 @@ impl Run<'_> {
         if whole.lacking(&lacking).fingerprint != index.fingerprint {
             return Err(not_of_this_index(first.path(), &index.split));
         }
-        [self.pca_path(), self.gmm_path()].iter().try_for_each(|p| self.require_parent(first, p))
+        let parents = [self.pca_path(), self.gmm_path()];
+        parents.iter().try_for_each(|parent| self.require_parent(first, parent).map(|_| ()))
     }
 }
 

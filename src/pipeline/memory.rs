@@ -145,7 +145,8 @@ impl Run<'_> {
             .max_by_key(|&[width, height]| (width * height, width))
             .unwrap_or([0, 0]);
         let runs = self.parts();
-        let files = runs.iter().map(|part| Pictures::new(&part.run.config, &self.seen).largest_file(items));
+        let files =
+            runs.iter().map(|part| Pictures::new(&part.run.config, &self.seen).largest_file(items));
         Largest { size, file: files.max().unwrap_or(0) }
     }
 

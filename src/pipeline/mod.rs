@@ -138,7 +138,18 @@ impl<'p> Run<'p> {
         }
         let options = Options { max_memory, strict: true, ..Options::default() };
         let config = settings::in_force(dir, &options)?;
-        Self::with(dir, config, &options, None, progress)
+        let run = Self::with(dir, config, &options, None, progress)?;
+        for part in run.parts().iter().filter(|part| part.run.pca_path().exists()) {
+            let sample = part.run.sample_path();
+            if !sample.exists() {
+                progress.note(&format!(
+                    "{} is gone: that the models were made with these settings of images and \
+                     descriptors cannot be checked",
+                    sample.display()
+                ));
+            }
+        }
+        Ok(run)
     }
 
     fn with(

@@ -243,7 +243,10 @@ impl Run<'_> {
         let artifact = self.open_stage(&sample.path, "sample")?;
         let rows = artifact.matrix("rows")?;
         if rows.is_empty() {
-            return Err(Error::artifact(&sample.path, "damaged (no rows); make it again with --refit"));
+            return Err(Error::artifact(
+                &sample.path,
+                "damaged (no rows); make it again with --refit",
+            ));
         }
         let mut covariance = Covariance::new(rows.row(0));
         self.memory.within(|| Ok(self.need_of_projection()), || covariance.add(rows))??;
@@ -326,7 +329,8 @@ impl Run<'_> {
     /// [`Error::Artifact`] for any other.
     pub(super) fn open_stage(&self, path: &Path, kind: &str) -> Result<Artifact> {
         let artifact = Artifact::open_verified(path, kind)?;
-        if Inputs::of_stored(&artifact.header().inputs).fingerprint == artifact.header().fingerprint {
+        if Inputs::of_stored(&artifact.header().inputs).fingerprint == artifact.header().fingerprint
+        {
             return Ok(artifact);
         }
         let problem = "its fingerprint is not that of its inputs: another program changed it; make it \
@@ -334,22 +338,19 @@ impl Run<'_> {
         Err(Error::artifact(path, problem))
     }
 
-    /// Refuses an artifact that was made from another `parent` than the one that lies in this run. One
-    /// that is gone cannot be compared.
-    pub(super) fn require_parent(&self, artifact: &Artifact, parent: &Path) -> Result<()> {
-        let Ok(found) = Artifact::open(parent) else { return Ok(()) };
-        let name = parent.file_name().unwrap_or_default().to_string_lossy();
-        if artifact.header().inputs["parents"][&*name] == found.header().fingerprint {
-            return Ok(());
+    /// Refuses an artifact that was made from another `parent` than the one that lies in this run, which
+    /// is handed back. One that is gone cannot be compared.
+    pub(super) fn require_parent(
+        &self,
+        artifact: &Artifact,
+        parent: &Path,
+    ) -> Result<Option<Artifact>> {
+        let Ok(found) = Artifact::open(parent) else { return Ok(None) };
+        if *parent_print(artifact, parent) == found.header().fingerprint {
+            return Ok(Some(found));
         }
         found.verify()?;
-        let problem = format!(
-            "made from another {name} than {}: they are of different runs, or one of them is just \
-             being made again; wait for that, put back the file that belongs here, or make all again: \
-             `fvtool run --refit`",
-            parent.display()
-        );
-        Err(Error::artifact(artifact.path(), problem))
+        Err(of_another(artifact, parent))
     }
 
     /// The stored projection and its fingerprint.
@@ -358,7 +359,9 @@ impl Run<'_> {
     /// [`Error::Artifact`] when it is damaged or was fitted to another sample than the run's.
     pub(super) fn load_projection(&self) -> Result<(Projection, String)> {
         let artifact = self.open_stage(&self.pca_path(), "pca")?;
-        self.require_parent(&artifact, &self.sample_path())?;
+        if let Some(sample) = self.require_parent(&artifact, &self.sample_path())? {
+            self.refuse_settings_of(&sample, "sample")?;
+        }
         Ok((projection_of(&artifact)?, artifact.header().fingerprint.clone()))
     }
 
@@ -371,6 +374,37 @@ impl Run<'_> {
         self.require_parent(&artifact, &self.pca_path())?;
         Ok((mixture_of(&artifact)?, artifact.header().fingerprint.clone()))
     }
+
+    /// The stored projection and the mixture that was fitted with it, and the fingerprints of both. Another
+    /// process may replace one of them between two looks.
+    ///
+    /// # Errors
+    /// As [`load_projection`](Self::load_projection) and [`load_gmm`](Self::load_gmm).
+    pub(super) fn load_models(&self) -> Result<(Projection, Gmm, [String; 2])> {
+        let (projection, pca_print) = self.load_projection()?;
+        let artifact = self.open_stage(&self.gmm_path(), "gmm")?;
+        if *parent_print(&artifact, &self.pca_path()) != pca_print {
+            return Err(of_another(&artifact, &self.pca_path()));
+        }
+        let gmm_print = artifact.header().fingerprint.clone();
+        Ok((projection, mixture_of(&artifact)?, [pca_print, gmm_print]))
+    }
+}
+
+/// The fingerprint of a parent that an artifact names.
+fn parent_print<'a>(artifact: &'a Artifact, parent: &Path) -> &'a Value {
+    let name = parent.file_name().unwrap_or_default().to_string_lossy();
+    &artifact.header().inputs["parents"][&*name]
+}
+
+fn of_another(artifact: &Artifact, parent: &Path) -> Error {
+    let name = parent.file_name().unwrap_or_default().to_string_lossy();
+    let problem = format!(
+        "made from another {name} than {}: they are of different runs, or one of them is just being made \
+         again; wait for that, put back the file that belongs here, or make all again: `fvtool run --refit`",
+        parent.display()
+    );
+    Error::artifact(artifact.path(), problem)
 }
 
 /// Reads a `pca` artifact.

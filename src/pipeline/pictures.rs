@@ -72,11 +72,7 @@ impl Pictures {
 
     /// Decodes a file whose bytes are those that were seen. A file refused by its first bytes alone may
     /// just have been half-written: if it is whole, it is looked at once more.
-    fn as_seen<T>(
-        &self,
-        path: &Path,
-        decode: impl Fn(image::Check<'_>) -> Result<T>,
-    ) -> Result<T> {
+    fn as_seen<T>(&self, path: &Path, decode: impl Fn(image::Check<'_>) -> Result<T>) -> Result<T> {
         let checked = Cell::new(false);
         let check = |bytes: &[u8]| {
             checked.set(true);

@@ -31,7 +31,11 @@ impl Seen {
     /// Hash of a list's files: ids, sizes and contents, in list order. A file that cannot be read
     /// counts as such, so that its later appearance is a change; `unread` is their number, where there
     /// are any. Ends early when `go_on` says so.
-    pub(super) fn hash(&self, items: &[Item], go_on: impl Fn() -> Result<()> + Sync) -> Result<Value> {
+    pub(super) fn hash(
+        &self,
+        items: &[Item],
+        go_on: impl Fn() -> Result<()> + Sync,
+    ) -> Result<Value> {
         let look = |buffer: &mut Vec<u8>, item: &Item| {
             go_on()?;
             Ok(file_hash(&item.path, buffer).ok())

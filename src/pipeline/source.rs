@@ -170,7 +170,10 @@ mod tests {
         {
             let text = format!("{{\"data\": {data}, \"split\": \"{split}\"}}");
             let error = Source::parse(path, &text).unwrap_err().to_string();
-            assert!(error.contains("source.json: damaged") && error.contains("delete it"), "{error}");
+            assert!(
+                error.contains("source.json: damaged") && error.contains("delete it"),
+                "{error}"
+            );
         }
     }
 }

@@ -214,14 +214,18 @@ impl Run<'_> {
         for (path, kind) in artifacts {
             // A damaged file is the business of the stage that needs it.
             let Ok(artifact) = Artifact::open(&path) else { continue };
-            let changed =
-                differences(&artifact.header().inputs["settings"], &self.settings_of(kind));
-            if !changed.is_empty() && artifact.verify().is_ok() {
-                let changes = explain(&changed);
-                return Err(Error::Stale { path, changes });
-            }
+            self.refuse_settings_of(&artifact, kind)?;
         }
         Ok(())
+    }
+
+    /// Refuses an artifact that was made with other settings than those in force.
+    pub(super) fn refuse_settings_of(&self, artifact: &Artifact, kind: &str) -> Result<()> {
+        let changed = differences(&artifact.header().inputs["settings"], &self.settings_of(kind));
+        if changed.is_empty() || artifact.verify().is_err() {
+            return Ok(());
+        }
+        Err(Error::Stale { path: artifact.path().to_owned(), changes: explain(&changed) })
     }
 
     /// The closing line of a stage that did something.

@@ -115,11 +115,17 @@ fn readers_write_nothing_and_wait_for_nobody() {
 fn a_reader_of_a_run_that_is_made_again_sees_one_state_or_none() {
     let (_folder, run) = copy_of(&fixture().run);
     let images = [image(30)];
-    let (old, new) = (reading(&run).predict(&images).unwrap(), reading(other_seed()).predict(&images).unwrap());
+    let (old, new) =
+        (reading(&run).predict(&images).unwrap(), reading(other_seed()).predict(&images).unwrap());
     assert_ne!(old[0].outcome, new[0].outcome);
     let steps = [
-        "config.toml", "descriptors/sample.safetensors", "pca.safetensors", "gmm.safetensors",
-        "fisher/train/00000.safetensors", "fisher/train/index.json", "svm.safetensors",
+        "config.toml",
+        "descriptors/sample.safetensors",
+        "pca.safetensors",
+        "gmm.safetensors",
+        "fisher/train/00000.safetensors",
+        "fisher/train/index.json",
+        "svm.safetensors",
     ];
     let mut refused = 0;
     for (number, name) in steps.iter().enumerate() {
@@ -150,12 +156,25 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
             let output = folder.path().join("a.safetensors");
             Run::open_to_read(run, None, &Silent)?.describe(&image(30), &output).map(|_| ())
         }),
-        ("encode", |run| Run::open(run, &Options::default(), &Silent)?.encode(&fixture().data, "test").map(|_| ())),
-        ("train-svm", |run| Run::open(run, &Options::default(), &Silent)?.train("train").map(|_| ())),
-        ("eval", |run| Run::open(run, &Options::default(), &Silent)?.evaluate(&fixture().data, "test").map(|_| ())),
+        ("encode", |run| {
+            Run::open(run, &Options::default(), &Silent)?
+                .encode(&fixture().data, "test")
+                .map(|_| ())
+        }),
+        ("train-svm", |run| {
+            Run::open(run, &Options::default(), &Silent)?.train("train").map(|_| ())
+        }),
+        ("eval", |run| {
+            Run::open(run, &Options::default(), &Silent)?
+                .evaluate(&fixture().data, "test")
+                .map(|_| ())
+        }),
         ("explain", |run| {
             let selection = pipeline::explain::Selection {
-                classes: Vec::new(), images: vec!["000030".into()], only: pipeline::explain::Only::All, top: 1,
+                classes: Vec::new(),
+                images: vec!["000030".into()],
+                only: pipeline::explain::Only::All,
+                top: 1,
             };
             let rule = fvtool::explanation::Rule::PUBLISHED;
             let drawing = pipeline::explain::Drawing { rule, shared_scale: false, raw: false };
@@ -165,7 +184,10 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
         ("audit", |run| {
             let rule = fvtool::explanation::Rule::PUBLISHED;
             let options = pipeline::explain::AuditOptions {
-                images: 1, tested: 1, classes: vec!["star".into()], ..pipeline::explain::AuditOptions::of_all_classes(rule)
+                images: 1,
+                tested: 1,
+                classes: vec!["star".into()],
+                ..pipeline::explain::AuditOptions::of_all_classes(rule)
             };
             let run = Run::open(run, &Options::default(), &Silent)?;
             run.audit(&fixture().data, "test", &options).map(|_| ())
@@ -177,14 +199,22 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
         ("svm.safetensors", &["describe", "encode"]),
         ("fisher/train/index.json", &["describe", "encode"]),
         ("fisher/train/00000.safetensors", &["predict", "describe", "encode"]),
-        ("fisher/test/index.json", &["predict", "describe", "train-svm", "encode", "eval", "explain", "audit"]),
+        (
+            "fisher/test/index.json",
+            &["predict", "describe", "train-svm", "encode", "eval", "explain", "audit"],
+        ),
         ("fisher/test/00000.safetensors", &["predict", "describe", "train-svm"]),
     ];
     let mut refused = 0;
     for name in [
-        "descriptors/sample.safetensors", "pca.safetensors", "gmm.safetensors", "svm.safetensors",
-        "fisher/train/index.json", "fisher/train/00000.safetensors",
-        "fisher/test/index.json", "fisher/test/00000.safetensors",
+        "descriptors/sample.safetensors",
+        "pca.safetensors",
+        "gmm.safetensors",
+        "svm.safetensors",
+        "fisher/train/index.json",
+        "fisher/train/00000.safetensors",
+        "fisher/test/index.json",
+        "fisher/test/00000.safetensors",
     ] {
         for with_data in [true, false] {
             let (_folder, run) = copy_of(&fixture().run);
@@ -197,12 +227,16 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
                 let outcome = call(&run);
                 // An index is an excerpt of its shards, and made again from them.
                 let may = unused.iter().any(|(n, list)| *n == name && list.contains(&command));
-                let remade = name == "fisher/train/index.json" && with_data
+                let remade = name == "fisher/train/index.json"
+                    && with_data
                     && ["train-svm", "eval", "explain", "audit"].contains(&command);
                 match outcome {
                     Err(error) => {
                         let text = error.to_string();
-                        assert!(text.contains("safetensors") || text.contains("index.json"), "{text}");
+                        assert!(
+                            text.contains("safetensors") || text.contains("index.json"),
+                            "{text}"
+                        );
                         assert!(text.contains("refit"), "{command} of {name}: {text}");
                         refused += 1;
                     }
@@ -232,7 +266,10 @@ fn a_classifier_of_other_labels_is_refused() {
     made.encode(&data, "train").unwrap();
     made.train("train").unwrap();
     drop(made);
-    assert_eq!(fs::read(other.join("gmm.safetensors")).unwrap(), fs::read(run.join("gmm.safetensors")).unwrap());
+    assert_eq!(
+        fs::read(other.join("gmm.safetensors")).unwrap(),
+        fs::read(run.join("gmm.safetensors")).unwrap()
+    );
     put(&run, "svm.safetensors", fs::read(other.join("svm.safetensors")).unwrap());
     let text = refusal(reading(&run).predict(&[image(30)]));
     assert!(text.contains("svm.safetensors: trained on other vectors or labels"), "{text}");
@@ -292,9 +329,14 @@ fn an_image_that_comes_and_goes_is_noticed_and_made_up_for() {
             let lacking = contents(&run);
             for (name, bytes) in &lacking {
                 let same = whole.get(name) == Some(bytes);
-                let early = stage != "extract" && (name.contains("sample") || name.contains("pca") || name.contains("gmm"));
-                let other = stage == "encode test" && (name.contains("train") || name.contains("svm"));
-                assert!(!same || early || other || name == "config.toml", "{stage}, {what}: {name} is as of the whole");
+                let early = stage != "extract"
+                    && (name.contains("sample") || name.contains("pca") || name.contains("gmm"));
+                let other =
+                    stage == "encode test" && (name.contains("train") || name.contains("svm"));
+                assert!(
+                    !same || early || other || name == "config.toml",
+                    "{stage}, {what}: {name} is as of the whole"
+                );
             }
             put(&data, &file, &kept);
             open(&run, &[]).run_all(&data, "train", "test").unwrap();
@@ -341,7 +383,8 @@ fn what_was_made_without_an_image_is_made_again_when_it_is_there() {
 
 /// Sealed JSON with some of it replaced, sealed anew.
 fn resealed(run: &Path, name: &str, change: impl FnOnce(&mut Value)) {
-    let mut value: Value = serde_json::from_str(&fs::read_to_string(run.join(name)).unwrap()).unwrap();
+    let mut value: Value =
+        serde_json::from_str(&fs::read_to_string(run.join(name)).unwrap()).unwrap();
     value.as_object_mut().unwrap().remove("checksum");
     change(&mut value);
     put(run, name, sealed(&value));
@@ -404,8 +447,14 @@ fn links_and_pipes_in_a_run_folder_are_neither_followed_nor_waited_for() {
     assert_eq!(fs::read(&precious).unwrap(), b"PRECIOUS");
     assert!(run.join(".report_test.html.partial").is_symlink());
     for name in [
-        ".lock", "config.toml", "source.json", "fisher/test/index.json", "pca.safetensors",
-        "fisher/test/00000.safetensors", "eval/test.json", "scores/test.csv",
+        ".lock",
+        "config.toml",
+        "source.json",
+        "fisher/test/index.json",
+        "pca.safetensors",
+        "fisher/test/00000.safetensors",
+        "eval/test.json",
+        "scores/test.csv",
     ] {
         let (_folder, run) = copy_of(&fixture().run);
         let _ = fs::remove_file(run.join(name));
