@@ -292,7 +292,7 @@ class Torture(Files):
             process.send_signal(signal.SIGINT)
             err = process.communicate(timeout=60)[1].decode()
             left = [p.name for p in run.rglob("*.partial")]
-            cleanly = process.returncode == 0 or "interrupted; what was finished is kept" in err
+            cleanly = process.returncode == 0 or "error: interrupted; " in err
             # Before the program has set up its handler the signal simply ends it.
             cleanly = cleanly or process.returncode == -signal.SIGINT
             problem = "" if cleanly and not left else f"{process.returncode}, {left}: {err[-300:]}"

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::plain;
+
 /// Everything that can go wrong in fvtool. The message is complete: it names the file or the
 /// setting, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,7 @@ pub enum Error {
         problem: String,
     },
     /// A file cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", plain::path(path))]
     Io {
         /// The verb: `read`, `write`, `create`, `list`.
         action: &'static str,
@@ -48,7 +50,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An image file is not an image that can be decoded.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", plain::path(path))]
     Image {
         /// The image.
         path: PathBuf,
@@ -56,7 +58,7 @@ pub enum Error {
         problem: String,
     },
     /// A data set (folder, list, annotation) is not what it should be.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", plain::path(path))]
     Data {
         /// The list, annotation or folder, with `:line` where there is one.
         path: PathBuf,
@@ -64,7 +66,7 @@ pub enum Error {
         problem: String,
     },
     /// A stored artifact is damaged, of another kind, or of another format version.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", plain::path(path))]
     Artifact {
         /// The artifact.
         path: PathBuf,
@@ -72,7 +74,10 @@ pub enum Error {
         problem: String,
     },
     /// An artifact was made with other settings than the present ones.
-    #[error("{}: made with other settings: {changes}; use another --run folder, go back to the old setting, or pass --refit to make it again", path.display())]
+    #[error(
+        "{}: made with other settings: {changes}; use another --run folder, go back to the old setting, or pass --refit to make it again",
+        plain::path(path)
+    )]
     Stale {
         /// The artifact.
         path: PathBuf,
@@ -111,8 +116,9 @@ pub enum Error {
         /// What to change.
         way_out: &'static str,
     },
-    /// The caller asked to stop (Ctrl-C); finished work is kept.
-    #[error("interrupted; what was finished is kept, and the same command goes on from there")]
+    /// The caller asked to stop (Ctrl-C). What is kept depends on what was asked for: the stages that
+    /// were finished, and every whole shard of vectors.
+    #[error("interrupted")]
     Interrupted,
 }
 

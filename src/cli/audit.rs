@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use clap::Args;
-use fvtool::pipeline::explain::{Audit, AuditOptions};
+use fvtool::pipeline::explain::{Audit, AuditOptions, NotJudged};
+use fvtool::plain;
 
 use super::data_stages::Data;
 use super::explain::RuleArgs;
@@ -21,11 +22,12 @@ pub struct AuditArgs {
     class: Vec<String>,
     #[command(flatten)]
     rule: RuleArgs,
-    /// Images looked at per class, the highest scored that show it; 0: all
+    /// Images looked at per class, the highest scored that show it and are recognised (score above 0);
+    /// 0: all
     #[arg(long, value_name = "N", default_value_t = 200)]
     images: usize,
-    /// Images that each suspicion is tested on
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Images that each suspicion is tested on; 5 or more
+    #[arg(long, value_name = "N", default_value_t = 10)]
     tested: u16,
 }
 
@@ -44,7 +46,7 @@ pub fn run(
     let run = args.run.open_existing(global, ui, false)?;
     let audit = run.audit(&args.data.data, &args.data.split, &options)?;
     write_audit(&audit, global, out)?;
-    Ok(Outcome::Done)
+    Ok(Outcome::of_left_out(&run))
 }
 
 /// A numbered list of findings, or JSON.
@@ -53,12 +55,29 @@ pub fn write_audit(audit: &Audit, global: &Global, out: &mut dyn Write) -> anyho
         writeln!(out, "{}", serde_json::to_string(audit)?)?;
         return Ok(());
     }
-    if audit.findings.is_empty() {
-        writeln!(out, "audit: nothing suspicious ({} suspicions tested)", audit.tested)?;
+    if audit.pairs == 0 {
+        writeln!(out, "audit: no image is recognised, so nothing can be said")?;
+    } else if audit.findings.is_empty() {
+        let (pairs, tested) = (audit.pairs, audit.tested);
+        writeln!(
+            out,
+            "audit: nothing suspicious in {pairs} pairs of recognised image and class (suspicions \
+             tested: {tested})"
+        )?;
     }
     for (number, found) in audit.findings.iter().enumerate() {
-        writeln!(out, "{}. {}", number + 1, found.sentence)?;
-        writeln!(out, "   look at: {}", found.images.join(", "))?;
+        writeln!(out, "{}. {}", number + 1, plain::line(&found.sentence))?;
+        writeln!(out, "   look at: {}", plain::line(&found.images.join(", ")))?;
+    }
+    if !audit.not_judged.is_empty() {
+        let few = |few: &NotJudged| format!("`{}` ({})", plain::line(&few.class), few.recognised);
+        let few: Vec<String> = audit.not_judged.iter().map(few).collect();
+        writeln!(
+            out,
+            "not judged, for fewer than {} recognised images: {}",
+            audit.least_images,
+            few.join(", ")
+        )?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fvtool::pipeline::{Run, Stamp};
+use fvtool::plain;
 use serde_json::json;
 
 use super::{Faults, Global, Outcome, RunFolder, Ui};
@@ -101,7 +102,7 @@ pub fn encode(
         });
         writeln!(out, "{value}")?;
     } else {
-        writeln!(out, "{}", encoded.stamp.path.display())?;
+        writeln!(out, "{}", plain::path(&encoded.stamp.path))?;
     }
     Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
 }
@@ -114,6 +115,6 @@ pub fn write_stamp(stamp: &Stamp, global: &Global, out: &mut dyn Write) -> std::
         });
         writeln!(out, "{value}")
     } else {
-        writeln!(out, "{}", stamp.path.display())
+        writeln!(out, "{}", plain::path(&stamp.path))
     }
 }

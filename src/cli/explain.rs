@@ -8,6 +8,7 @@ use fvtool::explanation::quality::Params;
 use fvtool::pipeline::explain::{
     ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Selection,
 };
+use fvtool::plain;
 
 use super::data_stages::Data;
 use super::{Global, Outcome, RunFolder, Ui};
@@ -115,12 +116,14 @@ pub fn run(
     let (data, split) = (&args.data.data, &args.data.split);
     if args.context {
         let report = run.explain_context(data, split, &args.chosen.selection(0), rule)?;
-        return write_either(global, out, &report, |out| write_context(&report, out));
+        write_either(global, out, &report, |out| write_context(&report, out))?;
+        return Ok(Outcome::of_left_out(&run));
     }
     if args.quality {
         let selection = args.chosen.selection(10);
         let report = run.explain_quality(data, split, &selection, rule, &Params::default())?;
-        return write_either(global, out, &report, |out| write_quality(&report, out));
+        write_either(global, out, &report, |out| write_quality(&report, out))?;
+        return Ok(Outcome::of_left_out(&run));
     }
     let top = if args.chosen.image.is_empty() { 3 } else { 0 };
     let drawing = Drawing { rule, shared_scale: args.shared_scale, raw: args.raw };
@@ -128,7 +131,8 @@ pub fn run(
     if heatmaps.is_empty() {
         ui.say("no pair of image and class is selected; try `--only all`");
     }
-    write_either(global, out, &heatmaps, |out| write_heatmaps(&heatmaps, out))
+    write_either(global, out, &heatmaps, |out| write_heatmaps(&heatmaps, out))?;
+    Ok(Outcome::of_left_out(&run))
 }
 
 fn write_either<T: serde::Serialize>(
@@ -136,13 +140,13 @@ fn write_either<T: serde::Serialize>(
     out: &mut dyn Write,
     report: &T,
     table: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<()> {
     if global.json {
         writeln!(out, "{}", serde_json::to_string(report)?)?;
     } else {
         table(out)?;
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// One line per heatmap.
@@ -157,11 +161,11 @@ pub fn write_heatmaps(heatmaps: &[Heatmap], out: &mut dyn Write) -> std::io::Res
         writeln!(
             out,
             "{}\t{}\t{label}\tscore {:+.3}\trelevance {:+.3}\tμ⁺ {context}\t{}",
-            map.class,
-            map.id,
+            plain::line(&map.class),
+            plain::line(&map.id),
             map.score,
             map.relevance,
-            map.file.display()
+            plain::path(&map.file)
         )?;
     }
     Ok(())
@@ -178,7 +182,7 @@ fn write_context(report: &ContextReport, out: &mut dyn Write) -> std::io::Result
         writeln!(
             out,
             "{:width$}  {:6}  {:8.3}  {:6.2}  {:9.3}  {:7.3}  {:14.1} %  {:9.1} %",
-            class.class,
+            plain::line(&class.class),
             class.mu_positive.count,
             class.mu.median,
             class.mu.mean,
@@ -188,7 +192,7 @@ fn write_context(report: &ContextReport, out: &mut dyn Write) -> std::io::Result
             100.0 * class.inside_pixels.mean,
         )?;
     }
-    writeln!(out, "\n{}\n{}", report.table.display(), report.chart.display())
+    writeln!(out, "\n{}\n{}", plain::path(&report.table), plain::path(&report.chart))
 }
 
 fn write_quality(report: &QualityReport, out: &mut dyn Write) -> std::io::Result<()> {
@@ -203,7 +207,7 @@ fn write_quality(report: &QualityReport, out: &mut dyn Write) -> std::io::Result
         writeln!(
             out,
             "{:width$}  {:6}  {:11.4}  {:8.4}  {:11.4}  {:9.0} %  {:6.0} %",
-            c.class,
+            plain::line(&c.class),
             c.images,
             area[0],
             area[1],
@@ -212,9 +216,9 @@ fn write_quality(report: &QualityReport, out: &mut dyn Write) -> std::io::Result
             100.0 * changed[1],
         )?;
     }
-    writeln!(out, "\n{}", report.path.display())
+    writeln!(out, "\n{}", plain::path(&report.path))
 }
 
 fn width<'a>(names: impl Iterator<Item = &'a str>) -> usize {
-    names.map(|name| name.chars().count()).max().unwrap_or(0).max(5)
+    names.map(|name| plain::line(name).chars().count()).max().unwrap_or(0).max(5)
 }

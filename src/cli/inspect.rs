@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fvtool::artifacts::{Artifact, Values};
+use fvtool::plain;
 use serde_json::{Value, json};
 
 use super::{Global, Outcome};
@@ -43,9 +44,10 @@ pub fn run(args: &Inspect, global: &Global, out: &mut dyn Write) -> anyhow::Resu
         writeln!(out, "{value}")?;
         return Ok(Outcome::Done);
     }
-    writeln!(out, "kind         {}", header.kind)?;
-    writeln!(out, "format       {} (written by fvtool {})", artifact.format(), artifact.tool())?;
-    writeln!(out, "fingerprint  {}", header.fingerprint)?;
+    writeln!(out, "kind         {}", plain::line(&header.kind))?;
+    let (format, tool) = (plain::line(artifact.format()), plain::line(artifact.tool()));
+    writeln!(out, "format       {format} (written by fvtool {tool})")?;
+    writeln!(out, "fingerprint  {}", plain::line(&header.fingerprint))?;
     writeln!(out, "checksum     ok")?;
     for tensor in &tensors {
         let shape: Vec<String> =
@@ -53,7 +55,7 @@ pub fn run(args: &Inspect, global: &Global, out: &mut dyn Write) -> anyhow::Resu
         writeln!(
             out,
             "tensor       {} {} {}, {:.4} to {:.4}, mean {:.4}",
-            tensor["name"].as_str().unwrap_or_default(),
+            plain::line(tensor["name"].as_str().unwrap_or_default()),
             tensor["dtype"].as_str().unwrap_or_default(),
             shape.join(" × "),
             tensor["min"].as_f64().unwrap_or(0.0),
@@ -93,10 +95,10 @@ fn write_tree(value: &Value, depth: usize, out: &mut dyn Write) -> std::io::Resu
         Value::Object(entries) => {
             for (key, value) in entries {
                 if matches!(value, Value::Object(inner) if !inner.is_empty()) {
-                    writeln!(out, "{indent}{key}")?;
+                    writeln!(out, "{indent}{}", plain::line(key))?;
                     write_tree(value, depth + 1, out)?;
                 } else {
-                    writeln!(out, "{indent}{key} = {}", shortened(value))?;
+                    writeln!(out, "{indent}{} = {}", plain::line(key), shortened(value))?;
                 }
             }
             Ok(())
@@ -112,6 +114,6 @@ fn shortened(value: &Value) -> String {
             let last = items.last().map(shortened).unwrap_or_default();
             format!("[{}, … {} values …, {last}]", first.join(", "), items.len())
         }
-        other => other.to_string(),
+        other => plain::line(&other.to_string()).into_owned(),
     }
 }

@@ -254,6 +254,17 @@ enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome of explanations that left images out, which notes have named.
+    fn of_left_out(run: &pipeline::Run<'_>) -> Self {
+        match run.left_out_of_explanations() {
+            0 => Self::Done,
+            1 => Self::Partly("an image could not be read any more and was left out".into()),
+            images => Self::Partly(format!(
+                "{images} images could not be read any more and were left out"
+            )),
+        }
+    }
+
     /// The outcome of work that skipped some images, which `list` names.
     fn of_skipped(skipped: usize, list: &std::path::Path, faults: &Faults) -> Self {
         if skipped == 0 || faults.allow_skipped {
@@ -295,6 +306,10 @@ pub fn main() -> ExitCode {
         // Whatever else is written has a name, and is an error of fvtool.
         Err(error) if error.is::<std::io::Error>() => {
             ui.error(&format!("cannot write standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(fvtool::Error::Interrupted)) => {
+            ui.error(&format!("{error}; {}", cli.command.kept()));
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -365,8 +380,66 @@ impl Command {
     }
 }
 
+impl Command {
+    /// What is left of the command when it is interrupted, and what the same command then does.
+    fn kept(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Encode(_) | Self::Eval(_) => {
+                "stages that were finished and whole shards of 256 vectors are kept; the same command \
+                 goes on from there"
+            }
+            Self::Demo(_) => {
+                "images that were drawn, stages that were finished and whole shards of 256 vectors are \
+                 kept; the same command goes on from there"
+            }
+            Self::Extract(_) => "nothing of the sample is kept; the same command begins anew",
+            Self::FitPca(_) | Self::FitGmm(_) => {
+                "stages that were finished are kept, and nothing of the one at work; the same command \
+                 begins that one anew"
+            }
+            Self::TrainSvm(_) => {
+                "models and whole shards of 256 vectors are kept, and nothing of an unfinished \
+                 classifier; the same command goes on from there"
+            }
+            Self::Explain(_) | Self::Audit(_) => {
+                "models and vectors are kept, and results that were there before; the same command \
+                 begins its explanations anew, and replaces pictures that were drawn already"
+            }
+            Self::Predict(_) => "no prediction is kept; the same command begins anew",
+            Self::Describe(_)
+            | Self::Inspect(_)
+            | Self::Settings(_)
+            | Self::Completions(_)
+            | Self::Man
+            | Self::BenchStage(_) => "nothing was written; the same command begins anew",
+        }
+    }
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said to be kept differs as what is kept does.
+    #[test]
+    fn an_interrupted_command_says_what_it_kept() {
+        let kept = |args: &str| {
+            let args = ["fvtool"].into_iter().chain(args.split(' '));
+            Cli::try_parse_from(args).map(|cli| cli.command.kept()).unwrap_or_default()
+        };
+        let split = "--run r --data d --split s";
+        assert!(kept(&format!("encode {split}")).contains("whole shards of 256 vectors are kept"));
+        assert!(kept(&format!("fit-gmm {split}")).contains("nothing of the one at work"));
+        for command in ["explain", "audit"] {
+            assert!(kept(&format!("{command} {split}")).contains("begins its explanations anew"));
+        }
+        assert!(kept("predict --run r x.png").contains("no prediction is kept"));
+        assert!(!kept(&format!("extract {split}")).contains("goes on"));
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fvtool::pipeline::{ClassScore, Prediction};
+use fvtool::plain;
 
 use super::{Global, Outcome, ReadFolder, Ui};
 
@@ -81,8 +82,8 @@ fn write_table(prediction: &Prediction, top: usize, out: &mut dyn Write) -> std:
         writeln!(
             out,
             "{}\t{}\t{:+.4}\t{probability}",
-            prediction.path.display(),
-            score.class,
+            plain::path(&prediction.path),
+            plain::line(&score.class),
             score.score
         )?;
     }

@@ -1,10 +1,12 @@
-//! What a person sees on stderr: progress bars on a terminal, plain lines otherwise.
+//! What a person sees on stderr: progress bars on a terminal, plain lines otherwise. Whatever is said
+//! passes [`plain`] here, since names of files and classes are in it.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fvtool::plain;
 use fvtool::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -50,21 +52,21 @@ impl Ui {
     /// One line, unless quiet.
     pub fn say(&self, text: &str) {
         if !self.stderr.quiet {
-            self.stderr.line(text);
+            self.stderr.line(&plain::lines(text));
         }
     }
 
     /// One line, only when verbose.
     pub fn detail(&self, text: &str) {
         if self.stderr.verbose {
-            self.stderr.line(text);
+            self.stderr.line(&plain::lines(text));
         }
     }
 
     /// The last line of a failed command.
     pub fn error(&self, error: &dyn std::fmt::Display) {
         self.stderr.end();
-        self.stderr.line(&format!("error: {error}"));
+        self.stderr.line(&format!("error: {}", plain::lines(&error.to_string())));
     }
 }
 
@@ -94,7 +96,7 @@ impl Progress for Stderr {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
             .with_style(style)
-            .with_message(task.to_owned());
+            .with_message(plain::line(task).into_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         *self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(bar);
     }
@@ -113,13 +115,13 @@ impl Progress for Stderr {
 
     fn note(&self, message: &str) {
         if !self.quiet {
-            self.line(&format!("note: {message}"));
+            self.line(&format!("note: {}", plain::line(message)));
         }
     }
 
     fn summary(&self, stage: &str, text: &str) {
         if !self.quiet {
-            self.line(&format!("{stage:<14} {text}"));
+            self.line(&format!("{:<14} {}", plain::line(stage), plain::line(text)));
         }
     }
 

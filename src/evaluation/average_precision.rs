@@ -6,10 +6,11 @@
 //! uninterpolated = Σ_ties (positives of the tie / P) · precision after the tie     scikit-learn
 //! ```
 //!
-//! The first two follow list order where scores are equal; the third treats equal scores as one
-//! step, so it does not depend on list order. They differ by several points on the same scores:
-//! compare a figure only with figures of its own name.
-//! Source: VOC devkit 2007 and 2010 (`VOCap.m`), `sklearn.metrics.average_precision_score`.
+//! All three take equal scores as one step, so that none depends on the order of a list, and scores that
+//! are all equal have the share of positives, `P` of the judged images, under each. They differ by several
+//! points on the same scores: compare a figure only with figures of its own name.
+//! Source: VOC devkit 2007 and 2010 (`VOCap.m`), `sklearn.metrics.average_precision_score`. Departs from
+//! the devkit where scores are equal ([`ranking`](super::ranking) says how and why).
 
 use super::curve::{Curve, LEVELS};
 use super::ranking::Ranking;

@@ -1,14 +1,18 @@
 //! Precision-recall curve of one class, held as integers.
 //!
-//! With `P` positives at ranks `r_1 < … < r_P` among the judged images, the curve is known exactly:
+//! The rank of an image is the number of judged images that score at least as high, so that the images
+//! of a tie have the rank of its end. With `P` positives at ranks `r_1 ≤ … ≤ r_P` the curve is known
+//! exactly:
 //!
 //! ```text
 //! recall_i = i / P     precision_i = i / r_i
 //! envelope_i = max over j ≥ i of precision_j          interpolated(t) = envelope at ⌈t·P⌉
 //! ```
 //!
-//! Between two positives the precision falls at constant recall, so nothing else is to be stored.
-//! Source: VOC devkit, `VOCpr.m`.
+//! Within a tie only the last `i` is a precision that some threshold has, and the largest: the envelope
+//! takes that one. Between two positives the precision falls at constant recall, so nothing else is to be
+//! stored but where ties begin, for the drawing.
+//! Source: VOC devkit, `VOCpr.m`; ties as in [`ranking`](super::ranking).
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +23,9 @@ use super::ranking::Ranking;
 pub struct Curve {
     /// Ranks of the positive images among the judged ones, from 1, ascending.
     positive_ranks: Vec<usize>,
-    /// Number of judged (not ignored) images.
+    /// Ties that hold a positive: how many images score higher, and the rank of their end.
+    ties: Vec<[usize; 2]>,
+    /// Number of images that are not ignored and have a score.
     judged: usize,
 }
 
@@ -29,10 +35,16 @@ pub const LEVELS: usize = 11;
 impl Curve {
     /// The curve of a ranking; empty when it has no positive.
     pub fn new(ranking: &Ranking) -> Self {
-        Self {
-            positive_ranks: ranking.positive_ranks().collect(),
-            judged: ranking.positives() + ranking.negatives(),
+        let (mut positive_ranks, mut ties, mut judged) = (Vec::new(), Vec::new(), 0);
+        for tie in ranking.ties() {
+            let above = judged;
+            judged += tie.images();
+            positive_ranks.resize(positive_ranks.len() + tie.positives, judged);
+            if tie.positives > 0 && tie.images() > 1 {
+                ties.push([above, judged]);
+            }
         }
+        Self { positive_ranks, ties, judged }
     }
 
     /// Number of positives `P`.
@@ -74,15 +86,21 @@ impl Curve {
     pub fn corners(&self) -> Vec<(f64, f64)> {
         let positives = self.positives();
         let mut corners = Vec::with_capacity(2 * positives + 1);
-        let mut last_rank = 0;
-        for (&rank, i) in self.positive_ranks.iter().zip(1..) {
-            if rank > last_rank + 1 {
+        let (mut last_rank, mut found) = (0, 0);
+        let mut ties = self.ties.iter().peekable();
+        for equal in self.positive_ranks.chunk_by(|a, b| a == b) {
+            let rank = equal[0];
+            let above = ties.next_if(|tie| tie[1] == rank).map_or(rank - 1, |tie| tie[0]);
+            let before = found;
+            found += equal.len();
+            if above > last_rank {
                 // Foot of the tooth: after the negatives before this positive.
-                corners.push((ratio(i - 1, positives), ratio(i - 1, rank - 1)));
-            } else if i == 1 {
-                corners.push((0.0, 1.0));
+                corners.push((ratio(before, positives), ratio(before, above)));
+            } else if before == 0 {
+                // 1 for a positive at the very top; a tie there has one precision throughout.
+                corners.push((0.0, ratio(found, rank)));
             }
-            corners.push((ratio(i, positives), ratio(i, rank)));
+            corners.push((ratio(found, positives), ratio(found, rank)));
             last_rank = rank;
         }
         if positives > 0 && self.judged > last_rank {
@@ -130,10 +148,28 @@ fn distance(point: (f64, f64), a: (f64, f64), b: (f64, f64)) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Label::{No, Yes};
     use crate::random::Seed;
 
     fn curve(positive_ranks: &[usize], judged: usize) -> Curve {
-        Curve { positive_ranks: positive_ranks.to_vec(), judged }
+        Curve { positive_ranks: positive_ranks.to_vec(), ties: Vec::new(), judged }
+    }
+
+    #[test]
+    fn a_tie_is_one_step() {
+        // + (+ + − −) − (+ −): precision 1, 3/5, then 4/8 after a fall to 3/6.
+        let labels = [Yes, Yes, No, Yes, No, No, No, Yes];
+        let scores = [5.0, 4.0, 4.0, 4.0, 4.0, 3.0, 2.0, 2.0];
+        let curve = Curve::new(&Ranking::new(&scores, &labels).unwrap());
+        assert_eq!(curve.positive_ranks, [1, 5, 5, 8]);
+        assert_eq!(curve.ties, [[1, 5], [6, 8]]);
+        assert_eq!(curve.envelope(), [1.0, 0.6, 0.6, 0.5]);
+        let corners = [(0.0, 1.0), (0.25, 1.0), (0.75, 0.6), (0.75, 0.5), (1.0, 0.5)];
+        assert_eq!(curve.corners(), corners);
+        // Constant scores: the share of positives, whatever the recall.
+        let curve = Curve::new(&Ranking::new(&[0.0; 8], &labels).unwrap());
+        assert_eq!(curve.corners(), [(0.0, 0.5), (1.0, 0.5)]);
+        assert_eq!((curve.interpolated(), curve.chance()), (Some([0.5; LEVELS]), Some(0.5)));
     }
 
     #[test]

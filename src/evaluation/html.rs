@@ -4,9 +4,11 @@
 
 use serde::Serialize;
 
-use super::report::{ClassReport, Report, percent, printable};
+use super::confusion;
+use super::report::{ClassReport, Report, percent};
 use super::svg;
 use super::template::fill;
+use crate::plain;
 
 /// Mistakes that are listed beside the confusion matrix.
 const MISTAKES: usize = 15;
@@ -20,6 +22,7 @@ struct Page {
     classes_without_positives: usize,
     has_ignored: bool,
     has_unscored: bool,
+    remarks: Vec<String>,
     single_label: bool,
     classes: Vec<Row>,
     confusion: Option<String>,
@@ -56,7 +59,7 @@ struct Row {
 struct Mistake {
     truth: String,
     predicted: String,
-    images: usize,
+    images: String,
     share: String,
 }
 
@@ -69,35 +72,37 @@ struct Stage {
 /// The whole page: summary, table of classes, curves, confusion matrix where there is one, what
 /// each stage said (`stages`: name and text), and the settings as TOML.
 pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> String {
-    let confusion = report.confusion.as_ref();
-    let mistakes = confusion.map(|confusion| {
-        let name = |class: usize| printable(&confusion.classes[class]);
-        let listed = confusion.mistakes(MISTAKES).into_iter();
+    let matrix = report.confusion.as_ref();
+    let mistakes = matrix.map(|matrix| {
+        let name = |class: usize| plain::line(&matrix.classes[class]).into_owned();
+        let listed = matrix.mistakes(MISTAKES).into_iter();
         let listed = listed.map(|(truth, predicted, images)| Mistake {
             truth: name(truth),
             predicted: name(predicted),
-            images,
-            share: percent(Some(images as f64 / confusion.images_of(truth) as f64)),
+            images: confusion::shown(images),
+            share: percent(Some(images / matrix.images_of(truth) as f64)),
         });
         listed.collect()
     });
-    let rows =
-        report.classes.iter().enumerate().map(|(i, class)| {
-            row(class, confusion.and_then(|confusion| confusion.class_accuracy(i)))
-        });
+    let rows = report
+        .classes
+        .iter()
+        .enumerate()
+        .map(|(i, class)| row(class, matrix.and_then(|matrix| matrix.class_accuracy(i))));
     fill(
         include_str!("report.html.jinja"),
         Page {
             version: env!("CARGO_PKG_VERSION"),
-            split: printable(&report.split),
+            split: plain::line(&report.split).into_owned(),
             images: report.images,
             cards: report.summary().into_iter().map(|(name, value)| Card { name, value }).collect(),
             classes_without_positives: report.map.classes_without_positives,
             has_ignored: report.classes.iter().any(|class| class.ignored > 0),
             has_unscored: report.classes.iter().any(|class| class.unscored > 0),
-            single_label: confusion.is_some(),
+            remarks: report.remarks(),
+            single_label: matrix.is_some(),
             classes: rows.collect(),
-            confusion: confusion.map(svg::confusion),
+            confusion: matrix.map(svg::confusion),
             mistakes: mistakes.unwrap_or_default(),
             stages: (stages.iter())
                 .map(|(name, text)| Stage { name: name.to_string(), text: text.to_string() })
@@ -109,7 +114,7 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
 
 fn row(class: &ClassReport, accuracy: Option<f64>) -> Row {
     Row {
-        name: printable(&class.class),
+        name: plain::line(&class.class).into_owned(),
         ap_2007: percent(class.ap_voc2007),
         bar: class.ap_voc2007.map(|ap| format!("{:.1}", 100.0 * ap)),
         ap_2010: percent(class.ap_voc2010),

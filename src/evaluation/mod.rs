@@ -6,14 +6,17 @@
 //! definitions of [`average_precision`], always all reported under their names, and [`roc`]. Where
 //! every image has one class, [`confusion`] counts predictions.
 //!
-//! - Equal scores keep list order (but see [`average_precision`] for the third definition).
-//! - A score of −∞ stands for "no score": the image ranks last and still counts.
+//! - Equal scores count together ([`ranking`] names the source): no measure depends on the order of the
+//!   list, and one score for all images gives the share of positives as average precision, ½ as ROC area
+//!   and equal-error rate, and one in `C` as accuracy. How many scores are tied is counted.
+//! - A score of −∞ stands for "no score", as of an image that could not be read: it leaves, as an ignored
+//!   one does, and is counted.
 //! - A NaN is an error that names image and class.
 //! - A class without positives has no average precision; it is left out of the mean and counted.
 //!
 //! [`svg`] and [`html`] draw a report; nothing here reads or writes files.
 //!
-//! Source: VOC devkit 2007 and 2010.
+//! Source: VOC devkit 2007 and 2010, Faw06.
 
 pub mod average_precision;
 pub mod confusion;
@@ -93,6 +96,9 @@ pub fn evaluate(scored: &Scored<'_>) -> Result<Report> {
     Ok(Report {
         split: scored.split.to_string(),
         images: scored.ids.len(),
+        missing: (scored.scores.rows().into_iter())
+            .filter(|row| !row.is_empty() && row.iter().all(|&score| score == f32::NEG_INFINITY))
+            .count(),
         map: Map {
             voc2007: mean(classes.iter().filter_map(|class| class.ap_voc2007)),
             voc2010: mean(classes.iter().filter_map(|class| class.ap_voc2010)),
@@ -123,6 +129,7 @@ fn evaluate_class(scored: &Scored<'_>, class: usize) -> Result<ClassReport> {
         negatives: ranking.negatives(),
         ignored: ranking.ignored(),
         unscored: ranking.unscored(),
+        tied: ranking.tied(),
         curve,
     })
 }

@@ -1,9 +1,13 @@
 //! One class's images in order of score: what every measure of this module counts on.
 //!
-//! Images that are ignored for the class leave first; the rest are sorted by descending score.
-//! The sort is stable, so equal scores keep the order of the list, as MATLAB's `sort(-out)` in the
-//! VOC devkit does; −0 and 0 are equal. An infinite score is a score (−∞: no score was given);
-//! NaN is refused.
+//! Images that are ignored for the class leave first, and so do those without a score (−∞): nothing
+//! is known of them. The rest are sorted by descending score. Images of equal score are a tie, in which
+//! no image stands before another: a threshold takes all of them or none. −0 and 0 are equal, +∞ is a
+//! score, NaN is refused.
+//!
+//! Source: Faw06, section 6 (equal scores are taken together), as `sklearn.metrics` does. Departs from
+//! the VOC devkit, whose `sort(-out)` leaves a tie in the order of the list, so that constant scores
+//! have any average precision, as the list happens to be.
 
 use crate::dataset::Label;
 use crate::{Error, Result};
@@ -11,10 +15,11 @@ use crate::{Error, Result};
 /// Judged images of one class, best first. See the [module docs](self).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
-    /// Score and whether the image shows the class.
-    judged: Vec<(f32, bool)>,
+    ties: Vec<Tie>,
     positives: usize,
+    negatives: usize,
     ignored: usize,
+    unscored: usize,
 }
 
 /// Images of equal score.
@@ -26,6 +31,13 @@ pub struct Tie {
     pub positives: usize,
     /// How many do not.
     pub negatives: usize,
+}
+
+impl Tie {
+    /// How many there are.
+    pub fn images(&self) -> usize {
+        self.positives + self.negatives
+    }
 }
 
 impl Ranking {
@@ -50,10 +62,17 @@ impl Ranking {
             // Adding zero makes −0 equal to 0, which `total_cmp` would tell apart.
             .map(|(score, label)| (score + 0.0, *label == Label::Yes))
             .collect();
-        judged.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let positives = judged.iter().filter(|(_, positive)| *positive).count();
         let ignored = scores.len() - judged.len();
-        Ok(Self { judged, positives, ignored })
+        judged.retain(|(score, _)| *score != f32::NEG_INFINITY);
+        let unscored = scores.len() - ignored - judged.len();
+        judged.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        let tie = |tied: &[(f32, bool)]| {
+            let positives = tied.iter().filter(|(_, positive)| *positive).count();
+            Tie { score: tied[0].0, positives, negatives: tied.len() - positives }
+        };
+        let ties: Vec<Tie> = judged.chunk_by(|a, b| a.0 == b.0).map(tie).collect();
+        let positives = ties.iter().map(|tie| tie.positives).sum();
+        Ok(Self { ties, positives, negatives: judged.len() - positives, ignored, unscored })
     }
 
     /// Number of images that show the class.
@@ -63,7 +82,7 @@ impl Ranking {
 
     /// Number of images that do not.
     pub fn negatives(&self) -> usize {
-        self.judged.len() - self.positives
+        self.negatives
     }
 
     /// Number of images left out.
@@ -71,22 +90,19 @@ impl Ranking {
         self.ignored
     }
 
-    /// Number of judged images with score −∞, that is without a score.
+    /// Number of images left out because they have no score.
     pub fn unscored(&self) -> usize {
-        self.judged.iter().rev().take_while(|(score, _)| *score == f32::NEG_INFINITY).count()
+        self.unscored
     }
 
-    /// Ranks of the positive images, 1 for the best judged image, ascending.
-    pub fn positive_ranks(&self) -> impl Iterator<Item = usize> {
-        self.judged.iter().zip(1..).filter(|((_, positive), _)| *positive).map(|(_, rank)| rank)
+    /// Number of judged images that have their score in common with another one.
+    pub fn tied(&self) -> usize {
+        self.ties.iter().map(Tie::images).filter(|&images| images > 1).sum()
     }
 
     /// Images of equal score together, best first.
     pub fn ties(&self) -> impl Iterator<Item = Tie> {
-        self.judged.chunk_by(|a, b| a.0 == b.0).map(|tied| {
-            let positives = tied.iter().filter(|(_, positive)| *positive).count();
-            Tie { score: tied[0].0, positives, negatives: tied.len() - positives }
-        })
+        self.ties.iter().copied()
     }
 }
 
@@ -96,14 +112,16 @@ mod tests {
     use Label::{Ignored, No, Yes};
 
     #[test]
-    fn ties_keep_list_order_and_ignored_images_leave() {
-        let scores = [1.0, 0.0, 2.0, -0.0, f32::NEG_INFINITY, 0.0];
-        let ranking = Ranking::new(&scores, &[Yes, No, Ignored, Yes, No, Yes]).unwrap();
-        assert_eq!(ranking.positive_ranks().collect::<Vec<_>>(), [1, 3, 4]);
+    fn equal_scores_are_one_tie_and_ignored_and_unscored_images_leave() {
+        let scores = [1.0, 0.0, 2.0, -0.0, f32::NEG_INFINITY, 0.0, f32::INFINITY];
+        let ranking = Ranking::new(&scores, &[Yes, No, Ignored, Yes, No, Yes, No]).unwrap();
         assert_eq!((ranking.positives(), ranking.negatives(), ranking.ignored()), (3, 2, 1));
-        assert_eq!(ranking.unscored(), 1);
+        assert_eq!((ranking.unscored(), ranking.tied()), (1, 3));
         let ties: Vec<_> = ranking.ties().map(|t| (t.score, t.positives, t.negatives)).collect();
-        assert_eq!(ties, [(1.0, 1, 0), (0.0, 2, 1), (f32::NEG_INFINITY, 0, 1)]);
+        assert_eq!(ties, [(f32::INFINITY, 0, 1), (1.0, 1, 0), (0.0, 2, 1)]);
+        // An image that is ignored and has no score is ignored.
+        let ranking = Ranking::new(&[f32::NEG_INFINITY], &[Ignored]).unwrap();
+        assert_eq!((ranking.ignored(), ranking.unscored()), (1, 0));
     }
 
     #[test]

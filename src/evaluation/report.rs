@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confusion::{Accuracy, Confusion};
 use super::curve::Curve;
+use crate::plain;
 
 /// Result of [`evaluate`](super::evaluate) on one split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Report {
     pub split: String,
     /// Number of images.
     pub images: usize,
+    /// How many of them have no score at all, since they could not be used; they are in no measure.
+    pub missing: usize,
     /// Means over the classes.
     pub map: Map,
     /// Accuracies; `None` when images may have several classes, or there is none.
@@ -62,14 +65,16 @@ pub struct ClassReport {
     pub equal_error_threshold: Option<f32>,
     /// Mean of both error rates at that threshold.
     pub equal_error_rate: Option<f64>,
-    /// Images that show the class.
+    /// Images with a score that show the class.
     pub positives: usize,
-    /// Images that do not.
+    /// Images with a score that do not.
     pub negatives: usize,
     /// Images left out for this class.
     pub ignored: usize,
-    /// Positives and negatives without a score; they rank last.
+    /// Images left out because they have no score, though they are not ignored.
     pub unscored: usize,
+    /// Positives and negatives that have their score in common with another one.
+    pub tied: usize,
     /// The precision-recall curve.
     pub curve: Curve,
 }
@@ -87,7 +92,7 @@ impl Report {
         ];
         rows.extend(self.classes.iter().map(|class| {
             [
-                printable(&class.class),
+                plain::line(&class.class).into_owned(),
                 percent(class.ap_voc2007),
                 percent(class.ap_voc2010),
                 percent(class.roc_auc),
@@ -121,12 +126,48 @@ impl Report {
             writeln!(text, "mAP over {classes} classes; {without} {were} no positive image")
                 .expect("writing to a string does not fail");
         }
-        let unscored: usize = self.classes.iter().map(|class| class.unscored).sum();
-        if unscored > 0 {
-            writeln!(text, "{unscored} scores are missing; their images rank last")
-                .expect("writing to a string does not fail");
+        for remark in self.remarks() {
+            writeln!(text, "{remark}").expect("writing to a string does not fail");
         }
         text
+    }
+
+    /// What a reader of the figures must know of them: what is missing, what is tied.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let are = |count: usize| if count == 1 { "is" } else { "are" };
+        if self.missing > 0 {
+            remarks.push(format!(
+                "{} of {} images {} missing: without a score, since fvtool could not use them; no \
+                 figure counts them",
+                self.missing,
+                self.images,
+                are(self.missing)
+            ));
+        }
+        let sum = |of: &dyn Fn(&ClassReport) -> usize| self.classes.iter().map(of).sum::<usize>();
+        let (unscored, judged) =
+            (sum(&|class| class.unscored), sum(&|class| class.positives + class.negatives));
+        // Of the missing images every score is; a class may have fewer.
+        if unscored > 0 && self.missing == 0 {
+            let are = are(unscored);
+            remarks.push(format!("{unscored} scores {are} missing; no figure counts their images"));
+        }
+        let tied = sum(&|class| class.tied);
+        if tied > 0 {
+            remarks.push(format!(
+                "{tied} of {judged} scores {} equal to another of the class; equal scores count \
+                 together, whatever the order of the list",
+                are(tied)
+            ));
+        }
+        if let Some(images) = self.confusion.as_ref().map(|c| c.tied).filter(|&tied| tied > 0) {
+            let have = if images == 1 { "image has" } else { "images have" };
+            remarks.push(format!(
+                "{images} {have} several best classes, and count in equal parts for each of them"
+            ));
+        }
+        remarks
     }
 
     /// The figures that stand for the whole split, named, in per cent.
@@ -142,9 +183,4 @@ impl Report {
         }
         summary
     }
-}
-
-/// A name with control characters, which would break a line or an XML file, replaced.
-pub(super) fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

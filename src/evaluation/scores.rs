@@ -5,16 +5,18 @@
 //! 000012,-0.71,0.25
 //! ```
 //!
-//! RFC 4180: a field with a comma, a quotation mark or a line break stands in quotation marks,
-//! inner ones doubled. Lines end in `\n` (reading takes `\r\n` too). Numbers are written so that
-//! they read back as the same f32; `-inf` is an image without a score.
+//! RFC 4180: a field with a comma or a quotation mark stands in quotation marks, inner ones doubled.
+//! Names are [`plain::cell`]s: a line break is `\u{a}`, and what a spreadsheet would take for a formula
+//! begins with `'`; both read back. Lines end in `\n` (reading takes `\r\n` too, and line breaks in
+//! quotation marks). Numbers are written so that they read back as the same f32; `-inf` is an image
+//! without a score.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use crate::{Error, Result};
+use crate::{Error, Result, plain};
 
 /// Scores of `n` images for `C` classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +29,7 @@ pub struct Scores {
     pub values: Array2<f32>,
 }
 
-/// Scores in the order of `ids`; an image without a score gets −∞ and so ranks last.
+/// Scores in the order of `ids`; an image without a score gets −∞ and so is in no measure.
 ///
 /// # Errors
 /// [`Error::Numerical`] naming an image that is scored but not in `ids`, or is there twice.
@@ -92,7 +94,8 @@ impl Scores {
                 "a score table starts with the line `id,<class>,…`".to_string(),
             ));
         };
-        let classes = header[1..].to_vec();
+        let classes: Vec<String> =
+            header[1..].iter().map(|class| plain::read_cell(class).into_owned()).collect();
         if let Some(class) = first_repeated(&classes) {
             return Err(refused(1, format!("class `{class}` stands twice")));
         }
@@ -111,7 +114,7 @@ impl Scores {
                     .map_err(|problem| refused(line, format!("class `{class}`: {problem}")))?;
                 values.push(value);
             }
-            let id = fields.swap_remove(0);
+            let id = plain::read_cell(&fields.swap_remove(0)).into_owned();
             if let Some(first) = lines.insert(id.clone(), line) {
                 return Err(refused(line, format!("image `{id}` stands in line {first} already")));
             }
@@ -141,19 +144,20 @@ fn first_repeated(names: &[String]) -> Option<&String> {
     names.iter().find(|name| !seen.insert(*name))
 }
 
-/// Appends a record to a text in this form.
+/// Appends a record to a text in this form; each field is made a [`plain::cell`].
 pub(crate) fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
     for (i, field) in fields.enumerate() {
         if i > 0 {
             text.push(',');
         }
+        let field = plain::cell(field);
         // Quoted when empty too: a record of one empty field would be a blank line.
-        if field.is_empty() || field.contains([',', '"', '\n', '\r']) {
+        if field.is_empty() || field.contains([',', '"']) {
             text.push('"');
             text.push_str(&field.replace('"', "\"\""));
             text.push('"');
         } else {
-            text.push_str(field);
+            text.push_str(&field);
         }
     }
     text.push('\n');

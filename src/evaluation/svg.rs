@@ -6,10 +6,11 @@
 
 use serde::Serialize;
 
-use super::confusion::Confusion;
+use super::confusion::{self, Confusion};
 use super::curve::thinned;
-use super::report::{ClassReport, percent, printable};
+use super::report::{ClassReport, percent};
 use super::template::{fill, shortened};
+use crate::plain;
 
 /// The plot area of a precision-recall drawing: left, top, width, height.
 const PLOT: [f64; 4] = [52.0, 64.0, 348.0, 260.0];
@@ -72,7 +73,7 @@ pub fn precision_recall(report: &ClassReport) -> String {
     // A level's precision holds for all recalls down to the level before it.
     let steps: Vec<(f64, f64)> =
         levels.windows(2).flat_map(|pair| [(pair[0].0, pair[1].1), pair[1]]).collect();
-    let name = printable(&report.class);
+    let name = plain::line(&report.class).into_owned();
     fill(
         include_str!("precision_recall.svg.jinja"),
         PrecisionRecall {
@@ -145,24 +146,20 @@ struct Cell {
 
 /// Draws a confusion matrix: rows true, columns predicted, each cell as strong as its share of the
 /// row (blue right, orange wrong), the accuracy of each class at the right. Counts are written
-/// where they fit; pointing at a cell names it. Images without a prediction stand in a last column.
+/// where they fit; pointing at a cell names it.
 pub fn confusion(confusion: &Confusion) -> String {
     let classes = confusion.classes.len();
-    let unpredicted = confusion.without_prediction.iter().any(|&images| images > 0);
-    let columns = classes + usize::from(unpredicted);
     // Cells shrink so that a matrix stays within about a thousand pixels, if it can.
-    let size = (960 / columns.max(1)).clamp(8, 34) as f64;
+    let size = (960 / classes.max(1)).clamp(8, 34) as f64;
     let font = (size - 1.0).clamp(7.0, 12.0);
-    let mut names: Vec<String> = confusion.classes.iter().map(|name| printable(name)).collect();
-    if unpredicted {
-        names.push("no prediction".to_string());
-    }
+    let names: Vec<String> =
+        confusion.classes.iter().map(|name| plain::line(name).into_owned()).collect();
     let shorts: Vec<String> = names.iter().map(|name| shortened(name, LABEL_CHARS)).collect();
     let longest = shorts.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(4);
     // 0.6 of the font size is a generous mean width of a character in a sans-serif face.
     let label_px = longest as f64 * 0.6 * font + 14.0;
     let (left, top) = (label_px.max(60.0), label_px + 20.0);
-    let (board_width, board_height) = (columns as f64 * size, classes as f64 * size);
+    let board = classes as f64 * size;
     let middle = size / 2.0 + 0.35 * font;
     let label = |x: f64, y: f64, class: usize, accuracy: String| Label {
         x: px(x),
@@ -173,23 +170,23 @@ pub fn confusion(confusion: &Confusion) -> String {
     };
     let share =
         |class| confusion.class_accuracy(class).map(|share| format!("{:.0} %", 100.0 * share));
-    let lines =
-        (1..columns)
-            .map(|i| format!("M{} {}v{}", px(left + i as f64 * size), px(top), px(board_height)))
-            .chain((1..classes).map(|i| {
-                format!("M{} {}h{}", px(left), px(top + i as f64 * size), px(board_width))
-            }))
-            .collect();
+    let lines = (1..classes)
+        .map(|i| format!("M{} {}v{}", px(left + i as f64 * size), px(top), px(board)))
+        .chain(
+            (1..classes)
+                .map(|i| format!("M{} {}h{}", px(left), px(top + i as f64 * size), px(board))),
+        )
+        .collect();
     let cells = (0..classes).flat_map(|truth| {
         let row = confusion.counts[truth].iter().copied();
-        let row = row.chain(unpredicted.then_some(confusion.without_prediction[truth]));
         let images = confusion.images_of(truth);
         let names = &names;
-        row.enumerate().filter(|(_, count)| *count > 0).map(move |(predicted, count)| {
+        row.enumerate().filter(|(_, count)| *count > 0.0).map(move |(predicted, count)| {
             let (x, y) = (left + predicted as f64 * size, top + truth as f64 * size);
-            let strength = count as f64 / images as f64;
+            let strength = count / images as f64;
+            let text = confusion::shown(count);
             let right = truth == predicted;
-            let fits = count.to_string().len() as f64 * 0.62 * font < size - 2.0;
+            let fits = text.len() as f64 * 0.62 * font < size - 2.0;
             // Where white begins to read better than ink, on both the light and the dark page.
             let dark = strength > 0.75;
             Cell {
@@ -199,12 +196,12 @@ pub fn confusion(confusion: &Confusion) -> String {
                 colour: if right { "#2868c8" } else { "#d9661f" },
                 opacity: format!("{:.3}", 0.06 + 0.94 * strength),
                 hint: format!(
-                    "{} → {}: {count} of {images} ({:.1} %)",
+                    "{} → {}: {text} of {images} ({:.1} %)",
                     names[truth],
                     names[predicted],
                     100.0 * strength
                 ),
-                count: if fits && size >= 20.0 { count.to_string() } else { String::new() },
+                count: if fits && size >= 20.0 { text } else { String::new() },
                 count_class: if dark { "count-light" } else { "ink" },
                 count_colour: if dark { "#ffffff" } else { "#1c2430" },
                 count_x: px(x + size / 2.0),
@@ -215,19 +212,19 @@ pub fn confusion(confusion: &Confusion) -> String {
     fill(
         include_str!("confusion.svg.jinja"),
         Matrix {
-            width: px(left + board_width + 4.0 * font + 12.0),
-            height: px(top + board_height + 12.0),
+            width: px(left + board + 4.0 * font + 12.0),
+            height: px(top + board + 12.0),
             font: px(font),
             left: px(left),
             top: px(top),
             left_text: px(left - 7.0),
             label_bottom: px(top - 6.0),
-            right_text: px(left + board_width + 7.0),
-            board_width: px(board_width),
-            board_height: px(board_height),
+            right_text: px(left + board + 7.0),
+            board_width: px(board),
+            board_height: px(board),
             cell_size: px(size),
             lines,
-            columns: (0..columns)
+            columns: (0..classes)
                 .map(|i| label(left + i as f64 * size + middle, top - 6.0, i, String::new()))
                 .collect(),
             rows: (0..classes)

@@ -1,8 +1,11 @@
-//! Fills the templates beside this file; every value is escaped for HTML and XML.
+//! Fills the templates beside this file; every value is escaped for HTML and XML, and what those cannot
+//! hold is shown by its number.
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, escape_formatter};
 use serde::Serialize;
+
+use crate::plain;
 
 /// The template with the context's values in it.
 ///
@@ -11,6 +14,10 @@ use serde::Serialize;
 pub(crate) fn fill(template: &str, context: impl Serialize) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(|out, state, value| {
+        let text = value.as_str().filter(|_| !value.is_safe()).map(plain::lines);
+        escape_formatter(out, state, text.map(Value::from).as_ref().unwrap_or(value))
+    });
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment
         .render_str(template, Serde(context))

@@ -8,18 +8,21 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::scores::{at, parse_score};
-use crate::{Error, Result};
+use crate::{Error, Result, names, plain};
 
-/// Name of the result file of one class on one split.
-pub fn file_name(split: &str, class: &str) -> String {
-    format!("comp1_cls_{split}_{class}.txt")
+/// Names of the result files of all classes on one split. A `_` in the split's name is `%5F` in them, so
+/// that split and class are told apart; else as in [`names`].
+pub fn file_names(split: &str, classes: &[String]) -> Vec<String> {
+    let split = names::file_name(split).replace('_', "%5F");
+    let name = |class: String| names::with_ending(&format!("comp1_cls_{split}_{class}"), ".txt");
+    names::file_names(classes).into_iter().map(name).collect()
 }
 
 /// The text of a result file: one line for each of the `n` ids and scores.
 ///
 /// # Errors
-/// [`Error::Shape`] when there are not as many scores as ids; [`Error::Numerical`] when an id is
-/// empty or has white space in it, which the format cannot hold, or a score is NaN.
+/// [`Error::Shape`] when there are not as many scores as ids; [`Error::Numerical`] when the format
+/// [cannot hold](can_hold) an id, or a score is NaN.
 ///
 /// ```
 /// let ids = ["000012".to_string(), "000017".to_string()];
@@ -34,8 +37,9 @@ pub fn write(ids: &[String], scores: &[f32]) -> Result<String> {
     }
     let mut text = String::with_capacity(ids.len() * 20);
     for (id, score) in ids.iter().zip(scores) {
-        let problem = if id.is_empty() || id.contains(char::is_whitespace) {
-            "is empty or has white space in its name; rename it, or use scores.csv"
+        let problem = if !can_hold(id) {
+            "is empty or has white space or control characters in its name; rename it, or use \
+             scores.csv"
         } else if score.is_nan() {
             "has the score NaN"
         } else {
@@ -46,6 +50,11 @@ pub fn write(ids: &[String], scores: &[f32]) -> Result<String> {
         return Err(Error::Numerical { what: "VOC result file", problem });
     }
     Ok(text)
+}
+
+/// Whether an id is one field of a line, and plain text.
+pub fn can_hold(id: &str) -> bool {
+    !id.is_empty() && !id.contains(char::is_whitespace) && *plain::line(id) == *id
 }
 
 /// Reads a result file's text into ids and confidences, in its own order; blank lines are skipped.

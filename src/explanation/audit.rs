@@ -12,6 +12,10 @@
 //! | [`Kind::Strategy`] | the same, within one group of alike maps (spectral relevance analysis) | the same |
 //! | [`Kind::Context`] | μ⁺ high against the other classes | the object itself is replaced |
 //!
+//! Nothing is said from fewer than [`LEAST_IMAGES`] images, be they looked at, tested or compared with,
+//! and every finding says on how many it rests. The caller gives images that are recognised alone: what
+//! decides against a class is another question.
+//!
 //! A fall counts in units of the score, whose margin in the support vector machine is 1. Beyond
 //! LRP-FV, which found the tag on VOC 2007's horses by looking; LWBMSM19 for the groups.
 
@@ -24,13 +28,16 @@ use crate::random::Seed;
 
 /// Cells of the grid along each side.
 pub const GRID: usize = 16;
+/// Fewest images that a finding rests on. With four, a chance of one half each would let one of sixteen
+/// suspicions pass.
+pub const LEAST_IMAGES: usize = 5;
 /// A place has at least this multiple of the relevance of its area.
 pub const CONCENTRATION: f64 = 2.0;
 /// And this multiple of what other classes have there.
 const ABOVE_OTHERS: f64 = 1.5;
 /// A place with less of the relevance is not worth a word.
 const SMALLEST_SHARE: f64 = 0.02;
-/// A group smaller than this share of the images, or than three, is no strategy.
+/// A group smaller than this share of the images, or than [`LEAST_IMAGES`], is no strategy.
 const SMALLEST_GROUP: f64 = 0.05;
 /// A suspicion is confirmed by a fall of at least this share of the margin …
 pub const SMALLEST_FALL: f64 = 0.1;
@@ -76,9 +83,7 @@ pub enum Kind {
     /// A place decides in one group of the images.
     Strategy {
         /// Images in the group.
-        images: usize,
-        /// Images in all.
-        of: usize,
+        group: usize,
         /// The place.
         place: Place,
     },
@@ -133,6 +138,8 @@ pub struct Finding {
     /// What it is.
     #[serde(flatten)]
     pub kind: Kind,
+    /// Recognised images of the class that were looked at.
+    pub looked_at: usize,
     /// The test.
     pub effect: Effect,
     /// Example images, strongest first.
@@ -141,16 +148,24 @@ pub struct Finding {
     pub sentence: String,
 }
 
-/// Suspicions about class `class`, one list of samples per class in `all`.
+/// Suspicions about class `class`, one list of samples per class in `all`; none where there are fewer
+/// samples than [`LEAST_IMAGES`].
 ///
 /// # Errors
 /// [`crate::Error::Numerical`] when a map is not finite.
 pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<Suspicion>> {
     let samples = &all[class];
+    if samples.len() < LEAST_IMAGES {
+        return Ok(Vec::new());
+    }
     let every: Vec<usize> = (0..samples.len()).collect();
     let others: Vec<&Sample> =
         all.iter().enumerate().filter(|(c, _)| *c != class).flat_map(|(_, s)| s).collect();
     let mut found = Vec::new();
+    // A place is one of the class only where others could have it too.
+    if others.len() < LEAST_IMAGES {
+        return Ok(found);
+    }
     for place in places(samples, &every, &mean_map(others.iter().copied())) {
         let shown = strongest(samples, &every, &place);
         found.push(Suspicion { kind: Kind::Place(place), samples: shown });
@@ -161,7 +176,7 @@ pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<S
         for group in 0..grouping.groups {
             let (inside, outside): (Vec<usize>, Vec<usize>) =
                 every.iter().partition(|&&i| grouping.of_map[i] == group);
-            let least = (SMALLEST_GROUP * samples.len() as f64).max(3.0);
+            let least = (SMALLEST_GROUP * samples.len() as f64).max(LEAST_IMAGES as f64);
             if (inside.len() as f64) < least {
                 continue;
             }
@@ -172,9 +187,8 @@ pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<S
                     continue;
                 }
                 let shown = strongest(samples, &inside, &place);
-                let (images, of) = (inside.len(), samples.len());
-                found
-                    .push(Suspicion { kind: Kind::Strategy { images, of, place }, samples: shown });
+                let kind = Kind::Strategy { group: inside.len(), place };
+                found.push(Suspicion { kind, samples: shown });
             }
         }
     }
@@ -182,15 +196,22 @@ pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<S
     Ok(found)
 }
 
-/// The tested suspicion in words, when the test confirms it.
-pub fn finding(class: &str, kind: Kind, effect: Effect, images: Vec<String>) -> Option<Finding> {
+/// The tested suspicion in words, when the test confirms it on at least [`LEAST_IMAGES`] images;
+/// `looked_at` images of the class led to it, of which `images` are examples.
+pub fn finding(
+    class: &str,
+    kind: Kind,
+    looked_at: usize,
+    effect: Effect,
+    images: Vec<String>,
+) -> Option<Finding> {
     let confirmed = match kind {
         Kind::Context { .. } => effect.surroundings_decide(),
         Kind::Place(_) | Kind::Strategy { .. } => effect.confirms(),
     };
-    confirmed.then(|| {
-        let sentence = sentence(class, &kind, &effect);
-        Finding { class: class.to_owned(), kind, effect, images, sentence }
+    (confirmed && effect.images.min(looked_at) >= LEAST_IMAGES).then(|| {
+        let sentence = sentence(class, &kind, looked_at, &effect);
+        Finding { class: class.to_owned(), kind, looked_at, effect, images, sentence }
     })
 }
 
@@ -325,7 +346,7 @@ fn strongest(samples: &[Sample], chosen: &[usize], place: &Place) -> Vec<usize> 
 fn context(all: &[Vec<Sample>], class: usize) -> Option<Suspicion> {
     let median_of = |samples: &[Sample]| {
         let summary = super::context::Summary::of(samples.iter().filter_map(|s| s.mu_positive));
-        (summary.count > 0).then_some(summary.median)
+        (summary.count >= LEAST_IMAGES).then_some(summary.median)
     };
     let own = median_of(&all[class])?;
     let others: Vec<f64> = (all.iter().enumerate())
@@ -368,20 +389,23 @@ fn name(cells: &[usize]) -> String {
     }
 }
 
-fn sentence(class: &str, kind: &Kind, effect: &Effect) -> String {
+fn sentence(class: &str, kind: &Kind, looked_at: usize, effect: &Effect) -> String {
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let fall = format!("the score falls from {:+.2} by {:.2}", effect.score, effect.fall);
+    let fall = format!(
+        "the score of {} images falls from {:+.2} by {:.2}",
+        effect.images, effect.score, effect.fall
+    );
     match kind {
         Kind::Place(place) => format!(
             "`{class}` is decided at {}: {} of the positive relevance on {} of the area, boxes not \
-             counted; with that replaced {fall}, with places of the same shape elsewhere by {:.2}",
+             counted, in {looked_at} recognised images; with that replaced {fall}, with places of the same shape elsewhere by {:.2}",
             place.name,
             percent(place.share),
             percent(place.area),
             effect.control,
         ),
-        Kind::Strategy { images, of, place } => format!(
-            "in {images} of {of} images `{class}` is decided at {}: {} of the positive relevance \
+        Kind::Strategy { group, place } => format!(
+            "in {group} of {looked_at} recognised images `{class}` is decided at {}: {} of the positive relevance \
              on {} of the area; with that replaced {fall}, with places of the same shape elsewhere \
              by {:.2}",
             place.name,
@@ -391,7 +415,8 @@ fn sentence(class: &str, kind: &Kind, effect: &Effect) -> String {
         ),
         Kind::Context { mu_positive, others } => format!(
             "`{class}` is decided by its surroundings: a pixel outside the boxes has {mu_positive:.2} \
-             times the positive relevance of one inside (other classes {others:.2}); with the \
+             times the positive relevance of one inside (other classes {others:.2}), in {looked_at} \
+             recognised images; with the \
              surroundings replaced {fall}, with the object by {:.2}",
             effect.control,
         ),
@@ -447,10 +472,20 @@ mod tests {
         let all = [class(&mut stream, 8, 152), class(&mut stream, 0, 160)];
         let found = suspicions(&all, 0, Seed(1)).unwrap();
         let strategies: Vec<&Kind> = found.iter().map(|s| &s.kind).collect();
-        assert!(
-            matches!(strategies[..], [Kind::Strategy { images: 8, of: 160, .. }]),
-            "{strategies:?}"
-        );
+        assert!(matches!(strategies[..], [Kind::Strategy { group: 8, .. }]), "{strategies:?}");
+    }
+
+    #[test]
+    fn too_few_images_are_no_suspicion() {
+        let mut stream = Seed(8).stream("audit", 0);
+        let enough = [class(&mut stream, LEAST_IMAGES, 0), class(&mut stream, 0, LEAST_IMAGES)];
+        assert_eq!(named(&suspicions(&enough, 0, Seed(1)).unwrap()).len(), 1);
+        // Of the class itself, or of those that it is compared with.
+        for few in 0..2 {
+            let mut all = enough.clone();
+            all[few].pop();
+            assert_eq!(suspicions(&all, 0, Seed(1)).unwrap(), []);
+        }
     }
 
     #[test]
@@ -477,10 +512,17 @@ mod tests {
     fn only_what_the_test_confirms_is_found() {
         let kind = Kind::Context { mu_positive: 2.0, others: 0.5 };
         let effect = |fall, control| Effect { images: 5, score: 1.0, fall, control };
-        let found = |e| finding("boat", kind.clone(), e, vec![]).map(|f| f.sentence);
-        assert_eq!(found(effect(0.3, 0.4)), None);
-        let sentence = found(effect(0.6, 0.4)).unwrap();
+        let found =
+            |looked_at, e| finding("boat", kind.clone(), looked_at, e, vec![]).map(|f| f.sentence);
+        assert_eq!(found(30, effect(0.3, 0.4)), None);
+        let sentence = found(30, effect(0.6, 0.4)).unwrap();
         assert!(sentence.contains("`boat` is decided by its surroundings"), "{sentence}");
+        assert!(sentence.contains("in 30 recognised images; "), "{sentence}");
+        assert!(sentence.contains("the score of 5 images falls"), "{sentence}");
+        // From too few images, whether looked at or tested, nothing is said.
+        assert_eq!(found(LEAST_IMAGES - 1, effect(0.6, 0.4)), None);
+        let tested = Effect { images: LEAST_IMAGES - 1, ..effect(0.6, 0.4) };
+        assert_eq!(found(30, tested), None);
         assert!(effect(0.3, 0.1).confirms() && !effect(0.3, 0.2).confirms());
         assert!(!effect(0.05, 0.0).confirms(), "too small to matter");
     }

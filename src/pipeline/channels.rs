@@ -7,6 +7,7 @@
 //! so that the joint vector has unit length where those of the channels have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -49,6 +50,7 @@ impl<'p> Run<'p> {
                 memory: self.memory,
                 progress: self.progress,
                 said: Mutex::default(),
+                left_out: AtomicUsize::new(0),
                 channels: Vec::new(),
                 label: format!("{name}: "),
                 seen: Arc::clone(&self.seen),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::channels::{JointEncoder, Mixtures};
 use super::fisher::{Encoded, Worker};
 use super::models::header;
+use super::outputs::Origin;
 use super::source::{labels_for, labels_hash, number_label};
 use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
@@ -19,8 +20,8 @@ use crate::config::differences;
 use crate::dataset::{Item, Label, Split};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
-use crate::files;
 use crate::svm::{self, Model, Stop};
+use crate::{files, names, plain};
 
 /// An evaluated split.
 #[derive(Debug, Clone)]
@@ -181,6 +182,7 @@ impl Run<'_> {
         );
         let path = self.svm_path();
         if self.is_up_to_date(&path, &inputs)? {
+            self.remove_outputs_of_others(&inputs.fingerprint)?;
             self.nothing_to_do("train-svm");
             return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
         }
@@ -209,6 +211,7 @@ impl Run<'_> {
             Tensor::f32("bias", [model.bias.len()], &model.bias),
         ];
         write(&path, &header("svm", &inputs, report), &tensors)?;
+        self.remove_outputs_of_others(&inputs.fingerprint)?;
         self.done("train-svm", &summary(&model), started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
     }
@@ -265,11 +268,16 @@ impl Run<'_> {
             &[("svm.safetensors", svm_print.as_str()), ("fisher", index.fingerprint.as_str())],
             labels_hash(&model.classes, &labels),
         );
-        let folder = self.dir.join("eval");
-        let path = folder.join(format!("{}.json", split.name));
-        let page = self.dir.join(format!("report_{}.html", split.name));
+        let name = names::file_name(&split.name);
+        let path = self.dir.join("eval").join(names::with_ending(&name, ".json"));
+        let page = self.dir.join(names::with_ending(&format!("report_{name}"), ".html"));
         let stage = format!("eval {}", split.name);
-        if let Some(report) = self.stored_report(&path, &inputs.fingerprint) {
+        let group = format!("eval/{}", split.name);
+        let origin =
+            Origin::new(&split.name, &svm_print, &index.fingerprint, &model.classes, &labels);
+        self.remove_outdated_outputs(&origin, &group)?;
+        let stored = self.stored_report(&path, &inputs.fingerprint);
+        if let Some(report) = stored.filter(|_| self.has_outputs(&group, &origin)) {
             self.nothing_to_do(&stage);
             return Ok(Evaluated { report, encoded, page, made: false });
         }
@@ -289,9 +297,10 @@ impl Run<'_> {
         let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
         files.insert(page.clone(), html::report(&report, &settings, &stages));
+        let outputs = self.outputs(&group, &origin, files.keys().chain([&path]))?;
         let mut hashes = BTreeMap::new();
         for (path, text) in &files {
-            write_text(path, text)?;
+            outputs.text(path, text)?;
             let below = path.strip_prefix(&self.dir).expect("results lie in the run folder");
             let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
             hashes.insert(below.to_string_lossy().into_owned(), hash);
@@ -301,7 +310,8 @@ impl Run<'_> {
         let mut stored: Value = serde_json::from_str(&text).expect("JSON was just written");
         stored["fingerprint"] = json!(inputs.fingerprint);
         stored["files"] = json!(hashes);
-        write_text(&path, &sealed(&stored))?;
+        outputs.text(&path, &sealed(&stored))?;
+        outputs.end()?;
         self.done(&stage, &format!("{} images; {}", ids.len(), page.display()), started);
         Ok(Evaluated { report, encoded, page, made: true })
     }
@@ -310,7 +320,7 @@ impl Run<'_> {
     pub(super) fn split_scores(&self, split: &Split, model: &Model) -> Result<Array2<f32>> {
         let index = self.index(&split.name)?;
         let scored = model.scores(&self.vectors(&index)?)?;
-        // An image without a vector has no score: it ranks last (VOC devkit).
+        // An image without a vector has no score: −∞, and it is in no measure.
         let shape = (split.items.len(), model.classes.len());
         let mut scores = Array2::from_elem(shape, f32::NEG_INFINITY);
         let rows: BTreeMap<&str, usize> =
@@ -334,25 +344,28 @@ impl Run<'_> {
     ) -> Result<BTreeMap<PathBuf, String>> {
         let mut files = BTreeMap::new();
         let results = self.dir.join("results");
+        let name = names::file_name(split);
+        let csv = self.dir.join("scores").join(names::with_ending(&name, ".csv"));
         // Their format has no place for such a name, which a photograph may well have.
-        if let Some(id) = ids.iter().find(|id| id.contains(char::is_whitespace)) {
+        if let Some(id) = ids.iter().find(|id| !voc_results::can_hold(id)) {
             self.progress.note(&format!(
-                "no VOC result files in {}: `{}` has white space in its name; scores/{split}.csv \
-                 has the scores",
-                results.display(),
-                id.escape_debug()
+                "no VOC result files in {}: `{}` has white space or control characters in its name; \
+                 {} has the scores",
+                plain::path(&results),
+                plain::line(id),
+                plain::path(&csv)
             ));
         } else {
-            for (class, column) in model.classes.iter().zip(scores.columns()) {
-                let text = voc_results::write(ids, &column.to_vec())?;
-                files.insert(results.join(voc_results::file_name(split, class)), text);
+            let names = voc_results::file_names(split, &model.classes);
+            for (name, column) in names.into_iter().zip(scores.columns()) {
+                files.insert(results.join(name), voc_results::write(ids, &column.to_vec())?);
             }
         }
         let table = Scores { ids: ids.to_vec(), classes: model.classes.clone(), values: scores };
-        files.insert(self.dir.join("scores").join(format!("{split}.csv")), table.to_csv());
-        let folder = self.dir.join("eval").join(split);
-        for class in &report.classes {
-            let name = format!("pr_{}.svg", class.class.replace(['/', '\\'], "_"));
+        files.insert(csv, table.to_csv());
+        let folder = self.dir.join("eval").join(names::with_ending(&name, ""));
+        for (class, name) in report.classes.iter().zip(names::file_names(&model.classes)) {
+            let name = names::with_ending(&format!("pr_{name}"), ".svg");
             files.insert(folder.join(name), svg::precision_recall(class));
         }
         if let Some(confusion) = &report.confusion {

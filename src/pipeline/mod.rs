@@ -23,6 +23,7 @@ mod fisher;
 mod folder;
 mod memory;
 mod models;
+mod outputs;
 #[doc(hidden)]
 pub mod parsers;
 mod pictures;
@@ -33,6 +34,7 @@ mod stage;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -82,6 +84,8 @@ pub struct Run<'p> {
     /// Stages whose closing line was given: a run held open for several commands in a row, as by the
     /// demo, looks at them again for each.
     said: Mutex<BTreeSet<String>>,
+    /// Times that an explanation left an image out.
+    left_out: AtomicUsize,
     /// Several ways to describe an image; empty for one, which is the run itself.
     channels: Vec<Channel<'p>>,
     /// Before the names of stages: the channel's.
@@ -168,6 +172,7 @@ impl<'p> Run<'p> {
             memory: Memory::new(options.max_memory),
             progress,
             said: Mutex::default(),
+            left_out: AtomicUsize::new(0),
             channels: Vec::new(),
             label: String::new(),
             seen: Arc::default(),

@@ -158,8 +158,10 @@ mod tests {
         let path = Path::new("source.json");
         let mut places = vec![PathBuf::from("/data/VOC 2007")];
         #[cfg(unix)]
-        places.push(std::os::unix::ffi::OsStringExt::from_vec(b"/n\xe9".to_vec()).into());
-        #[cfg(unix)]
+        places.push(
+            <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(b"/n\xe9".to_vec())
+                .into(),
+        );
         for data in places {
             let source = Source { data, split: "train".into() };
             let text = serde_json::to_string(&source).unwrap();

@@ -226,16 +226,18 @@ fn held_out_scores(
     scores
 }
 
-/// Area under the monotone precision envelope; label 0 is left out, ties keep their order. `None`
-/// without a positive.
+/// Area under the monotone precision envelope; label 0 is left out, equal scores are one step (as in
+/// `evaluation::ranking`). `None` without a positive.
 fn average_precision(scores: &[f32], labels: &[f32]) -> Option<f64> {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| labels[i] != 0.0).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    let mut precisions = Vec::new(); // at each positive
-    for (rank, &i) in order.iter().enumerate() {
-        if labels[i] > 0.0 {
-            precisions.push((precisions.len() + 1) as f64 / (rank + 1) as f64);
-        }
+    // Adding zero makes −0 equal to 0.
+    let judged = (0..scores.len()).filter(|&i| labels[i] != 0.0);
+    let mut order: Vec<(f32, bool)> = judged.map(|i| (scores[i] + 0.0, labels[i] > 0.0)).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut precisions, mut rank) = (Vec::new(), 0); // at each positive
+    for tie in order.chunk_by(|a, b| a.0 == b.0) {
+        rank += tie.len();
+        let found = precisions.len() + tie.iter().filter(|(_, positive)| *positive).count();
+        precisions.resize(found, found as f64 / rank as f64);
     }
     let count = precisions.len();
     let (mut highest, mut sum) = (0.0f64, 0.0);
@@ -259,6 +261,10 @@ mod tests {
         assert!((average_precision(&scores, &labels).unwrap() - expected).abs() < 1e-12);
         assert_eq!(average_precision(&scores, &[0.0, -1.0, -1.0, -1.0, 0.0]), None);
         assert_eq!(average_precision(&[], &[]), None);
+        // Constant scores: the share of positives, in any order.
+        for labels in [[1.0, 1.0, -1.0, -1.0, -1.0], [-1.0, -1.0, -1.0, 1.0, 1.0]] {
+            assert_eq!(average_precision(&[0.0, -0.0, 0.0, 0.0, 0.0], &labels), Some(0.4));
+        }
     }
 
     /// 37 images, a class of 7, one of 11 and one of 3 within the 11: no fold gets two more

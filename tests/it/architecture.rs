@@ -21,14 +21,16 @@ const STAGES: &[&str] = &[
 
 /// What every stage may use.
 const GROUND: &[&str] =
-    &["error", "files", "linalg", "parameters", "position", "progress", "random"];
+    &["error", "files", "linalg", "names", "parameters", "plain", "position", "progress", "random"];
 
 /// Who uses whom, beyond [`GROUND`] for the stages: a module and what it uses. Every entry is used.
 const EDGES: &[(&str, &[&str])] = &[
-    ("error", &[]),
+    ("error", &["plain"]),
     ("files", &[]),
     ("linalg", &[]),
+    ("names", &[]),
     ("parameters", &[]),
+    ("plain", &[]),
     ("position", &[]),
     ("progress", &[]),
     ("random", &[]),
@@ -72,6 +74,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "gmm",
             "image",
             "linalg",
+            "names",
+            "plain",
             "position",
             "progress",
             "projection",
@@ -94,6 +98,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "gmm",
             "image",
             "pipeline",
+            "plain",
             "position",
             "progress",
             "projection",
@@ -114,7 +119,9 @@ const PURE: &[&str] = &[
     "evaluation",
     "explanation",
     "linalg",
+    "names",
     "parameters",
+    "plain",
     "progress",
     "random",
 ];

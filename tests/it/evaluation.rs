@@ -58,19 +58,33 @@ fn average_precision_matches_every_golden_case() {
     let text = std::fs::read_to_string(golden_dir().join("python/average_precision.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
     assert_eq!(cases.len(), 16);
+    let mut left_out = Vec::new();
     for case in cases {
         let scores: Vec<f32> = case.scores.iter().map(|&score| score as f32).collect();
         let labels: Vec<Label> =
             case.labels.iter().map(|label| [No, Ignored, Yes][(label + 1) as usize]).collect();
         let ranking = ranking(&scores, &labels);
-        assert_eq!((ranking.positives(), ranking.ignored()), (case.n_pos, case.n_difficult));
-        let expected = [case.voc07_ap11, case.voc10_ap, case.sklearn_ap];
-        let kinds = ["VOC 2007", "VOC 2010", "uninterpolated"];
-        let got = average_precisions(&scores, &labels);
-        for ((got, expected), kind) in got.into_iter().zip(expected).zip(kinds) {
-            assert_same(got, expected, &format!("{}, {kind}", case.name));
+        assert_eq!(ranking.ignored(), case.n_difficult);
+        // The devkit ranks equal scores as the list has them, and images without a score last: there its
+        // figures are not the right ones.
+        if ranking.unscored() > 0 {
+            left_out.push((case.name, "unscored"));
+            continue;
         }
+        assert_eq!(ranking.positives(), case.n_pos);
+        let [voc2007, voc2010, plain] = average_precisions(&scores, &labels);
+        assert_same(plain, case.sklearn_ap, &format!("{}, uninterpolated", case.name));
+        if ranking.ties().any(|tie| tie.positives > 0 && tie.negatives > 0) {
+            left_out.push((case.name, "tied"));
+            continue;
+        }
+        assert_same(voc2007, case.voc07_ap11, &format!("{}, VOC 2007", case.name));
+        assert_same(voc2010, case.voc10_ap, &format!("{}, VOC 2010", case.name));
     }
+    let names = ["all_tied_pos_first", "all_tied_neg_first", "random_many_ties_npos30"];
+    let mut expected: Vec<(String, &str)> = names.map(|name| (name.to_owned(), "tied")).to_vec();
+    expected.insert(2, ("minus_inf_unscored".to_owned(), "unscored"));
+    assert_eq!(left_out, expected);
 }
 
 /// VLFeat's `toolbox/xtest/vl_test_pr.m`, also with its infinite scores.
@@ -84,24 +98,33 @@ fn average_precision_matches_vlfeats_own_test() {
     }
 }
 
-/// The definitions as the VOC devkit and scikit-learn write them, rank by rank.
+/// The definitions as the VOC devkit and scikit-learn write them, at every threshold that some image's
+/// score is: what lies at or above it is taken, ties as a whole. On distinct scores every rank is a
+/// threshold, as in the devkit.
 fn slow_average_precisions(scores: &[f32], labels: &[Label]) -> [Option<f64>; 3] {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| labels[i] != Ignored).collect();
-    order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap());
-    let positives = order.iter().filter(|&&i| labels[i] == Yes).count();
+    let judged: Vec<usize> = (0..scores.len())
+        .filter(|&i| labels[i] != Ignored && scores[i] > f32::NEG_INFINITY)
+        .collect();
+    let positives = judged.iter().filter(|&&i| labels[i] == Yes).count();
     if positives == 0 {
         return [None; 3];
     }
-    let found: Vec<usize> = (1..=order.len())
-        .map(|n| order[..n].iter().filter(|&&i| labels[i] == Yes).count())
+    let mut thresholds: Vec<f32> = judged.iter().map(|&i| scores[i]).collect();
+    thresholds.sort_by(|a, b| b.partial_cmp(a).unwrap());
+    thresholds.dedup_by(|a, b| a == b);
+    let above = |threshold: f32| judged.iter().filter(move |&&i| scores[i] >= threshold);
+    let found: Vec<usize> =
+        thresholds.iter().map(|&t| above(t).filter(|&&i| labels[i] == Yes).count()).collect();
+    let precision: Vec<f64> = found
+        .iter()
+        .zip(&thresholds)
+        .map(|(&found, &t)| found as f64 / above(t).count() as f64)
         .collect();
-    let precision: Vec<f64> =
-        found.iter().zip(1..).map(|(&found, n)| found as f64 / f64::from(n)).collect();
     let recall: Vec<f64> = found.iter().map(|&found| found as f64 / positives as f64).collect();
 
     let eleven = (0..=10)
         .map(|level| {
-            (0..order.len())
+            (0..thresholds.len())
                 .filter(|&i| 10 * found[i] >= level * positives)
                 .map(|i| precision[i])
                 .fold(0.0, f64::max)
@@ -118,19 +141,35 @@ fn slow_average_precisions(scores: &[f32], labels: &[Label]) -> [Option<f64>; 3]
 
     let mut plain = 0.0;
     let mut before = 0.0;
-    for i in 0..order.len() {
-        let tie_goes_on = i + 1 < order.len() && scores[order[i]] == scores[order[i + 1]];
-        if !tie_goes_on {
-            plain += (recall[i] - before) * precision[i];
-            before = recall[i];
-        }
+    for i in 0..thresholds.len() {
+        plain += (recall[i] - before) * precision[i];
+        before = recall[i];
     }
     [Some(eleven), Some(area), Some(plain)]
 }
 
+/// The devkit's two, rank by rank on a list of distinct scores, as `VOCevalcls.m` counts.
+fn devkit_average_precisions(scores: &[f32], labels: &[Label]) -> [Option<f64>; 2] {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| labels[i] != Ignored).collect();
+    order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap());
+    let positives = order.iter().filter(|&&i| labels[i] == Yes).count();
+    if positives == 0 {
+        return [None; 2];
+    }
+    let found = |n: usize| order[..n].iter().filter(|&&i| labels[i] == Yes).count();
+    let precision_from = |level: f64| {
+        let far = (1..=order.len()).filter(|&n| found(n) as f64 >= level * positives as f64 - 1e-9);
+        far.map(|n| found(n) as f64 / n as f64).fold(0.0, f64::max)
+    };
+    let eleven = (0..=10).map(|t| precision_from(f64::from(t) / 10.0)).sum::<f64>() / 11.0;
+    let steps = (1..=positives).map(|i| precision_from(i as f64 / positives as f64));
+    [Some(eleven), Some(steps.sum::<f64>() / positives as f64)]
+}
+
 /// Share of (positive, negative) pairs in the right order, tied ones half.
 fn slow_auc(scores: &[f32], labels: &[Label]) -> Option<f64> {
-    let of = |wanted| (0..scores.len()).filter(move |&i| labels[i] == wanted);
+    let scored = |i: &usize| scores[*i] > f32::NEG_INFINITY;
+    let of = |wanted| (0..scores.len()).filter(scored).filter(move |&i| labels[i] == wanted);
     let (mut sum, mut pairs) = (0.0, 0);
     for p in of(Yes) {
         for n in of(No) {
@@ -185,6 +224,61 @@ proptest! {
             assert_same(fast, slow, "average precision");
         }
         assert_same(roc::area(&ranking(&scores, &labels)), slow_auc(&scores, &labels), "area");
+    }
+
+    #[test]
+    fn distinct_scores_have_the_devkits_figures(list in distinct_list()) {
+        let (scores, labels) = unzip(&list);
+        let [voc2007, voc2010, _] = average_precisions(&scores, &labels);
+        let [eleven, area] = devkit_average_precisions(&scores, &labels);
+        assert_same(voc2007, eleven, "VOC 2007");
+        assert_same(voc2010, area, "VOC 2010");
+    }
+
+    /// Ties or not, nothing hangs on the order of the list, to the last bit.
+    #[test]
+    fn no_figure_depends_on_the_order_of_the_list(
+        (list, shuffled) in tied_list().prop_flat_map(|l| (Just(l.clone()), Just(l).prop_shuffle())),
+    ) {
+        let figures = |list: &[(f32, Label)]| {
+            let (scores, labels) = unzip(list);
+            let ranking = ranking(&scores, &labels);
+            let tied = (ranking.tied(), ranking.unscored());
+            let curve = Curve::new(&ranking);
+            (average_precisions(&scores, &labels), roc::area(&ranking), roc::equal_error(&ranking), curve, tied)
+        };
+        prop_assert_eq!(figures(&list), figures(&shuffled));
+    }
+
+    /// One score for all: each measure is what a guess has.
+    #[test]
+    fn constant_scores_are_at_chance(list in tied_list(), score in -9.0f32..9.0) {
+        let labels: Vec<Label> = list.iter().map(|(_, label)| *label).collect();
+        let scores = vec![score; labels.len()];
+        let of = |wanted| labels.iter().filter(|label| **label == wanted).count() as f64;
+        let share = (of(Yes) > 0.0).then(|| of(Yes) / (of(Yes) + of(No)));
+        for measure in average_precisions(&scores, &labels) {
+            assert_same(measure, share, "average precision");
+        }
+        let ranking = ranking(&scores, &labels);
+        let half = share.filter(|_| of(No) > 0.0).map(|_| 0.5);
+        prop_assert_eq!(roc::area(&ranking), half);
+        prop_assert_eq!(roc::equal_error(&ranking).map(|equal| equal.rate), half);
+        let judged = of(Yes) + of(No);
+        prop_assert_eq!(ranking.tied(), if judged > 1.0 { judged as usize } else { 0 });
+    }
+
+    /// Images without a score are in no measure, as if they were not in the split.
+    #[test]
+    fn unscored_images_never_matter(list in tied_list()) {
+        let (scores, labels) = unzip(&list);
+        let kept: Vec<_> = list.iter().copied().filter(|(s, _)| *s > f32::NEG_INFINITY).collect();
+        let (kept_scores, kept_labels) = unzip(&kept);
+        prop_assert_eq!(average_precisions(&scores, &labels), average_precisions(&kept_scores, &kept_labels));
+        let (all, kept) = (ranking(&scores, &labels), ranking(&kept_scores, &kept_labels));
+        prop_assert_eq!(roc::area(&all), roc::area(&kept));
+        prop_assert_eq!(Curve::new(&all), Curve::new(&kept));
+        prop_assert_eq!(kept.unscored(), 0);
     }
 
     /// linfa's ROC in the domain where it holds: distinct ranks of scores as probabilities over 0.
@@ -356,15 +450,22 @@ fn empty_and_infinite_inputs_give_finite_reports() {
             single_label: true,
         })
         .unwrap();
-        // All tied: list order for VOC, half of the pairs, no finite threshold.
-        assert_eq!(report.classes[0].ap_voc2010, Some(0.5));
-        assert_eq!(report.classes[1].ap_voc2010, Some(1.0));
-        assert_eq!(report.classes[0].roc_auc, Some(0.5));
-        assert_eq!(report.classes[0].equal_error_threshold, None);
-        // +∞ everywhere predicts the first class; −∞ everywhere predicts nothing.
-        let right = if infinity > 0.0 { 0.5 } else { 0.0 };
-        assert_eq!(report.accuracy.map(|accuracy| accuracy.overall), Some(right));
-        assert_eq!(report.classes[0].unscored, if infinity > 0.0 { 0 } else { 2 });
+        let table = report.table();
+        // +∞ everywhere: all tied, chance by every measure, no finite threshold. −∞: no score at all.
+        let half = (infinity > 0.0).then_some(0.5);
+        for class in &report.classes {
+            let measures = [class.ap_voc2007, class.ap_voc2010, class.average_precision];
+            assert_eq!((measures, class.roc_auc), ([half; 3], half));
+            assert_eq!(class.equal_error_threshold, None);
+        }
+        assert_eq!(report.accuracy.map(|accuracy| accuracy.overall), half);
+        let (unscored, tied) = if infinity > 0.0 { (0, 2) } else { (2, 0) };
+        assert_eq!((report.classes[0].unscored, report.classes[0].tied), (unscored, tied));
+        assert_eq!(report.missing, unscored);
+        assert_eq!(report.confusion.unwrap().tied, tied);
+        let note =
+            if infinity > 0.0 { "4 of 4 scores are equal" } else { "2 of 2 images are missing" };
+        assert!(table.contains(note), "{table}");
     }
 }
 

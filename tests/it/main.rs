@@ -17,6 +17,7 @@ mod fusion;
 mod fuzzing;
 mod gmm;
 mod image;
+mod outputs;
 mod own_descriptors;
 mod pipeline;
 mod pipeline_data;

@@ -50,6 +50,7 @@ fn a_run_leaves_the_files_of_the_formats_page() {
         "scores/test.csv",
         "eval/test.json",
         "report_test.html",
+        "outputs.json",
     ]
     .map(str::to_owned)
     .to_vec();

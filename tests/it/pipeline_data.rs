@@ -73,7 +73,7 @@ fn images_that_cannot_be_used_are_skipped_with_their_reason() {
     }
     assert!(skipped[1].1.contains("No such file"), "{}", skipped[1].1);
 
-    // In the scores they stand last, in the figures they count as missed.
+    // In the scores they have none, and no figure counts them.
     let table = scores(folder.path(), "test");
     assert_eq!(table.ids.len(), 18);
     for (id, row) in table.ids.iter().zip(table.values.rows()) {
@@ -82,11 +82,14 @@ fn images_that_cannot_be_used_are_skipped_with_their_reason() {
         assert!(row.iter().all(fits), "{id}");
     }
     let report = report(folder.path(), "test");
-    assert_eq!(report.images, 18);
+    assert_eq!((report.images, report.missing), (18, 2));
     assert!(
-        report.classes.iter().all(|class| class.positives + class.negatives + class.ignored == 18)
+        report.classes.iter().all(|class| {
+            class.positives + class.negatives + class.ignored + class.unscored == 18
+        })
     );
     assert!(report.classes.iter().map(|class| class.unscored).max() == Some(2));
+    assert!(report.table().contains("2 of 18 images are missing"), "{}", report.table());
 
     // Again: nothing to do, and the skipped are still counted.
     let before = contents(folder.path());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fvtool::dataset::synthetic::{CLASSES, Generator, STAR, Synthetic};
 use fvtool::explanation::Rule;
-use fvtool::explanation::audit::Kind;
+use fvtool::explanation::audit::{Kind, LEAST_IMAGES};
 use fvtool::explanation::quality::Params;
 use fvtool::pipeline;
 use fvtool::pipeline::explain::{Audit, AuditOptions, Drawing, Only, Selection};
@@ -174,6 +174,14 @@ fn the_audit_finds_the_planted_tag_and_nothing_where_none_is() {
     let [left, top, right, bottom] = generator.tag_bounds().map(|edge| edge as f32);
     let middle = Position::at((left + right) / 2.0 / 240.0, (top + bottom) / 2.0 / 180.0);
     assert!(place.holds(middle), "{place:?}");
+    // Every statement says how many images it rests on, all of them recognised.
+    for found in &with.findings {
+        assert!(found.looked_at >= LEAST_IMAGES && found.effect.images >= LEAST_IMAGES);
+        assert!(found.effect.score > 0.0, "{found:?}");
+        for images in [found.looked_at, found.effect.images] {
+            assert!(found.sentence.contains(&format!(" {images} ")), "{}", found.sentence);
+        }
+    }
     let heatmaps = files_below(&with.heatmaps.join("star"));
     for id in &found.images {
         assert!(heatmaps.contains_key(&format!("{id}.png")), "{id}");

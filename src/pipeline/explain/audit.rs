@@ -6,10 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Case, Drawing, Examined, Explainer, Only, Selection, write_json};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::explanation::Rule;
 use crate::explanation::audit::{
-    Effect, Finding, GRID, Kind, Sample, Suspicion, finding, rank, suspicions,
+    Effect, Finding, GRID, Kind, LEAST_IMAGES, Sample, Suspicion, finding, rank, suspicions,
 };
 use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
@@ -22,9 +22,10 @@ pub struct AuditOptions {
     pub classes: Vec<String>,
     /// The rule.
     pub rule: Rule,
-    /// Images looked at per class, the highest scored that show it; 0 takes all.
+    /// Images looked at per class, the highest scored that show it and are recognised: 0 for all, or at
+    /// least [`LEAST_IMAGES`].
     pub images: usize,
-    /// Images that a suspicion is tested on.
+    /// Images that a suspicion is tested on, at least [`LEAST_IMAGES`].
     pub tested: usize,
 }
 
@@ -42,8 +43,12 @@ pub struct Audit {
     pub split: String,
     /// The rule.
     pub rule: String,
-    /// Pairs of image and class looked at.
+    /// Pairs of a class and an image that shows it and is recognised (score above 0), looked at.
     pub pairs: usize,
+    /// Fewest images that a finding rests on.
+    pub least_images: usize,
+    /// Classes of which nothing is said, since fewer images of them are recognised.
+    pub not_judged: Vec<NotJudged>,
     /// Suspicions that were tested.
     pub tested: usize,
     /// Confirmed ones, the largest effect first.
@@ -51,6 +56,15 @@ pub struct Audit {
     /// Heatmaps of the example images.
     #[serde(serialize_with = "super::path_text")]
     pub heatmaps: PathBuf,
+}
+
+/// A class with too few recognised images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// The class.
+    pub class: String,
+    /// How many images that show it are recognised.
+    pub recognised: usize,
 }
 
 /// What the audit keeps of every image, and the items that it is of; one list per class each.
@@ -66,17 +80,27 @@ const DRAWS: usize = 4096;
 
 impl Run<'_> {
     /// Looks for classes that are recognised by something that is not their object. Writes
-    /// `audit.json` and heatmaps of the example images.
+    /// `audit.json` and, in a folder `audit`, heatmaps of the example images.
     ///
     /// # Errors
-    /// As [`Run::explain`].
+    /// As [`Run::explain`]; [`Error::Numerical`] when fewer images are asked for than a finding needs.
     pub fn audit(&self, data: &Path, split: &str, options: &AuditOptions) -> Result<Audit> {
         let started = Instant::now();
+        for (asked, option) in [(options.images, "--images"), (options.tested, "--tested")] {
+            let all = option == "--images" && asked == 0;
+            if asked < LEAST_IMAGES && !all {
+                let problem = format!(
+                    "{option} {asked} is too few: a finding needs {LEAST_IMAGES} images; ask for as \
+                     many or more"
+                );
+                return Err(Error::Numerical { what: "audit", problem });
+            }
+        }
         let explainer = self.explainer(data, split)?;
         let selection = Selection {
             classes: Vec::new(),
             images: Vec::new(),
-            only: Only::Present,
+            only: Only::TruePositives,
             top: options.images,
         };
         // Other classes are what a class is compared with: all of them are looked at.
@@ -84,8 +108,14 @@ impl Run<'_> {
         let cases = explainer.cases(&selection)?;
         let samples = self.samples(&explainer, &cases, options.rule)?;
         let mut findings: Vec<(Finding, Vec<usize>, usize)> = Vec::new();
-        let mut tested = 0;
+        let (mut tested, mut not_judged) = (0, Vec::new());
         for class in asked {
+            let recognised = samples.items[class].len();
+            if recognised < LEAST_IMAGES {
+                let class = explainer.model.classes[class].clone();
+                not_judged.push(NotJudged { class, recognised });
+                continue;
+            }
             for suspicion in suspicions(&samples.of_class, class, self.config.seed)? {
                 let chosen: Vec<usize> = suspicion
                     .samples
@@ -99,7 +129,7 @@ impl Run<'_> {
                 let examples: Vec<usize> = chosen.iter().take(EXAMPLES).copied().collect();
                 let ids = examples.iter().map(|&i| explainer.split.items[i].id.clone()).collect();
                 if let Some(effect) = effect
-                    && let Some(found) = finding(name, suspicion.kind, effect, ids)
+                    && let Some(found) = finding(name, suspicion.kind, recognised, effect, ids)
                 {
                     findings.push((found, examples, class));
                 }
@@ -107,21 +137,28 @@ impl Run<'_> {
         }
         let examples = examples(&findings);
         let drawing = Drawing { rule: options.rule, shared_scale: false, raw: false };
-        self.draw_cases(&explainer, &examples, &drawing)?;
+        let (heatmaps, path) =
+            (explainer.folder.join("audit"), explainer.folder.join("audit.json"));
+        let mut planned = explainer.pictures(&heatmaps, &examples, &drawing);
+        planned.push(path.clone());
+        let outputs = self.explanations(&explainer, "audit", &planned)?;
+        self.draw_cases(&explainer, &examples, &drawing, &heatmaps, &outputs)?;
         let mut findings: Vec<Finding> = findings.into_iter().map(|(found, ..)| found).collect();
         rank(&mut findings);
         let audit = Audit {
             split: explainer.split.name.clone(),
             rule: options.rule.to_string(),
             pairs: samples.items.iter().map(Vec::len).sum(),
+            least_images: LEAST_IMAGES,
+            not_judged,
             tested,
             findings,
-            heatmaps: explainer.folder.join("heatmaps"),
+            heatmaps,
         };
-        let path = explainer.folder.join("audit.json");
-        write_json(&path, &audit)?;
+        write_json(&outputs, &path, &audit)?;
+        outputs.end()?;
         let text = format!(
-            "{} pairs of image and class, {tested} suspicions tested, {} confirmed; {}",
+            "{} pairs of recognised image and class, {tested} suspicions tested, {} confirmed; {}",
             audit.pairs,
             audit.findings.len(),
             path.display()
@@ -132,7 +169,7 @@ impl Run<'_> {
 
     /// What the audit keeps of every image, per class.
     fn samples(&self, explainer: &Explainer, cases: &[Case], rule: Rule) -> Result<Samples> {
-        let found = self.for_each_case(&explainer.need, "explain", cases, |case| {
+        let found = self.for_each_case(explainer, "explain", cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
@@ -170,7 +207,7 @@ impl Run<'_> {
         let cases: Vec<Case> =
             items.iter().map(|&item| Case { item, classes: vec![class] }).collect();
         let name = format!("test {}", explainer.model.classes[class]);
-        let tests = self.for_each_case(&explainer.need, &name, &cases, |case| {
+        let tests = self.for_each_case(explainer, &name, &cases, |case| {
             let examined = explainer.examine(case)?;
             let mut stream = self.config.seed.stream("counterfactual", case.item as u64);
             let draws = explainer.draws(DRAWS, &mut stream)?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Selection, file_name, write_json, write_png, write_text};
+use super::{Selection, write_json, write_png};
 use crate::error::{Error, Result};
 use crate::evaluation::push_record;
 use crate::explanation::Rule;
@@ -13,7 +13,10 @@ use crate::explanation::context::{Context, Summary, context};
 use crate::explanation::drawings::{Bar, bars};
 use crate::explanation::heatmap::paint;
 use crate::explanation::pixels::Map;
+use crate::names::with_ending;
 use crate::pipeline::Run;
+use crate::pipeline::outputs::Outputs;
+use crate::plain;
 
 /// Size of average heatmaps, in cells.
 const AVERAGE: [usize; 2] = [96, 72];
@@ -83,7 +86,7 @@ impl Run<'_> {
             return Err(Error::data(data, problem));
         }
         let cases = explainer.cases(selection)?;
-        let found = self.for_each_case(&explainer.need, "context", &cases, |case| {
+        let found = self.for_each_case(&explainer, "context", &cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
@@ -111,13 +114,20 @@ impl Run<'_> {
             }
         }
         let folder = &explainer.folder;
+        let [chart, path, figures] =
+            ["context.svg", "context.csv", "context.json"].map(|name| folder.join(name));
+        let average = folder.join("average");
+        let average = |name: &String| average.join(with_ending(name, ".png"));
+        let pictures: Vec<PathBuf> = explainer.class_files.iter().map(average).collect();
+        let planned = pictures.iter().chain([&chart, &path, &figures]);
+        let outputs = self.explanations(&explainer, "context", planned)?;
         let mut classes = Vec::new();
-        for (name, found) in explainer.model.classes.iter().zip(&of_class) {
+        let named = explainer.model.classes.iter().zip(&pictures);
+        for ((name, picture), found) in named.zip(&of_class) {
             if found.is_empty() {
                 continue;
             }
-            let picture = folder.join("average").join(format!("{}.png", file_name(name)));
-            let averaged = write_average(&picture, found)?;
+            let averaged = write_average(&outputs, picture, found)?;
             let summary = |of: &dyn Fn(&Context) -> Option<f64>| {
                 Summary::of(found.iter().filter_map(|f| f.context.as_ref().and_then(of)))
             };
@@ -130,21 +140,20 @@ impl Run<'_> {
                 averaged,
             });
         }
-        let chart = folder.join("context.svg");
         let drawn: Vec<Bar> = classes
             .iter()
             .map(|c| Bar {
-                name: c.class.clone(),
+                name: plain::line(&c.class).into_owned(),
                 length: c.mu_positive.median,
                 mark: c.mu_positive.mean,
             })
             .collect();
-        let title = format!("relevance outside / inside the boxes, {}", explainer.split.name);
+        let split = plain::line(&explainer.split.name);
+        let title = format!("relevance outside / inside the boxes, {split}");
         let svg =
             bars(&title, "median of μ⁺ (bar), mean (line); 1: no more inside than outside", &drawn);
-        write_text(&chart, &svg)?;
-        let path = folder.join("context.csv");
-        write_text(&path, &table)?;
+        outputs.text(&chart, &svg)?;
+        outputs.text(&path, &table)?;
         let report = ContextReport {
             split: explainer.split.name.clone(),
             rule: rule.to_string(),
@@ -152,7 +161,8 @@ impl Run<'_> {
             table: path,
             chart,
         };
-        write_json(&folder.join("context.json"), &report)?;
+        write_json(&outputs, &figures, &report)?;
+        outputs.end()?;
         let pairs: usize = of_class.iter().map(Vec::len).sum();
         let text = format!("{pairs} pairs of image and class, rule {rule}; {}", folder.display());
         self.done("context", &text, started);
@@ -180,7 +190,7 @@ fn push_found(table: &mut String, id: &str, class: &str, found: &Found) {
 }
 
 /// Writes the mean of the landscape images' heatmaps, every image with the same total; their number.
-fn write_average(path: &Path, found: &[Found]) -> Result<usize> {
+fn write_average(outputs: &Outputs<'_>, path: &Path, found: &[Found]) -> Result<usize> {
     let grids: Vec<&Vec<f64>> = found.iter().filter_map(|f| f.grid.as_ref()).collect();
     if grids.is_empty() {
         return Ok(0);
@@ -198,6 +208,6 @@ fn write_average(path: &Path, found: &[Found]) -> Result<usize> {
         size[1],
         ::image::imageops::FilterType::Triangle,
     );
-    write_png(path, &large)?;
+    write_png(outputs, path, &large)?;
     Ok(grids.len())
 }

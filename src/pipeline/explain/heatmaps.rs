@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Case, Examined, Explainer, Selection, file_name, write_json, write_png};
+use super::{Case, Examined, Explainer, Failure, Selection, write_json, write_png};
 use crate::artifacts::{Tensor, write};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::explanation::context::context;
 use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
+use crate::names::with_ending;
 use crate::pipeline::Run;
 use crate::pipeline::fisher::frame_values;
-use crate::pipeline::memory::Need;
 use crate::pipeline::models::header;
+use crate::pipeline::outputs::Outputs;
 use crate::pipeline::source::label_number;
 use crate::pipeline::stage::Inputs;
 
@@ -61,9 +61,13 @@ pub struct Heatmap {
     pub file: PathBuf,
 }
 
+/// Ending of the raw relevance of a heatmap.
+const RAW: &str = ".safetensors";
+
 impl Run<'_> {
     /// Draws a heatmap for every selected pair of image and class into `explain/<split>/heatmaps`,
-    /// and lists them in `heatmaps.json`. Images that cannot be used any more are noted and left out.
+    /// in place of those of an earlier call, and lists them in `heatmaps.json`. Images that cannot be used
+    /// any more are noted and left out.
     ///
     /// # Errors
     /// [`Error::Missing`] when the run has no classifier; [`Error::Setting`] for an unknown class,
@@ -77,11 +81,17 @@ impl Run<'_> {
     ) -> Result<Vec<Heatmap>> {
         let explainer = self.explainer(data, split)?;
         let cases = explainer.cases(selection)?;
-        let heatmaps = self.draw_cases(&explainer, &cases, drawing)?;
-        let list = json!({
+        let (folder, list) =
+            (explainer.folder.join("heatmaps"), explainer.folder.join("heatmaps.json"));
+        let mut planned = explainer.pictures(&folder, &cases, drawing);
+        planned.push(list.clone());
+        let outputs = self.explanations(&explainer, "heatmaps", &planned)?;
+        let heatmaps = self.draw_cases(&explainer, &cases, drawing, &folder, &outputs)?;
+        let text = json!({
             "split": explainer.split.name, "rule": drawing.rule.to_string(), "heatmaps": heatmaps,
         });
-        write_json(&explainer.folder.join("heatmaps.json"), &list)?;
+        write_json(&outputs, &list, &text)?;
+        outputs.end()?;
         Ok(heatmaps)
     }
 
@@ -90,6 +100,8 @@ impl Run<'_> {
         explainer: &Explainer,
         cases: &[Case],
         drawing: &Drawing,
+        folder: &Path,
+        outputs: &Outputs<'_>,
     ) -> Result<Vec<Heatmap>> {
         let started = Instant::now();
         let scale = if drawing.shared_scale {
@@ -97,30 +109,30 @@ impl Run<'_> {
         } else {
             None
         };
-        let drawn = self.for_each_case(&explainer.need, "explain", cases, |case| {
+        let drawn = self.for_each_case(explainer, "explain", cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, drawing.rule)?;
-            let photograph = explainer.parts[0].encoder.photograph(item)?;
+            let photograph =
+                explainer.parts[0].encoder.photograph(item).map_err(Failure::of_reading)?;
             (case.classes.iter().enumerate())
                 .map(|(at, &class)| {
                     let map = explainer.map(&examined, &relevance, at);
                     let boxes = explainer.boxes(item, class, &examined);
                     let strongest = scale.as_ref().map_or(map.largest(), |s| s[class]);
                     let picture = panels(&photograph, &map, strongest, &boxes);
-                    let name = &explainer.model.classes[class];
-                    let folder = explainer.folder.join("heatmaps").join(file_name(name));
-                    let file = folder.join(format!("{}.png", file_name(&item.id)));
-                    write_png(&file, &picture)?;
+                    let file = explainer.picture(folder, case.item, class, ".png");
+                    write_png(outputs, &file, &picture)?;
                     if drawing.raw {
-                        let raw = file.with_extension("safetensors");
+                        let raw = explainer.picture(folder, case.item, class, RAW);
                         write_raw(&raw, &examined, &relevance, at, &map, drawing.rule)?;
+                        outputs.written(&raw)?;
                     }
                     let found = context(&map, &boxes);
                     let sum: f64 = relevance.descriptors.column(at).sum();
                     Ok(Heatmap {
                         id: item.id.clone(),
-                        class: name.clone(),
+                        class: explainer.model.classes[class].clone(),
                         label: label_number(explainer.labels[case.item][class]),
                         score: relevance.scores[at],
                         relevance: sum,
@@ -132,12 +144,11 @@ impl Run<'_> {
                         file,
                     })
                 })
-                .collect::<Result<Vec<Heatmap>>>()
+                .collect::<Result<Vec<Heatmap>, Failure>>()
         })?;
         let mut heatmaps: Vec<Heatmap> = drawn.into_iter().flatten().flatten().collect();
         let place = |h: &Heatmap| explainer.model.classes.iter().position(|c| *c == h.class);
         heatmaps.sort_by(|a, b| place(a).cmp(&place(b)).then(b.score.total_cmp(&a.score)));
-        let folder = explainer.folder.join("heatmaps");
         let text = format!(
             "{} heatmaps of {} images, rule {}; {}",
             heatmaps.len(),
@@ -156,7 +167,7 @@ impl Run<'_> {
         cases: &[Case],
         rule: Rule,
     ) -> Result<Vec<f64>> {
-        let found = self.for_each_case(&explainer.need, "scale", cases, |case| {
+        let found = self.for_each_case(explainer, "scale", cases, |case| {
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
             let maps = 0..case.classes.len();
@@ -171,36 +182,31 @@ impl Run<'_> {
         }
         Ok(largest)
     }
+}
 
-    /// Runs `work` for every case in parallel, in order; an image that cannot be used is noted and
-    /// gives `None`.
-    pub(super) fn for_each_case<T: Send>(
+impl Explainer {
+    /// The file of a heatmap, or of what belongs to it.
+    fn picture(&self, folder: &Path, item: usize, class: usize, ending: &str) -> PathBuf {
+        let of_class = folder.join(with_ending(&self.class_files[class], ""));
+        of_class.join(with_ending(&self.item_files[item], ending))
+    }
+
+    /// All files that are about to be drawn.
+    pub(super) fn pictures(
         &self,
-        need: &Need,
-        task: &str,
+        folder: &Path,
         cases: &[Case],
-        work: impl Fn(&Case) -> Result<T> + Sync,
-    ) -> Result<Vec<Option<T>>> {
-        self.progress.begin(task, cases.len() as u64, "images");
-        let each = |case: &Case| {
-            self.interrupted()?;
-            let result = work(case);
-            self.progress.advance(1);
-            match result {
-                Ok(value) => Ok(Some(value)),
-                Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
-                    self.progress.note(&format!("left out: {error}"));
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            }
-        };
-        let results = self.memory.within(
-            || Ok(need.clone()),
-            || -> Vec<Result<Option<T>>> { cases.par_iter().with_max_len(1).map(each).collect() },
-        );
-        self.progress.end();
-        results?.into_iter().collect()
+        drawing: &Drawing,
+    ) -> Vec<PathBuf> {
+        let endings = [Some(".png"), drawing.raw.then_some(RAW)];
+        let pairs =
+            cases.iter().flat_map(|case| case.classes.iter().map(|&class| (case.item, class)));
+        pairs
+            .flat_map(|(item, class)| {
+                let endings = endings.iter().flatten();
+                endings.map(move |ending| self.picture(folder, item, class, ending))
+            })
+            .collect()
     }
 }
 

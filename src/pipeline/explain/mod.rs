@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Images are explained in parallel, each on one thread. Results lie in `explain/<split>/`; they are
-//! answers, made anew by each command, and part of no fingerprint.
+//! answers, made anew by each command in place of what it wrote before, and part of no fingerprint.
 
 mod audit;
 mod context;
@@ -17,17 +17,18 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use ::image::RgbImage;
 use ndarray::{Array2, Axis, s};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Run;
-use super::classify::write_text;
 use super::fisher::{self, ImageEncoder, Worker};
 use super::memory::{Largest, Need};
+use super::outputs::{Origin, Outputs};
 use super::source::labels_for;
-use crate::artifacts::write_atomically;
 use crate::dataset::{Item, Label, Split};
 use crate::descriptors::Frame;
 use crate::error::{Error, Result};
@@ -36,11 +37,12 @@ use crate::explanation::quality::{Draws, Perturbed};
 use crate::explanation::{Classifier, Relevance, Rule, relevance};
 use crate::gmm::Gmm;
 use crate::linalg::Pool;
+use crate::names::{self, with_ending};
 use crate::position::Position;
 use crate::random::Stream;
 use crate::svm::Model;
 
-pub use audit::{Audit, AuditOptions};
+pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
 pub use heatmaps::{Drawing, Heatmap};
 pub use quality::{ClassQuality, ORDERS, QualityReport};
@@ -95,6 +97,10 @@ struct Explainer {
     /// `images × classes`, −∞ without a vector.
     scores: Array2<f32>,
     folder: PathBuf,
+    origin: Origin,
+    /// The classes' names and the images' ids as parts of file names.
+    class_files: Vec<String>,
+    item_files: Vec<String>,
     workers: Pool<Worker>,
     need: Need,
 }
@@ -134,9 +140,11 @@ impl Run<'_> {
         let split = self.open_data(data)?.split(split)?;
         self.classifier()?;
         self.encode_split(&split)?;
-        let (model, _) = self.load_svm()?;
+        let (model, svm_print) = self.load_svm()?;
         let scores = self.split_scores(&split, &model)?;
         let (labels, _) = labels_for(&model.classes, &split);
+        let vectors = self.index(&split.name)?.fingerprint;
+        let origin = Origin::new(&split.name, &svm_print, &vectors, &model.classes, &labels);
         let mut parts: Vec<Part> = Vec::new();
         for part in self.parts() {
             let (encoder, gmm) = (part.run.image_encoder()?, part.run.load_gmm()?.0);
@@ -144,12 +152,99 @@ impl Run<'_> {
             let columns = start..start + encoder.dim();
             parts.push(Part { encoder, gmm, factor: part.factor, columns });
         }
-        let folder = self.dir.join("explain").join(&split.name);
+        let folder = self.dir.join("explain").join(with_ending(&names::file_name(&split.name), ""));
+        let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
         let workers = Pool::default();
         let largest =
             if self.memory.is_limited() { self.largest(&split.items) } else { Largest::default() };
         let need = self.need_of_explanation(largest, model.classes.len());
-        Ok(Explainer { split, parts, model, labels, scores, folder, workers, need })
+        Ok(Explainer {
+            class_files: names::file_names(&model.classes),
+            item_files: names::file_names(&ids),
+            split,
+            parts,
+            model,
+            labels,
+            scores,
+            folder,
+            origin,
+            workers,
+            need,
+        })
+    }
+
+    /// How many times an explanation of this open run left an image out, since it could not be read any
+    /// more.
+    pub fn left_out_of_explanations(&self) -> usize {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    /// Begins the files of a kind of explanation, in place of those of an earlier call.
+    fn explanations<'p>(
+        &self,
+        explainer: &Explainer,
+        kind: &str,
+        planned: impl IntoIterator<Item = &'p PathBuf>,
+    ) -> Result<Outputs<'_>> {
+        let group = format!("explain/{}/{kind}", explainer.split.name);
+        self.remove_outdated_outputs(&explainer.origin, &group)?;
+        self.outputs(&group, &explainer.origin, planned)
+    }
+
+    /// Runs `work` for every case in parallel, in order; an image that cannot be read is noted and gives
+    /// `None`. Whatever else goes wrong, as writing, ends it all.
+    fn for_each_case<T: Send>(
+        &self,
+        explainer: &Explainer,
+        task: &str,
+        cases: &[Case],
+        work: impl Fn(&Case) -> Result<T, Failure> + Sync,
+    ) -> Result<Vec<Option<T>>> {
+        self.progress.begin(task, cases.len() as u64, "images");
+        let each = |case: &Case| {
+            self.interrupted()?;
+            let result = work(case);
+            self.progress.advance(1);
+            match result {
+                Ok(value) => Ok(Some(value)),
+                Err(Failure::Unreadable(error)) if !self.strict => {
+                    self.progress.note(&format!("left out: {error}"));
+                    self.left_out.fetch_add(1, Ordering::Relaxed);
+                    Ok(None)
+                }
+                Err(Failure::Unreadable(error) | Failure::Other(error)) => Err(error),
+            }
+        };
+        let results = self.memory.within(
+            || Ok(explainer.need.clone()),
+            || -> Result<Vec<Option<T>>> { cases.par_iter().with_max_len(1).map(each).collect() },
+        );
+        self.progress.end();
+        results?
+    }
+}
+
+/// Why there is no explanation of an image.
+enum Failure {
+    /// The image, or a file of its descriptors, cannot be read (any more).
+    Unreadable(Error),
+    /// Anything else: no fault of the image.
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Failure {
+    /// A failure of reading an image.
+    fn of_reading(error: Error) -> Self {
+        match error {
+            Error::Image { .. } | Error::Io { .. } => Self::Unreadable(error),
+            other => Self::Other(other),
+        }
     }
 }
 
@@ -220,7 +315,7 @@ impl Explainer {
         &self.split.items[case.item]
     }
 
-    fn examine(&self, case: &Case) -> Result<Examined<'_>> {
+    fn examine(&self, case: &Case) -> Result<Examined<'_>, Failure> {
         let item = self.item(case);
         let mut examined = Examined {
             size: [0; 2],
@@ -231,7 +326,7 @@ impl Explainer {
         };
         let Examined { size, file_size, frames, positions, parts } = &mut examined;
         for part in &self.parts {
-            let (picture, in_file) = part.encoder.load(item)?;
+            let (picture, in_file) = part.encoder.load(item).map_err(Failure::of_reading)?;
             (*size, *file_size) = ([picture.width, picture.height], in_file);
             let before = frames.len();
             parts.push(
@@ -239,7 +334,7 @@ impl Explainer {
                     .with(|worker| part.encoder.examine(picture, worker, frames, positions))?,
             );
             if frames.len() == before {
-                return Err(part.encoder.without_descriptors(item, *size));
+                return Err(Failure::of_reading(part.encoder.without_descriptors(item, *size)));
             }
         }
         Ok(examined)
@@ -311,27 +406,20 @@ impl Explainer {
 }
 
 /// Writes a picture as PNG.
-fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+fn write_png(outputs: &Outputs<'_>, path: &Path, picture: &RgbImage) -> Result<()> {
     let mut bytes = Cursor::new(Vec::new());
     picture
         .write_to(&mut bytes, ::image::ImageFormat::Png)
         .map_err(|e| Error::Image { path: path.to_owned(), problem: e.to_string() })?;
-    write_atomically(path, |file| file.write_all(bytes.get_ref()))
+    outputs.bytes(path, bytes.get_ref())
 }
 
 /// Writes a report as JSON for people to read.
-fn write_json(path: &Path, report: &impl Serialize) -> Result<()> {
-    write_text(path, &serde_json::to_string_pretty(report).expect("a report is JSON"))
+fn write_json(outputs: &Outputs<'_>, path: &Path, report: &impl Serialize) -> Result<()> {
+    outputs.text(path, &serde_json::to_string_pretty(report).expect("a report is JSON"))
 }
 
 /// A path in a report: names that are not UTF-8 are shown as well as they can be.
 fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&path.display())
-}
-
-/// A name as part of a path: what separates folders or hides files is replaced.
-fn file_name(name: &str) -> String {
-    let safe: String =
-        name.chars().map(|c| if matches!(c, '/' | '\\' | ':') { '_' } else { c }).collect();
-    if safe.starts_with('.') { format!("_{safe}") } else { safe }
 }

@@ -5,14 +5,16 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Explainer, Selection, file_name, write_json, write_text};
+use super::{Explainer, Selection, write_json};
 use crate::dataset::Label;
 use crate::error::Result;
 use crate::evaluation::{ranking::Ranking, roc};
 use crate::explanation::Rule;
 use crate::explanation::drawings::{Curve, curves};
 use crate::explanation::quality::{Draws, Params, Trace, descending};
+use crate::names::with_ending;
 use crate::pipeline::Run;
+use crate::plain;
 
 /// Orders in which descriptors are replaced.
 pub const ORDERS: [&str; 3] = ["relevance descending", "random", "relevance ascending"];
@@ -73,7 +75,7 @@ impl Run<'_> {
             let recognised = thresholds[class].is_some_and(|t| f64::from(score) >= t);
             label == Label::Yes && recognised
         })?;
-        let traced = self.for_each_case(&explainer.need, "quality", &cases, |case| {
+        let traced = self.for_each_case(&explainer, "quality", &cases, |case| {
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
             let n = examined.frames.len();
@@ -106,6 +108,14 @@ impl Run<'_> {
             of_class[class].push(traces);
         }
         let name = format!("quality_{}", rule.to_string().replace(' ', "-"));
+        let path = explainer.folder.join(format!("{name}.json"));
+        let drawing = |class: usize| {
+            explainer.folder.join(&name).join(with_ending(&explainer.class_files[class], ".svg"))
+        };
+        let tested = of_class.iter().enumerate().filter(|(_, traces)| !traces.is_empty());
+        let mut planned: Vec<PathBuf> = tested.map(|(class, _)| drawing(class)).collect();
+        planned.push(path.clone());
+        let outputs = self.explanations(&explainer, &name, &planned)?;
         let mut classes = Vec::new();
         for (class, traces) in of_class.iter().enumerate().filter(|(_, t)| !t.is_empty()) {
             let quality = ClassQuality {
@@ -117,13 +127,9 @@ impl Run<'_> {
                 scores: [0, 1, 2]
                     .map(|o| mean_curve(traces.iter().map(|t| t[o].scores.as_slice()))),
             };
-            let file = format!("{}.svg", file_name(&quality.class));
-            let path = explainer.folder.join(&name).join(file);
-            let svg = draw(&quality, rule, params.batch);
-            write_text(&path, &svg)?;
+            outputs.text(&drawing(class), &draw(&quality, rule, params.batch))?;
             classes.push(quality);
         }
-        let path = explainer.folder.join(format!("{name}.json"));
         let report = QualityReport {
             split: explainer.split.name.clone(),
             rule: rule.to_string(),
@@ -132,7 +138,8 @@ impl Run<'_> {
             classes,
             path: path.clone(),
         };
-        write_json(&path, &report)?;
+        write_json(&outputs, &path, &report)?;
+        outputs.end()?;
         let pairs: usize = report.classes.iter().map(|c| c.images).sum();
         let text = format!("{pairs} pairs of image and class, rule {rule}; {}", path.display());
         self.done("quality", &text, started);
@@ -176,7 +183,7 @@ fn mean_curve<'a>(curves: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
 }
 
 fn draw(quality: &ClassQuality, rule: Rule, batch: usize) -> String {
-    let title = format!("{}: score while descriptors are replaced", quality.class);
+    let title = format!("{}: score while descriptors are replaced", plain::line(&quality.class));
     let note = format!(
         "rule {rule}; {} images; A {:.3}, random {:.3}, ascending {:.3}",
         quality.images, quality.area[0], quality.area[1], quality.area[2]
