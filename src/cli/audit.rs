@@ -43,6 +43,7 @@ pub fn run(
         images: args.images,
         tested: args.tested.into(),
     };
+    args.run.require_apart(&args.data.data)?;
     let run = args.run.open_existing(global, ui, false)?;
     let audit = run.audit(&args.data.data, &args.data.split, &options)?;
     write_audit(&audit, global, out)?;

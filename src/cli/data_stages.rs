@@ -78,7 +78,7 @@ fn fit(
     stage: impl FnOnce(&Run<'_>, &Path, &str) -> fvtool::Result<Stamp>,
 ) -> anyhow::Result<Outcome> {
     let Data { data, split } = &args.data;
-    let run = args.run.open_for(data, &[split], global, ui, args.faults.strict)?;
+    let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
     let stamp = stage(&run, data, split)?;
     write_stamp(&stamp, global, out)?;
     let (sample, left_out) = run.left_out_of_sample()?;
@@ -92,13 +92,14 @@ pub fn encode(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let Data { data, split } = &args.data;
-    let run = args.run.open_for(data, &[split], global, ui, args.faults.strict)?;
+    let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
     let encoded = run.encode(data, split)?;
     if global.json {
         let (images, skipped) = (encoded.images, encoded.skipped);
         let value = json!({
             "index": encoded.stamp.path.to_string_lossy(), "images": images, "skipped": skipped,
             "fingerprint": encoded.stamp.fingerprint, "made": encoded.stamp.made,
+            "files": encoded.files,
         });
         writeln!(out, "{value}")?;
     } else {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
+use fvtool::dataset::Inventory;
 use fvtool::pipeline::Evaluated;
 
 use super::data_stages::Data;
@@ -20,11 +21,20 @@ pub struct Eval {
 }
 
 pub fn run(args: &Eval, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    args.run.require_apart(&args.data.data)?;
     let run = args.run.open_existing(global, ui, args.faults.strict)?;
     let evaluated = run.evaluate(&args.data.data, &args.data.split)?;
     write_evaluated(&evaluated, global, ui, out)?;
     let encoded = &evaluated.encoded;
     Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
+}
+
+/// The figures as JSON.
+#[derive(serde::Serialize)]
+struct Printed<'e, R: serde::Serialize> {
+    #[serde(flatten)]
+    report: &'e R,
+    data_files: &'e Inventory,
 }
 
 /// The figures: a table, or JSON.
@@ -35,7 +45,8 @@ pub fn write_evaluated(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     if global.json {
-        writeln!(out, "{}", serde_json::to_string(&evaluated.report)?)?;
+        let printed = Printed { report: &evaluated.report, data_files: &evaluated.encoded.files };
+        writeln!(out, "{}", serde_json::to_string(&printed)?)?;
     } else {
         write!(out, "{}", evaluated.report.table())?;
     }

@@ -112,6 +112,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let rule = args.rule.rule()?;
+    args.run.require_apart(&args.data.data)?;
     let run = args.run.open_existing(global, ui, false)?;
     let (data, split) = (&args.data.data, &args.data.split);
     if args.context {

@@ -188,19 +188,26 @@ impl RunFolder {
         self.open(global, ui, strict)
     }
 
+    /// Refuses a run folder that is the data folder, before anything is written there.
+    fn require_apart(&self, data: &std::path::Path) -> fvtool::Result<()> {
+        pipeline::Run::require_apart(&self.run, data)
+    }
+
     /// As [`open`](Self::open), for commands that begin with images: no folder is made for a run
     /// whose data or splits are not there.
     fn open_for<'p>(
         &self,
         data: &std::path::Path,
         splits: &[&str],
+        trained: Option<&str>,
         global: &Global,
         ui: &'p Ui,
         strict: bool,
     ) -> fvtool::Result<pipeline::Run<'p>> {
+        self.require_apart(data)?;
         if !self.run.exists() {
             let options = self.options(global, strict);
-            pipeline::Run::check_data(&self.run, &options, data, splits)?;
+            pipeline::Run::check_data(&self.run, &options, data, splits, trained)?;
         }
         self.open(global, ui, strict)
     }

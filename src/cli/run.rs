@@ -30,6 +30,7 @@ pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow:
     let run = args.run.open_for(
         &args.data,
         &[&args.train, &args.test],
+        Some(&args.train),
         global,
         ui,
         args.faults.strict,

@@ -7,25 +7,35 @@
 //! names the file and line. Nothing depends on the order in which a file system lists its entries.
 
 mod annotation;
+mod devkit;
 pub mod folder;
+mod form;
+mod inventory;
+mod layouts;
 mod lists;
+mod names;
 #[doc(hidden)]
 pub mod parsers;
 pub mod synthetic;
+mod tree;
 pub mod voc;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::random::Seed;
 use crate::{Error, Result};
+use devkit::Devkit;
+pub use inventory::{Inventory, LeftOut};
 
 /// File name endings that count as images, in any case; the first one wins when an image of the
-/// same name is there several times.
-pub const IMAGE_ENDINGS: &[&str] =
-    &["jpg", "jpeg", "png", "ppm", "pgm", "pbm", "pnm", "bmp", "gif", "tif", "tiff", "webp"];
+/// same name is there several times. They only find files: what is in one is told by its contents.
+pub const IMAGE_ENDINGS: &[&str] = &[
+    "jpg", "jpeg", "png", "ppm", "pgm", "pbm", "pnm", "bmp", "gif", "tif", "tiff", "webp", "jpe",
+    "jfif",
+];
 
 /// Most bytes of the names of a split and a class together: 255 of a file name, less what is
 /// around them in the longest one.
@@ -88,6 +98,8 @@ pub struct Split {
     pub labels: Vec<Vec<Label>>,
     /// Every image has exactly one class, so that accuracy and a confusion matrix make sense.
     pub single_label: bool,
+    /// What became of every file of the data folder.
+    pub files: Inventory,
 }
 
 /// How a data folder is laid out.
@@ -99,18 +111,24 @@ pub enum Layout {
     Auto,
     /// PASCAL VOC devkit: `JPEGImages`, `ImageSets/Main`, `Annotations`.
     Voc,
-    /// One folder per class: `<split>/<class>/<image>` or `<class>/<image>`.
+    /// One folder per class: `<split>/<class>/<image>` or `<class>/<image>`, whichever it is.
     Folders,
+    /// `<split>/<class>/<image>`.
+    Splits,
+    /// `<class>/<image>`.
+    Classes,
 }
 
 crate::parameters! {
     /// Settings of the data set (`data` in the configuration).
     pub struct Params {
         /// Layout of the data folder: `auto` looks for PASCAL VOC's `ImageSets/Main` or
-        /// `JPEGImages` and takes a folder per class otherwise; `voc`, `folders`.
+        /// `JPEGImages` and takes a folder per class otherwise; `voc`, `folders`. Where it is not
+        /// clear whether the folders at the top are splits or classes: `splits`, `classes`.
         pub layout: Layout = Layout::Auto,
         /// Share of each class's images that go into the split `train`, the others into `test`
-        /// (above 0, below 1). Only for a folder per class without split folders.
+        /// (above 0, below 1); each image is drawn by itself, so that the share is met on average.
+        /// Only for a folder per class without split folders.
         pub train_fraction: f64 = 0.5,
     }
 }
@@ -133,8 +151,13 @@ impl Params {
 /// An opened data folder: its classes and the names of its splits.
 #[derive(Debug, Clone)]
 pub struct Dataset {
+    /// The folder that was given.
+    given: PathBuf,
     root: PathBuf,
     source: Source,
+    notes: Vec<String>,
+    /// The files of a devkit, once they were looked at.
+    devkit: OnceLock<Devkit>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,46 +175,44 @@ impl Dataset {
     /// or contradicts itself.
     pub fn open(root: &Path, params: &Params, seed: Seed) -> Result<Self> {
         params.validate()?;
-        if !root.is_dir() {
-            return Err(Error::data(
-                root,
-                "no such folder; give the folder that holds the images, \
-                 for example VOCdevkit/VOC2007",
-            ));
-        }
+        require_folder(root)?;
         let voc_root = match params.layout {
             Layout::Auto | Layout::Voc => voc::find(root)?,
-            Layout::Folders => None,
+            Layout::Folders | Layout::Splits | Layout::Classes => None,
         };
-        match (voc_root, params.layout) {
-            (Some(root), _) => {
-                let source = Source::Voc(voc::Voc::open(&root)?);
-                Ok(Self { root, source })
+        let mut notes = Vec::new();
+        let (source, voc_root) = match (voc_root, params.layout) {
+            (Some(voc_root), _) => {
+                if voc_root != root {
+                    notes.push(format!("the PASCAL VOC folder {} is used", voc_root.display()));
+                }
+                (Source::Voc(voc::Voc::open(&voc_root)?), voc_root)
             }
-            (None, Layout::Voc) => Err(Error::data(
-                root,
-                "not a PASCAL VOC folder: looked for ImageSets/Main and JPEGImages here, in each \
-                 folder here and in VOCdevkit/*",
-            )),
-            (None, layout) => {
-                let folders = folder::Folders::open(root, params.train_fraction, seed)?;
-                let source = Source::Folders(folders.ok_or_else(|| {
-                    let voc = match layout {
-                        Layout::Auto => "ImageSets/Main or JPEGImages (PASCAL VOC), ",
-                        Layout::Voc | Layout::Folders => "",
-                    };
-                    let endings = IMAGE_ENDINGS.join(", ");
-                    Error::data(
-                        root,
-                        format!(
-                            "no images found: looked for {voc}<split>/<class>/<image> and \
-                             <class>/<image>, with the endings {endings}"
-                        ),
-                    )
-                })?);
-                Ok(Self { root: root.to_owned(), source })
+            (None, Layout::Voc) => {
+                return Err(Error::data(
+                    root,
+                    "not a PASCAL VOC folder: looked for ImageSets/Main and JPEGImages here, in \
+                     each folder here and in VOCdevkit/*",
+                ));
             }
+            (None, _) => {
+                let folders = folder::Folders::open(root, params, seed)?;
+                notes.extend_from_slice(folders.notes());
+                (Source::Folders(folders), root.to_owned())
+            }
+        };
+        let divided = matches!(&source, Source::Folders(folders) if folders.are_drawn());
+        let default = Params::default().train_fraction;
+        if params.train_fraction != default && !divided {
+            notes.push(format!(
+                "data.train_fraction = {} has no effect: the data have splits of their own",
+                params.train_fraction
+            ));
         }
+        let given = root.to_owned();
+        let dataset = Self { given, root: voc_root, source, notes, devkit: OnceLock::new() };
+        dataset.check_names()?;
+        Ok(dataset)
     }
 
     /// The folder in effect: for PASCAL VOC the one that holds `ImageSets`, which may lie below
@@ -200,7 +221,7 @@ impl Dataset {
         &self.root
     }
 
-    /// The layout found; never [`Layout::Auto`].
+    /// The layout found: [`Layout::Voc`] or [`Layout::Folders`].
     pub fn layout(&self) -> Layout {
         match self.source {
             Source::Voc(_) => Layout::Voc,
@@ -224,6 +245,70 @@ impl Dataset {
         }
     }
 
+    /// What became of every file, in a line: how many are used, and how many are left out and why.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a folder cannot be listed.
+    pub fn summary(&self) -> Result<String> {
+        let (inventory, sizes) = match &self.source {
+            Source::Folders(folders) => (folders.inventory(None), folders.sizes()),
+            Source::Voc(voc) => {
+                let devkit = self.devkit(voc)?;
+                (devkit.inventory(None), devkit.sizes().to_vec())
+            }
+        };
+        let sizes: Vec<String> = sizes.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let images = format!("{} images ({})", inventory.used, sizes.join(", "));
+        let lists = match inventory.lists {
+            0 => String::new(),
+            n => format!(", {n} lists and annotations"),
+        };
+        let left_out = match inventory.left_out_in_words() {
+            words if words.is_empty() => "nothing left out".to_owned(),
+            words => format!("left out: {words}"),
+        };
+        Ok(format!("{} files: {images}{lists}; {left_out}", inventory.found))
+    }
+
+    /// What the user should know of the folder, in sentences: what was found in place of what was
+    /// given, what is passed over, which settings have no effect.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a folder cannot be listed.
+    pub fn notes(&self) -> Result<Vec<String>> {
+        let inventory = match &self.source {
+            Source::Folders(folders) => folders.inventory(None),
+            Source::Voc(voc) => self.devkit(voc)?.inventory(None),
+        };
+        let mut notes = self.notes.clone();
+        let unread: Vec<String> = inventory
+            .left_out
+            .iter()
+            .filter(|left_out| names::is_unread_image(&left_out.reason))
+            .map(|left_out| format!("{} {}", left_out.count, left_out.reason))
+            .collect();
+        if !unread.is_empty() {
+            notes.push(format!(
+                "images of kinds that are not read are left out: {}; convert them to JPEG or PNG",
+                unread.join(", ")
+            ));
+        }
+        let folders = inventory.passed_over_in_words();
+        if !folders.is_empty() {
+            notes.push(format!("folders passed over: {folders}"));
+        }
+        Ok(notes)
+    }
+
+    /// The files of a devkit.
+    fn devkit(&self, voc: &voc::Voc) -> Result<&Devkit> {
+        if let Some(devkit) = self.devkit.get() {
+            return Ok(devkit);
+        }
+        let devkit = Devkit::look(&self.given, &self.root, &voc.splits())?;
+        Ok(self.devkit.get_or_init(|| devkit))
+    }
+
     /// The images of one split. Every split has all of [`Dataset::classes`], whether or not it
     /// shows them.
     ///
@@ -235,7 +320,13 @@ impl Dataset {
     /// read.
     pub fn split(&self, name: &str) -> Result<Split> {
         let split = match &self.source {
-            Source::Voc(voc) => voc.split(name)?,
+            Source::Voc(voc) => match voc.split(name)? {
+                Some(split) => {
+                    let files = self.devkit(voc)?.inventory(Some(&split.items));
+                    Some(Split { files, ..split })
+                }
+                None => None,
+            },
             Source::Folders(folders) => folders.split(name),
         };
         if let Some(split) = &split {
@@ -244,13 +335,66 @@ impl Dataset {
         split.ok_or_else(|| {
             let hint = match &self.source {
                 Source::Voc(voc) => voc.unused_list_for(name),
-                Source::Folders(_) => None,
+                Source::Folders(folders) => folders.hint_for(name, &self.root),
             };
-            let there = self.splits().join(", ");
+            let splits = self.splits();
+            let meant = match names::nearest(name, splits.iter().map(String::as_str)) {
+                Some(meant) => format!(" (`{meant}` is near)"),
+                None => String::new(),
+            };
+            let there = splits.join(", ");
             let hint = hint.unwrap_or_default();
-            Error::data(&self.root, format!("no split `{name}`; there are: {there}{hint}"))
+            Error::data(&self.root, format!("no split `{name}`{meant}; there are: {there}{hint}"))
         })
     }
+
+    /// Classes and splits name files and stand in their lines.
+    fn check_names(&self) -> Result<()> {
+        let splits = self.splits();
+        let named = splits.iter().map(|name| ("split", name));
+        let mut named = named.chain(self.classes().iter().map(|name| ("class", name)));
+        match named.find(|(_, name)| name.contains(names::breaks)) {
+            None => Ok(()),
+            Some((what, name)) => {
+                let name = names::shown(name.as_ref());
+                let problem = format!(
+                    "the name of {what} `{name}` has a line break or control character; \
+                             rename it"
+                );
+                Err(Error::data(&self.root, problem))
+            }
+        }
+    }
+}
+
+/// Refuses what is no folder, with what it may be.
+fn require_folder(root: &Path) -> Result<()> {
+    let found = match std::fs::metadata(root) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(Error::io("list", root)(error));
+        }
+        Err(_) => {
+            return Err(Error::data(
+                root,
+                "no such folder; give the folder that holds the images, \
+                 for example VOCdevkit/VOC2007",
+            ));
+        }
+    };
+    if found.is_dir() {
+        return Ok(());
+    }
+    let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let archives = [".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".bz2", ".xz", ".zst"];
+    let problem = if names::ending(&name).is_some_and(|e| archives.contains(&e.as_str())) {
+        "an archive, not a folder; unpack it and give the folder that holds the images"
+    } else if image_rank(&name).is_some() {
+        "an image, not a folder of images; `fvtool predict` classifies single images"
+    } else {
+        "a file, not a folder; give the folder that holds the images"
+    };
+    Err(Error::data(root, problem))
 }
 
 /// Result files are named after split and class: names that no file can have are refused here, not
@@ -279,53 +423,41 @@ fn image_rank(name: &str) -> Option<usize> {
     IMAGE_ENDINGS.iter().position(|known| known.eq_ignore_ascii_case(ending))
 }
 
-/// Names of folders and image files in a folder, each sorted.
+/// Names of folders, image files and texts in a folder, each sorted.
 #[derive(Debug, Default)]
 struct Listing {
     folders: Vec<String>,
     images: Vec<String>,
-    /// Image files whose names are not text.
-    odd: Vec<OsString>,
     texts: Vec<String>,
 }
 
-/// Lists a folder, following links. Hidden entries and other files are left out; a link that leads
-/// nowhere counts as a file, so that a missing image is reported when it is read.
+/// Lists a folder, following links. Hidden entries and other files are left out, and files whose names
+/// are no text, which no list can name; a link that leads nowhere counts as a file, so that a missing
+/// image is reported when it is read.
 fn list(path: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(path).map_err(Error::io("list", path))? {
-        let entry = entry.map_err(Error::io("list", path))?;
-        let kind = entry.file_type().map_err(Error::io("list", entry.path()))?;
-        let name = match entry.file_name().into_string() {
-            Ok(name) => name,
-            // Its class or split must have a name that can be written down.
-            Err(_) if kind.is_dir() => {
-                return Err(Error::data(entry.path(), "the name is not UTF-8; rename it"));
-            }
-            Err(name) => {
-                if image_rank(&name.to_string_lossy()).is_some() {
-                    listing.odd.push(name);
-                }
-                continue;
-            }
-        };
-        if name.starts_with('.') {
+    for (name, kind) in tree::entries(path)? {
+        let folder = tree::is_folder(&path.join(&name), kind);
+        if tree::passed_over(&name, folder).is_some() {
             continue;
         }
-        let is_folder = kind.is_dir()
-            || kind.is_symlink() && std::fs::metadata(entry.path()).is_ok_and(|m| m.is_dir());
-        if is_folder {
+        let image = !folder && tree::is_image(path, &name);
+        let name = match name.into_string() {
+            Ok(name) => name,
+            // Its class or split must have a name that can be written down.
+            Err(name) if folder => {
+                return Err(Error::data(path.join(name), "the name is not UTF-8; rename it"));
+            }
+            Err(_) => continue,
+        };
+        if folder {
             listing.folders.push(name);
-        } else if image_rank(&name).is_some() {
+        } else if image {
             listing.images.push(name);
         } else if name.ends_with(".txt") {
             listing.texts.push(name);
         }
     }
-    listing.folders.sort_unstable();
-    listing.images.sort_unstable();
-    listing.odd.sort_unstable();
-    listing.texts.sort_unstable();
     Ok(listing)
 }
 

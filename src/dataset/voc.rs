@@ -23,11 +23,11 @@ use rayon::prelude::*;
 
 use super::annotation::{self, Named};
 use super::lists::{self, Ids, Kind};
-use super::{Item, Label, Object, Split, image_rank, list};
+use super::{Inventory, Item, Label, Object, Split, image_rank, list};
 use crate::{Error, Result};
 
-/// Finds the devkit folder in `root`: itself, `VOCdevkit/VOC2007`, `VOC2007`, or the only folder
-/// like one in `root` or `root/VOCdevkit`. `None` when there is none.
+/// Finds the devkit folder in `root`: itself, or the only folder like one in `root` or
+/// `root/VOCdevkit`. `None` when there is none.
 ///
 /// # Errors
 /// [`Error::Data`] when several fit, [`Error::Io`] when a folder cannot be listed.
@@ -42,12 +42,13 @@ pub(super) fn find(root: &Path) -> Result<Option<PathBuf>> {
             found.extend(folders.iter().map(|name| parent.join(name)).filter(|p| is_devkit(p)));
         }
     }
-    let official = found.iter().position(|path| path.ends_with("VOC2007"));
-    match (official, &found[..]) {
-        (Some(place), _) => Ok(Some(found.swap_remove(place))),
-        (None, []) => Ok(None),
-        (None, [only]) => Ok(Some(only.clone())),
-        (None, several) => {
+    // Links to one of them are no second one.
+    let mut known = BTreeSet::new();
+    found.retain(|path| std::fs::canonicalize(path).is_ok_and(|real| known.insert(real)));
+    match &found[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(only.clone())),
+        several => {
             let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
             Err(Error::data(
                 root,
@@ -221,6 +222,7 @@ impl Voc {
             items,
             labels,
             single_label: false,
+            files: Inventory::default(),
         }))
     }
 

@@ -113,7 +113,12 @@ impl<'p> Run<'p> {
         let index = self.index(&split.name)?;
         let path = self.dir.join("channels");
         let stamp = Stamp { path, fingerprint: index.fingerprint, made };
-        Ok(Encoded { stamp, images: index.images.len(), skipped: index.skipped.len() })
+        Ok(Encoded {
+            stamp,
+            images: index.images.len(),
+            skipped: index.skipped.len(),
+            files: index.files,
+        })
     }
 
     /// The index of an encoded split: the images that every channel has a vector of.

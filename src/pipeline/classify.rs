@@ -12,7 +12,7 @@ use super::channels::{JointEncoder, Mixtures};
 use super::fisher::{Encoded, Worker};
 use super::models::header;
 use super::outputs::Origin;
-use super::source::{labels_for, labels_hash, number_label};
+use super::source::{labels_for, labels_hash, number_label, one_class, require_two_classes};
 use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
 use crate::artifacts::{Artifact, Tensor, check_seal, sealed, write, write_atomically};
@@ -69,7 +69,10 @@ impl Run<'_> {
             && (self.index(split).is_err()
                 || self.open_data(&source.data)?.splits().iter().any(|name| name == split))
         {
-            self.encode(&source.data, split)?;
+            let of_split = self.open_data(&source.data)?.split(split)?;
+            require_two_classes(&of_split)?;
+            self.models_for(&source.data, &of_split)?;
+            self.encode_split(&of_split)?;
         }
         self.train_svm(split)
     }
@@ -169,6 +172,9 @@ impl Run<'_> {
         let started = Instant::now();
         let index = self.index(split)?;
         let labels = index_labels(&index);
+        if let (true, Some(only)) = (index.single_label, only_class(&index)) {
+            return Err(one_class(split, only));
+        }
         self.parts().iter().try_for_each(|part| part.run.require_own_vectors(split))?;
         let vectors = format!("fisher/{split}");
         let mixtures = self.mixtures()?;
@@ -495,6 +501,14 @@ fn summary(model: &Model) -> String {
         text += &format!("; {unfinished} classes stopped at the epoch limit");
     }
     text
+}
+
+/// The class of all images, where they are of one.
+fn only_class(index: &Index) -> Option<&str> {
+    let shown = |class: usize| index.images.iter().any(|image| image.labels.get(class) == Some(&1));
+    let mut shown = (0..index.classes.len()).filter(|class| shown(*class));
+    let only = shown.next().filter(|_| shown.next().is_none())?;
+    Some(&index.classes[only])
 }
 
 fn index_labels(index: &Index) -> Vec<Vec<Label>> {

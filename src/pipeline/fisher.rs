@@ -28,7 +28,7 @@ use crate::artifacts::{
     sealed, write, write_atomically,
 };
 use crate::config::Config;
-use crate::dataset::{Item, Split};
+use crate::dataset::{Inventory, Item, Split};
 use crate::descriptors::{Extractor, Frame, Picture, Scratch};
 use crate::encoding::contributions::{Contributions, Sums};
 use crate::encoding::{Encoder, Storage, Workspace};
@@ -62,6 +62,9 @@ pub struct Index {
     pub images: Vec<IndexedImage>,
     /// Images that could not be used.
     pub skipped: Vec<Skipped>,
+    /// What became of every file of the data folder.
+    #[serde(default)]
+    pub files: Inventory,
 }
 
 impl Index {
@@ -140,6 +143,8 @@ pub struct Encoded {
     pub images: usize,
     /// Images left out.
     pub skipped: usize,
+    /// What became of every file of the data folder.
+    pub files: Inventory,
 }
 
 /// From an image file to its Fisher vector. Shared between workers.
@@ -559,6 +564,7 @@ impl Run<'_> {
             shards: shards.iter().map(|shard| shard.file.clone()).collect(),
             images,
             skipped,
+            files: split.files.clone(),
         };
         let folder = self.split_dir(&split.name)?;
         let path = folder.join("index.json");
@@ -572,6 +578,7 @@ impl Run<'_> {
             stamp: Stamp { path, fingerprint: inputs.fingerprint.clone(), made },
             images: index.images.len(),
             skipped: index.skipped.len(),
+            files: index.files,
         })
     }
 

@@ -48,6 +48,7 @@ use crate::progress::Progress;
 use channels::Channel;
 use memory::Memory;
 use seen::Seen;
+use source::require_two_classes;
 
 pub use classify::{ClassScore, Evaluated, Prediction};
 pub use fisher::{Encoded, Index, IndexedImage, Skipped};
@@ -184,14 +185,28 @@ impl<'p> Run<'p> {
     }
 
     /// Opens the splits that a command is about to use, with the settings that a run in `dir` would
-    /// have, so that a folder is made for no run that cannot begin.
+    /// have, so that a folder is made for no run that cannot begin. A classifier is to be trained on
+    /// the split `trained`.
     ///
     /// # Errors
-    /// As [`Run::open`] and [`Dataset::open`], and for a split that is not there.
-    pub fn check_data(dir: &Path, options: &Options, data: &Path, splits: &[&str]) -> Result<()> {
+    /// As [`Run::open`] and [`Dataset::open`], for a split that is not there, and for one to train on
+    /// whose images are all of one class.
+    pub fn check_data(
+        dir: &Path,
+        options: &Options,
+        data: &Path,
+        splits: &[&str],
+        trained: Option<&str>,
+    ) -> Result<()> {
         let config = settings::in_force(dir, options)?;
         let dataset = Dataset::open(data, &config.data, config.seed)?;
-        splits.iter().try_for_each(|split| dataset.split(split).map(|_| ()))
+        for name in splits {
+            let split = dataset.split(name)?;
+            if trained == Some(name) {
+                require_two_classes(&split)?;
+            }
+        }
+        Ok(())
     }
 
     /// The configuration in force.
@@ -204,12 +219,19 @@ impl<'p> Run<'p> {
         &self.dir
     }
 
-    /// Opens a data folder with this run's settings.
+    /// Opens a data folder with this run's settings, and says what became of its files.
     ///
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_data(&self, data: &Path) -> Result<Dataset> {
-        Dataset::open(data, &self.config.data, self.config.seed)
+        Self::require_apart(&self.dir, data)?;
+        let dataset = Dataset::open(data, &self.config.data, self.config.seed)?;
+        let key = format!("data {}", dataset.root().display());
+        if self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key) {
+            self.progress.summary("data", &dataset.summary()?);
+            dataset.notes()?.iter().for_each(|note| self.progress.note(note));
+        }
+        Ok(dataset)
     }
 
     /// Everything: models and classifier from `train`, vectors and evaluation of `test`.
@@ -219,6 +241,7 @@ impl<'p> Run<'p> {
     pub fn run_all(&self, data: &Path, train: &str, test: &str) -> Result<(Encoded, Evaluated)> {
         let dataset = self.open_data(data)?;
         let (train, test) = (dataset.split(train)?, dataset.split(test)?);
+        require_two_classes(&train)?;
         self.check_memory(train.items.len(), train.classes.len())?;
         self.fit_models(data, &train)?;
         let encoded = self.encode_split(&train)?;

@@ -75,6 +75,23 @@ mod place {
 }
 
 impl Run<'_> {
+    /// Refuses a run folder that is the data folder: its files would lie among the images. One inside
+    /// it is passed over when the data are read.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when both are the same folder.
+    pub fn require_apart(run: &Path, data: &Path) -> Result<()> {
+        // What is not there yet is no other folder.
+        match (run.canonicalize(), data.canonicalize()) {
+            (Ok(real), Ok(other)) if real == other => Err(Error::data(
+                data,
+                "both the data folder and the run folder; give --run another folder, which may lie \
+                 in this one",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn source_path(&self) -> PathBuf {
         self.dir.join("source.json")
     }
@@ -98,6 +115,25 @@ impl Run<'_> {
         let text = serde_json::to_string_pretty(&source).expect("a path and a name are JSON");
         write_atomically(&self.source_path(), |file| file.write_all(text.as_bytes()))
     }
+}
+
+/// Refuses to train on images that are all of one class.
+pub(super) fn require_two_classes(split: &Split) -> Result<()> {
+    let shown = |class: &usize| split.labels.iter().any(|row| row[*class] == Label::Yes);
+    let shown: Vec<usize> = (0..split.classes.len()).filter(shown).take(2).collect();
+    match shown[..] {
+        [only] if split.single_label => Err(one_class(&split.name, &split.classes[only])),
+        _ => Ok(()),
+    }
+}
+
+/// What to say of a split whose images are all of the class `only`.
+pub(super) fn one_class(split: &str, only: &str) -> Error {
+    let problem = format!(
+        "all images are of one class, `{only}`, and a classifier needs two; sort them into a folder for \
+         each class: <split>/<class>/<image> or <class>/<image>"
+    );
+    Error::data(format!("split `{split}`"), problem)
 }
 
 /// Hash of a split's classes and labels.

@@ -13,6 +13,7 @@ mod evaluation;
 mod evaluation_report;
 mod explanation;
 mod files;
+mod folders;
 mod fusion;
 mod fuzzing;
 mod gmm;

@@ -35,7 +35,7 @@ fn opened(overrides: &[&str]) -> Result<(), String> {
     let run = folder.path().join("run");
     let overrides = overrides.iter().map(|s| (*s).to_owned()).collect();
     let options = Options { overrides, ..Options::default() };
-    let outcome = Run::check_data(&run, &options, &fixture().data, &["train"]);
+    let outcome = Run::check_data(&run, &options, &fixture().data, &["train"], None);
     assert!(!run.exists());
     outcome.map_err(|e| e.to_string())
 }
@@ -80,7 +80,7 @@ fn a_refused_setting_says_where_it_was_set() {
         let overrides = overrides.iter().map(|s| (*s).to_owned()).collect();
         let config = config.map(str::to_owned);
         let options = Options { config, overrides, seed, ..Options::default() };
-        refusal(Run::check_data(Path::new("none"), &options, &fixture().data, &[]))
+        refusal(Run::check_data(Path::new("none"), &options, &fixture().data, &[], None))
     };
     let text = said(Some(file), &[], None);
     assert!(text.starts_with(&format!("{file}:4: ")), "{text}");

@@ -1,0 +1,180 @@
+//! Names of files and folders: their endings, their text where they are none, and the nearest one.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+/// Letters of the longest ending: what is longer behind a dot is a part of the name.
+const LONGEST_ENDING: usize = 10;
+
+/// Endings of images that are not read: photographs of telephones, raw files of cameras, drawings.
+const UNREAD_IMAGES: &[&str] = &[
+    ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".dng", ".cr2", ".cr3",
+    ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".raw", ".srw",
+    ".x3f", ".3fr", ".iiq", ".tga", ".ico", ".exr", ".hdr", ".psd", ".xcf", ".svg", ".dcm",
+    ".fits", ".fit", ".qoi", ".pcx", ".dds", ".czi", ".lif", ".nd2", ".svs",
+];
+
+/// The ending of a file name, with its dot and in lower case. None for a name without a dot, and where
+/// what follows the last dot is no ending by its look (`scan.0012`, `Dr. Smith, portrait`).
+pub(super) fn ending(name: &str) -> Option<String> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    let letters = ending.chars().all(|c| c.is_ascii_alphanumeric());
+    let number = ending.chars().all(|c| c.is_ascii_digit());
+    (!stem.is_empty() && ending.len() <= LONGEST_ENDING && letters && !number)
+        .then(|| format!(".{}", ending.to_ascii_lowercase()))
+}
+
+/// Whether files of this ending are images, though of a kind that is not read.
+pub(super) fn is_unread_image(ending: &str) -> bool {
+    UNREAD_IMAGES.contains(&ending)
+}
+
+/// A file name, and as text: where it is none, or would break a line, its bytes are escaped
+/// (`caf\xE9`, `two\x0Alines`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub text: String,
+    pub file: OsString,
+}
+
+/// The names of a folder's files, sorted; no two have the same text.
+pub(super) fn named(files: Vec<OsString>) -> Vec<Name> {
+    let mut names: BTreeMap<String, Name> = BTreeMap::new();
+    let mut odd = Vec::new();
+    for file in files {
+        match file.to_str() {
+            Some(text) if !text.contains(breaks) => {
+                let text = text.to_owned();
+                names.insert(text.clone(), Name { text, file });
+            }
+            _ => odd.push(file),
+        }
+    }
+    odd.sort_unstable();
+    for file in odd {
+        let mut text = shown(&file);
+        // Another file may really have this name.
+        while names.contains_key(&text) {
+            text.insert(0, '\\');
+        }
+        names.insert(text.clone(), Name { text, file });
+    }
+    names.into_values().collect()
+}
+
+/// A name in one line of text.
+pub(super) fn shown(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                c if c.is_ascii() && breaks(c) => text += &format!("\\x{:02X}", c as u32),
+                c if breaks(c) => text.extend(c.escape_unicode()),
+                c => text.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| text += &format!("\\x{byte:02X}"));
+    }
+    text
+}
+
+/// Whether a character ends a line or steers a terminal, so that no result file can hold it.
+pub(super) fn breaks(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// The name among `known` that was probably meant by `name`: the same in other letters, or a few
+/// letters away.
+pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let wanted = name.to_lowercase();
+    let allowed = (wanted.chars().count() / 3).clamp(1, 3);
+    known
+        .map(|other| (distance(&wanted, &other.to_lowercase()), other))
+        .filter(|(distance, other)| {
+            let begins = other.to_lowercase().starts_with(&wanted) && wanted.len() >= 3;
+            *distance <= allowed || begins
+        })
+        .min()
+        .map(|(_, other)| other)
+}
+
+/// Letters to change, add or leave out between two words, neighbours that changed places counting as
+/// one (restricted Damerau–Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let same = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + same);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// The first names of a list in words, at most `most`: `` `a`, `b` and 3 more``.
+pub(super) fn some<S: AsRef<str>>(names: &[S], most: usize) -> String {
+    let first: Vec<String> =
+        names.iter().take(most).map(|name| format!("`{}`", name.as_ref())).collect();
+    match names.len().saturating_sub(most) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_are_told_from_names() {
+        for (name, expected) in [
+            ("a.JPG", Some(".jpg")),
+            ("a.b.heic", Some(".heic")),
+            ("film.mp4", Some(".mp4")),
+            ("scan.0012", None),
+            ("a", None),
+            ("a.", None),
+            (".jpg", None),
+            ("Dr. Smith, portrait", None),
+            ("photo.jpg_large", None),
+        ] {
+            assert_eq!(ending(name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_become_distinct_lines() {
+        let files = ["b\n.jpg", "b\\x0A.jpg", "a\u{2028}.jpg", "c d.jpg"].map(OsString::from);
+        let texts: Vec<String> = named(files.to_vec()).into_iter().map(|name| name.text).collect();
+        assert_eq!(texts, ["\\b\\x0A.jpg", "a\\u{2028}.jpg", "b\\x0A.jpg", "c d.jpg"]);
+    }
+
+    #[test]
+    fn the_name_that_was_meant_is_found() {
+        let known = ["Train", "valid", "test"];
+        for (name, expected) in [
+            ("train", Some("Train")),
+            ("trian", Some("Train")),
+            ("val", Some("valid")),
+            ("tset", Some("test")),
+            ("best", Some("test")),
+            ("holdout", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(name, known.into_iter()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(some(&["a", "b", "c"], 2), "`a`, `b` and 1 more");
+        assert_eq!(some(&["a", "b"], 2), "`a`, `b`");
+    }
+}

@@ -1,0 +1,656 @@
+//! Folders of class folders as users have them: which are read, how, which are refused, and that every
+//! file in them is accounted for.
+
+// Helpers are tests too, but clippy.toml's exception covers `#[test]` functions alone.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use fvtool::dataset::{Dataset, Inventory, Layout, Params};
+use fvtool::pipeline::Run;
+use fvtool::random::Seed;
+use tempfile::TempDir;
+
+use crate::small_run::{Listener, fixture, open as open_run, options, refusal};
+use crate::support::put;
+
+/// A temporary folder with these files, all of them empty; a name that ends in `/` is a folder.
+fn folder(names: &[&str]) -> TempDir {
+    let root = TempDir::new().unwrap();
+    for name in names {
+        match name.strip_suffix('/') {
+            Some(name) => fs::create_dir_all(root.path().join(name)).unwrap(),
+            None => put(root.path(), name, ""),
+        }
+    }
+    root
+}
+
+fn open(root: &Path) -> fvtool::Result<Dataset> {
+    Dataset::open(root, &Params::default(), Seed(1))
+}
+
+/// The message of a refusal, without the path of the root.
+fn refused(names: &[&str]) -> String {
+    let root = folder(names);
+    let error = open(root.path()).map(|set| (set.splits(), set.classes().to_vec()));
+    let text = error.expect_err(&format!("{names:?} is taken")).to_string();
+    text.replace(&format!("{}/", root.path().display()), "")
+}
+
+/// Splits, each with its ids.
+fn read(root: &Path, params: &Params) -> Vec<(String, Vec<String>)> {
+    let dataset = Dataset::open(root, params, Seed(1)).unwrap();
+    let ids = |name: &String| -> Vec<String> {
+        dataset.split(name).unwrap().items.into_iter().map(|item| item.id).collect()
+    };
+    dataset.splits().iter().map(|name| (name.clone(), ids(name))).collect()
+}
+
+/// Every file below a folder, links not followed.
+fn files_in(root: &Path) -> usize {
+    let mut n = 0;
+    for entry in fs::read_dir(root).unwrap().flatten() {
+        n += if entry.file_type().unwrap().is_dir() { files_in(&entry.path()) } else { 1 };
+    }
+    n
+}
+
+#[track_caller]
+fn assert_adds_up(inventory: &Inventory, found: usize) {
+    let left_out: usize = inventory.left_out.iter().map(|left_out| left_out.count).sum();
+    let used = inventory.used + inventory.other_splits + inventory.lists;
+    assert_eq!((inventory.found, used + left_out), (found, found), "{inventory:?}");
+}
+
+/// Split folders: what lies in them, and the ids of each split.
+#[test]
+fn split_folders_are_known_by_names_or_by_their_classes() {
+    type Case<'c> = (&'c [&'c str], &'c [(&'c str, &'c [&'c str])]);
+    let cases: &[Case<'_>] = &[
+        // Names of splits, in any case and with what else data sets write around them.
+        (
+            &["Train/a/1.JPG", "Train/b/2.JPEG", "Validation/a/3.TIF", "Validation/b/4.PNG"],
+            &[("Train", &["a/1", "b/2"]), ("Validation", &["a/3", "b/4"])],
+        ),
+        (
+            &["train_images/a/1.jpg", "train_images/b/2.jpg", "test2017/a/3.jpg"],
+            &[("test2017", &["a/3"]), ("train_images", &["a/1", "b/2"])],
+        ),
+        // Other names, by the same classes; one may lack some.
+        (
+            &["one/a/1.jpg", "one/b/2.jpg", "one.json/a/3.jpg"],
+            &[("one", &["a/1", "b/2"]), ("one.json", &["a/3"])],
+        ),
+        // A third one beside known ones.
+        (
+            &["train/a/1.jpg", "train/b/2.jpg", "test/a/3.jpg", "mine/a/4.jpg", "mine/c/5.jpg"],
+            &[("mine", &["a/4", "c/5"]), ("test", &["a/3"]), ("train", &["a/1", "b/2"])],
+        ),
+        // A single one, of any name.
+        (&["all/a/1.jpg", "all/b/2.jpg"], &[("all", &["a/1", "b/2"])]),
+        // Classes to any depth.
+        (
+            &["train/a/1.jpg", "train/a/x/y/1.jpg", "train/b/x/2.jpg", "test/b/3.jpg"],
+            &[("test", &["b/3"]), ("train", &["a/1", "a/x/y/1", "b/x/2"])],
+        ),
+        // An archive in a folder of its own, and unpacked twice; images beside the class folders.
+        (
+            &["set/set/train/a/1.jpg", "set/set/train/b/2.jpg", "set/set/test/a/3.jpg", "0.jpg"],
+            &[("test", &["a/3"]), ("train", &["a/1", "b/2"])],
+        ),
+        (
+            &["my_train/my_train/a/1.jpg", "my_train/my_train/b/1.jpg", "my_test/my_test/a/3.jpg"],
+            &[("my_test", &["a/3"]), ("my_train", &["a/1", "b/1"])],
+        ),
+        (
+            &["train/a/1.jpg", "train/b/2.jpg", "train/stray.jpg", "test/b/3.jpg", "x.jpg"],
+            &[("test", &["b/3"]), ("train", &["a/1", "b/2"])],
+        ),
+        // A class that is called as another split is: an id still means one file.
+        (
+            &["train/a/1.jpg", "train/test/a/1.jpg", "test/a/1.jpg", "test/b/1.jpg"],
+            &[("test", &["test/a/1", "b/1"]), ("train", &["train/a/1", "test/a/1"])],
+        ),
+    ];
+    for (names, expected) in cases {
+        let root = folder(names);
+        let splits = read(root.path(), &Params::default());
+        let ids: Vec<&String> = splits.iter().flat_map(|(_, ids)| ids).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{names:?}");
+        let found: Vec<&str> = splits.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{names:?}");
+        for ((_, ids), (split, expected)) in splits.iter().zip(*expected) {
+            let whole: Vec<String> = expected.iter().map(|id| (*id).to_owned()).collect();
+            // With a clash all ids have their split.
+            let prefixed: Vec<String> = expected.iter().map(|id| format!("{split}/{id}")).collect();
+            let clash = names.contains(&"train/test/a/1.jpg");
+            assert!(
+                *ids == whole || clash && ids.iter().all(|id| id.starts_with(split)),
+                "{ids:?} {prefixed:?}"
+            );
+        }
+        let any = open(root.path()).unwrap().split(&splits[0].0).unwrap();
+        assert_adds_up(&any.files, files_in(root.path()));
+    }
+}
+
+/// Class folders without splits: what lies in them, and the classes.
+#[test]
+fn class_folders_are_read_to_any_depth() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["a/1.jpg", "b/1.jpg", "README.md", "labels.csv", "x.jpg"], &["a", "b"]),
+        (&["a/1.jpg", "a/2024/1.jpg", "a/2024/05/2.jpg", "b/1.jpg"], &["a", "b"]),
+        // No image of its own, beside one that has.
+        (&["a/1.jpg", "b/2023/1.jpg", "b/2024/1.jpg"], &["a", "b"]),
+        // None has any: what they hold is called differently, or the same in all.
+        (&["a/2023/1.jpg", "b/2024/1.jpg"], &["a", "b"]),
+        (&["a/images/1.jpg", "b/images/1.jpg"], &["a", "b"]),
+        (&["a/a/1.jpg", "b/b/1.jpg"], &["a", "b"]),
+        // The vehicle.
+        (&["car/1.jpg", "train/1.jpg", "bus/1.jpg"], &["bus", "car", "train"]),
+        (&["A/1.jpg", "a/1.jpg", "b/1.jpg"], &["A", "a", "b"]),
+    ];
+    for (names, classes) in cases {
+        let root = folder(names);
+        let dataset = open(root.path()).unwrap();
+        assert_eq!(dataset.classes(), *classes, "{names:?}");
+        let images: usize =
+            dataset.splits().iter().map(|name| dataset.split(name).unwrap().items.len()).sum();
+        let beside = names.iter().filter(|name| !name.contains('/')).count();
+        assert_eq!(images, names.len() - beside, "{names:?}");
+        assert_adds_up(&dataset.split("train").unwrap().files, names.len());
+    }
+    // Ids have the way to the file, and keep the endings that tell them apart.
+    let root = folder(&["a/1.jpg", "a/1.png", "a/b/1.jpg", "a/b.jpg", "a/b/c/1.jpg", "d/1.jpg"]);
+    let ids: BTreeSet<String> =
+        read(root.path(), &Params::default()).into_iter().flat_map(|(_, ids)| ids).collect();
+    let expected = ["a/1.jpg", "a/1.png", "a/b", "a/b/1", "a/b/c/1", "d/1"].map(str::to_owned);
+    assert_eq!(ids, expected.into());
+}
+
+#[test]
+fn what_may_be_both_is_refused_and_the_setting_decides() {
+    for names in [
+        &["front/car/1.jpg", "front/bus/1.jpg", "side/car/2.jpg", "side/van/2.jpg"][..],
+        &["train/a/1.jpg", "test/a/2.jpg", "copy/train/a/1.jpg", "copy/test/a/2.jpg"],
+    ] {
+        let text = refused(names);
+        assert!(
+            text.contains("data.layout=splits") && text.contains("data.layout=classes"),
+            "{text}"
+        );
+        let root = folder(names);
+        let params = |layout| Params { layout, ..Params::default() };
+        let splits = read(root.path(), &params(Layout::Splits));
+        let tops: BTreeSet<&str> =
+            names.iter().map(|name| name.split('/').next().unwrap()).collect();
+        let found: BTreeSet<&str> = splits.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, tops);
+        let classes = Dataset::open(root.path(), &params(Layout::Classes), Seed(1)).unwrap();
+        let found: BTreeSet<&str> = classes.classes().iter().map(String::as_str).collect();
+        assert_eq!(found, tops);
+    }
+}
+
+/// Layouts of other programs, and folders that fit none: what the refusal names.
+#[test]
+fn what_is_not_read_is_refused_by_name() {
+    let cases: &[(&[&str], &[&str])] = &[
+        // Roboflow's exports.
+        (
+            &[
+                "train/1.jpg",
+                "train/1.xml",
+                "valid/2.jpg",
+                "valid/2.xml",
+                "test/3.jpg",
+                "test/3.xml",
+            ],
+            &["Roboflow exports Pascal VOC", "JPEGImages", "ImageSets/Main"],
+        ),
+        (
+            &[
+                "train/1.jpg",
+                "train/_annotations.coco.json",
+                "test/2.jpg",
+                "test/_annotations.coco.json",
+            ],
+            &["COCO", "_annotations.coco.json", "<class>"],
+        ),
+        (
+            &["train/1.jpg", "train/_classes.csv", "test/2.jpg", "test/_classes.csv"],
+            &["table", "_classes.csv"],
+        ),
+        (
+            &[
+                "train/images/1.jpg",
+                "train/labels/1.txt",
+                "test/images/2.jpg",
+                "test/labels/2.txt",
+                "data.yaml",
+            ],
+            &["YOLO"],
+        ),
+        // YOLO otherwise.
+        (&["images/1.jpg", "labels/1.txt"], &["YOLO", "labels/*.txt"]),
+        (
+            &["images/train/1.jpg", "images/val/2.jpg", "labels/train/1.txt", "labels/val/2.txt"],
+            &["YOLO"],
+        ),
+        (&["1.jpg", "1.txt", "classes.txt"], &["YOLO"]),
+        (&["obj_train_data/1.jpg", "obj_train_data/1.txt", "obj.names"], &["YOLO"]),
+        // COCO as it is published.
+        (
+            &["train2017/1.jpg", "val2017/2.jpg", "annotations/instances_train2017.json"],
+            &["COCO", "instances_train2017.json"],
+        ),
+        (&["images/1.jpg", "annotations/x.json"], &["COCO", "annotations/*.json"]),
+        // Pascal VOC without its lists, masks.
+        (&["images/1.jpg", "annotations/1.xml"], &["Pascal VOC", "annotations/*.xml"]),
+        (&["1.jpg", "1.xml", "2.jpg", "2.xml"], &["Pascal VOC"]),
+        (
+            &["train/images/1.jpg", "train/masks/1.png", "test/images/2.jpg", "test/masks/2.png"],
+            &["masks"],
+        ),
+        (&["images/1.jpg", "masks/1.png"], &["masks"]),
+        // Tables.
+        (&["1.jpg", "2.jpg", "labels.csv"], &["table of labels (`labels.csv`)"]),
+        (&["images/1.jpg", "images/2.jpg", "train.csv"], &["table of labels (`train.csv`)"]),
+        (&["train/1.jpg", "test/2.jpg", "train.csv"], &["table of labels (`train.csv`)"]),
+        (&["train/1.jpg", "train/metadata.csv"], &["Hugging Face", "metadata.csv"]),
+        (&["1.jpg", "metadata.jsonl"], &["Hugging Face"]),
+        (&["1.jpg", "ecotaxa_export.tsv"], &["EcoTaxa", "object_annotation_category"]),
+        (&["1.jpg", "1.json"], &["LabelMe"]),
+        // None at all.
+        (&["1.jpg", "2.jpg"], &["images (2) and no class folders", "<class>/<image>"]),
+        (&["train/cat.0.jpg", "test/1.jpg"], &["`test`, `train`", "without class folders"]),
+        (&["train/a/1.jpg", "train/b/1.jpg", "test/2.jpg"], &["`test`", "without labels"]),
+        (&["train/a/1.jpg", "cat/1.jpg"], &["`train` holds folders of images", "`cat`"]),
+        (
+            &["a/1.jpg", "b/2.jpg", "copy/a/1.jpg", "copy/b/2.jpg"],
+            &["`copy` holds folders of images"],
+        ),
+        // Splits below the classes; data sets side by side.
+        (
+            &["a/train/1.jpg", "a/test/2.jpg", "b/train/3.jpg"],
+            &["above the classes", "<split>/<class>"],
+        ),
+        (
+            &["old/train/a/1.jpg", "old/test/a/2.jpg", "new/train/a/1.jpg", "new/test/b/2.jpg"],
+            &["several data sets", "`new`, `old`"],
+        ),
+        // Images of kinds that are not read.
+        (&["a/1.heic", "a/2.HEIC", "b/1.jpg"], &["a: no image", "2 .heic", "convert"]),
+        (
+            &["train/a/1.jpg", "train/b/1.cr2", "test/a/2.jpg"],
+            &["train/b: no image", "1 .cr2", "convert"],
+        ),
+        (&["a/1.heic", "b/2.avif", "x.txt"], &["no images found", "1 .heic", "1 .avif", "convert"]),
+        (
+            &["a.parquet", "b/2.txt", "b/c"],
+            &["no images found", "1 .parquet", "1 .txt", "1 without ending"],
+        ),
+        // Names that no result file can hold.
+        (&["a\nb/1.jpg", "c/1.jpg"], &["a\\x0Ab", "line break", "rename"]),
+        (&["train/a\x1b[31m/1.jpg", "train/c/1.jpg"], &["a\\x1B[31m", "control character"]),
+        (
+            &["train/Cat/1.jpg", "train/dog/1.jpg", "test/cat/2.jpg"],
+            &["`Cat`, `cat`", "case alone"],
+        ),
+    ];
+    for (names, words) in cases {
+        let text = refused(names);
+        assert!(words.iter().all(|word| text.contains(word)), "{names:?}: {text}");
+    }
+}
+
+#[test]
+fn a_path_that_is_no_folder_says_what_it_is() {
+    let root = folder(&["a.zip", "a.JPG", "notes", "b.tar.gz"]);
+    for (name, word) in [
+        ("a.zip", "unpack"),
+        ("b.tar.gz", "unpack"),
+        ("a.JPG", "fvtool predict"),
+        ("notes", "a file"),
+    ] {
+        let text = open(&root.path().join(name)).unwrap_err().to_string();
+        assert!(text.contains(word) && text.contains(name), "{text}");
+    }
+}
+
+#[test]
+fn every_file_is_accounted_for() {
+    let root = folder(&[
+        "train/a/1.jpg",
+        "train/a/2.jfif",
+        "train/a/3.JPE",
+        "train/a/4.heic",
+        "train/a/5.HEIC",
+        "train/a/notes.txt",
+        "train/a/.hidden.png",
+        "train/a/Thumbs.db",
+        "train/a/deep/er/6.jpg",
+        "train/a/deep/x.csv",
+        "train/b/7.jpg",
+        "train/empty/",
+        "train/docs/read.md",
+        "train/stray.png",
+        "test/a/8.jpg",
+        "test/b/.ipynb_checkpoints/9.jpg",
+        "test/b/9.jpg",
+        "__MACOSX/train/a/._1.jpg",
+        "$RECYCLE.BIN/S-1/x.jpg",
+        "@eaDir/y.jpg",
+        ".git/objects/00",
+        "README",
+    ]);
+    put(root.path(), "train/b/photo", b"\xFF\xD8\xFF\xE0");
+    put(root.path(), "train/b/photo.0001", b"\x89PNG\r\n\x1A\n");
+    put(root.path(), "run/config.toml", "seed = 1\n[descriptors]\n[gmm]\n[encoding]\n");
+    put(root.path(), "run/.lock", "");
+    put(root.path(), "run/explain/test/heatmaps/a/1.png", "");
+    let dataset = open(root.path()).unwrap();
+    let train = dataset.split("train").unwrap();
+    let ids: Vec<&str> = train.items.iter().map(|item| item.id.as_str()).collect();
+    assert_eq!(ids, ["a/1", "a/2", "a/3", "a/deep/er/6", "b/7", "b/photo", "b/photo.0001"]);
+    let files = &train.files;
+    assert_eq!((files.used, files.other_splits), (7, 2));
+    assert_adds_up(files, files_in(root.path()) - files_in(&root.path().join("run")));
+    let count = |reason: &str| files.left_out.iter().find(|l| l.reason == reason).map(|l| l.count);
+    for (reason, n) in [
+        (".heic", 2),
+        (".txt", 1),
+        (".csv", 1),
+        (".md", 1),
+        ("hidden", 3),
+        ("system clutter", 4),
+        ("beside class folders", 1),
+        ("without ending", 1),
+    ] {
+        assert_eq!(count(reason), Some(n), "{reason}: {:?}", files.left_out);
+    }
+    let folders: Vec<(&str, usize)> =
+        files.passed_over.iter().map(|f| (f.reason.as_str(), f.count)).collect();
+    assert_eq!(
+        folders,
+        [("system clutter", 3), ("hidden", 2), ("empty", 1), ("run folder of fvtool", 1)]
+    );
+    let line = dataset.summary().unwrap();
+    assert!(
+        line.starts_with("23 files: 9 images (test 2, train 7); left out: 4 system clutter, ")
+            && line.contains("2 .heic"),
+        "{line}"
+    );
+    let notes = dataset.notes().unwrap().join("\n");
+    for words in [
+        "not read are left out: 2 .heic; convert",
+        "folders without images are no class: `train/docs (1 .md)`",
+        "images beside the class folders are left out: `train/stray.png`",
+        "1 empty (train/empty)",
+        "1 run folder of fvtool (run)",
+        "__MACOSX",
+    ] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    // Nothing of it depends on the place, nor on what a run folder holds.
+    let (before, line) = (files.clone(), line);
+    put(root.path(), "run/explain/test/heatmaps/a/2.png", "");
+    let again = open(root.path()).unwrap();
+    assert_eq!((again.split("train").unwrap().files, again.summary().unwrap()), (before, line));
+}
+
+#[test]
+fn a_devkit_accounts_for_every_file_too() {
+    let root = folder(&[
+        "VOC/JPEGImages/1.jpg",
+        "VOC/JPEGImages/2.jpg",
+        "VOC/JPEGImages/2.png",
+        "VOC/JPEGImages/3.jpg",
+        "VOC/JPEGImages/4.heic",
+        "VOC/JPEGImages/more/5.jpg",
+        "VOC/ImageSets/Layout/train.txt",
+        "VOC/SegmentationClass/1.png",
+        "VOC/.DS_Store",
+        "VOC/notes.md",
+        "README.md",
+        "pictures/9.jpg",
+        "empty/",
+    ]);
+    for (path, text) in [
+        ("VOC/ImageSets/Main/train.txt", "1\n7\n"),
+        ("VOC/ImageSets/Main/test.txt", "2\n"),
+        ("VOC/ImageSets/Main/x_train.txt", "1 1\n7 -1\n"),
+        ("VOC/ImageSets/Main/x_test.txt", "2 1\n"),
+        ("VOC/Annotations/1.xml", "<annotation/>"),
+        ("VOC/Annotations/3.xml", "<annotation/>"),
+    ] {
+        put(root.path(), path, text);
+    }
+    let dataset = open(root.path()).unwrap();
+    let train = dataset.split("train").unwrap();
+    // 7 is not there.
+    assert_eq!((train.items.len(), train.files.used, train.files.other_splits), (2, 1, 1));
+    assert_eq!(train.files.lists, 5);
+    assert_adds_up(&train.files, files_in(root.path()));
+    let reasons: BTreeSet<&str> = train.files.left_out.iter().map(|l| l.reason.as_str()).collect();
+    let expected = [
+        ".heic",
+        ".md",
+        "annotations of no listed image",
+        "hidden",
+        "images beside one of the same name",
+        "images in no list",
+        "in ImageSets/Layout",
+        "in JPEGImages/more",
+        "in SegmentationClass",
+        "outside the PASCAL VOC folder",
+    ];
+    assert_eq!(reasons, expected.into());
+    let line = dataset.summary().unwrap();
+    assert!(line.contains("2 images (test 1, train 1), 5 lists and annotations"), "{line}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_end_wherever_they_lead() {
+    use std::os::unix::fs::symlink;
+    let root = folder(&["a/1.jpg", "b/2.jpg"]);
+    let place = root.path();
+    symlink("..", place.join("a/up")).unwrap();
+    symlink("../b", place.join("a/other")).unwrap();
+    symlink("../a", place.join("b/other")).unwrap();
+    let dataset = open(place).unwrap();
+    assert_eq!(dataset.classes(), ["a", "b"]);
+    let files = dataset.split("train").unwrap().files;
+    // Each sees the images of the other one once.
+    assert_eq!(files.used + files.other_splits, 4);
+    assert!(files.passed_over.iter().any(|f| f.reason == "link to a folder above it"), "{files:?}");
+    // Two links in every folder to the next: 2^20 ways.
+    for i in 0..20 {
+        for name in ["x", "y"] {
+            fs::create_dir_all(place.join(format!("l{i}"))).unwrap();
+            symlink(format!("../l{}", i + 1), place.join(format!("l{i}/{name}"))).unwrap();
+        }
+    }
+    put(place, "l20/3.jpg", "");
+    assert!(open(place).is_ok());
+    // Linked images and folders are taken as such.
+    let linked = folder(&["train/a/1.jpg", "train/b/2.jpg"]);
+    symlink("train", linked.path().join("test")).unwrap();
+    symlink("../b/2.jpg", linked.path().join("train/a/3.jpg")).unwrap();
+    assert_eq!(read(linked.path(), &Params::default()).len(), 2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn odd_file_names_become_lines_and_hidden_ones_stay_hidden() {
+    use std::os::unix::ffi::OsStrExt;
+    let root = folder(&["a/x\\x0A.jpg", "a/x\n.jpg", "b/1.jpg"]);
+    for name in [&b".h\xe9.png"[..], b"caf\xe9.png"] {
+        put(root.path(), Path::new("a").join(std::ffi::OsStr::from_bytes(name)), "");
+    }
+    let ids: BTreeSet<String> =
+        read(root.path(), &Params::default()).into_iter().flat_map(|(_, ids)| ids).collect();
+    let expected = ["a/x\\x0A", "a/\\x\\x0A", "a/caf\\xE9", "b/1"].map(str::to_owned);
+    assert_eq!(ids, expected.into());
+    let files = open(root.path()).unwrap().split("train").unwrap().files;
+    assert_eq!(files.left_out[0].reason, "hidden");
+    assert_eq!(files.left_out[0].examples, ["a/.h\\xE9.png"]);
+}
+
+/// `<class>/*` with these images of each class.
+fn classes(of: &[(&str, std::ops::Range<usize>)]) -> TempDir {
+    let root = TempDir::new().unwrap();
+    for (class, range) in of {
+        range.clone().for_each(|i| put(root.path(), format!("{class}/{i:03}.jpg"), ""));
+    }
+    root
+}
+
+fn division(root: &TempDir, seed: u64, train_fraction: f64) -> [BTreeSet<String>; 2] {
+    let params = Params { train_fraction, ..Params::default() };
+    let dataset = Dataset::open(root.path(), &params, Seed(seed)).unwrap();
+    ["train", "test"].map(|name| {
+        let items = dataset.split(name).map(|split| split.items).unwrap_or_default();
+        items.into_iter().map(|item| item.id).collect()
+    })
+}
+
+#[test]
+fn every_image_is_drawn_by_itself() {
+    let root = classes(&[("b", 0..400), ("a", 0..90)]);
+    let [train, test] = division(&root, 7, 0.3);
+    assert_eq!((train.len() + test.len(), train.intersection(&test).count()), (490, 0));
+    // 490 · 0.3 = 147, standard deviation 10: four of them allowed.
+    assert!((107..=187).contains(&train.len()), "{}", train.len());
+    assert_eq!(division(&root, 7, 0.3), [train.clone(), test.clone()]);
+    assert_ne!(division(&root, 8, 0.3)[0], train);
+    // A larger share takes images over and gives none back.
+    assert!(division(&root, 7, 0.6)[0].is_superset(&train));
+
+    // Images that are added or removed, another class, another ending: no other image moves.
+    put(root.path(), "a/003.png", "");
+    put(root.path(), "b/deep/er.jpg", "");
+    put(root.path(), "aa/000.jpg", "");
+    (400..500).for_each(|i| put(root.path(), format!("b/{i}.jpg"), ""));
+    (0..50).for_each(|i| fs::remove_file(root.path().join(format!("b/{i:03}.jpg"))).unwrap());
+    let [more_train, more_test] = division(&root, 7, 0.3);
+    // The two of one name have their endings now.
+    let kept = |ids: &BTreeSet<String>| -> BTreeSet<String> {
+        let gone = |id: &String| id.starts_with("b/0") && id < &"b/050".to_owned() || id == "a/003";
+        ids.iter().filter(|id| !gone(id)).cloned().collect()
+    };
+    assert!(more_train.is_superset(&kept(&train)) && more_test.is_superset(&kept(&test)));
+    let was_trained = train.contains("a/003");
+    assert_eq!(more_train.contains("a/003.jpg"), was_trained);
+}
+
+/// Both sides get an image of every class that has two, and a note names the one that went over.
+#[test]
+fn tiny_classes_are_on_both_sides() {
+    let root = classes(&[("a", 0..2), ("b", 0..1), ("c", 0..3)]);
+    for fraction in [0.001, 0.999] {
+        let [train, test] = division(&root, 1, fraction);
+        for class in ["a/", "c/"] {
+            for side in [&train, &test] {
+                assert!(side.iter().any(|id| id.starts_with(class)), "{class} {side:?}");
+            }
+        }
+        assert!(train.contains("b/000"), "a single image trains");
+        let params = Params { train_fraction: fraction, ..Params::default() };
+        let dataset = Dataset::open(root.path(), &params, Seed(1)).unwrap();
+        let notes = dataset.notes().unwrap().join("\n");
+        let side = if fraction < 0.5 { "to train" } else { "to test" };
+        for words in [
+            "no split folders: each image is drawn by itself",
+            "fell on one side",
+            side,
+            "split `test` has no image of class `b`",
+        ] {
+            assert!(notes.contains(words), "{words}: {notes}");
+        }
+        let sizes = format!("{} in `train`, {} in `test`", train.len(), test.len());
+        assert!(notes.contains(&sizes), "{notes}");
+    }
+}
+
+#[test]
+fn settings_without_effect_and_splits_that_are_not_there_are_said() {
+    let root = folder(&["Train/a/1.jpg", "Train/b/1.jpg", "valid/a/2.jpg", "valid/b/2.jpg"]);
+    let params = Params { train_fraction: 0.8, ..Params::default() };
+    let dataset = Dataset::open(root.path(), &params, Seed(1)).unwrap();
+    let notes = dataset.notes().unwrap();
+    assert!(
+        notes.iter().any(|n| n.contains("data.train_fraction = 0.8 has no effect")),
+        "{notes:?}"
+    );
+    assert_eq!(open(root.path()).unwrap().notes().unwrap(), [] as [&str; 0]);
+    for (asked, near) in [("train", "`Train`"), ("val", "`valid`"), ("vaild", "`valid`")] {
+        let text = dataset.split(asked).unwrap_err().to_string();
+        assert!(text.contains(&format!("no split `{asked}` ({near} is near)")), "{text}");
+    }
+    // A class taken for a split, and splits that may be classes.
+    for (names, asked, words) in [
+        (&["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"][..], "a", "`a` is a class here"),
+        (&["x/a/1.jpg", "x/b/1.jpg", "y/a/1.jpg", "y/b/1.jpg"], "train", "data.layout=classes"),
+        (&["imgs/a/1.jpg", "imgs/b/1.jpg"], "train", "divided, give"),
+    ] {
+        let text = open(folder(names).path()).unwrap().split(asked).unwrap_err().to_string();
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn a_classifier_of_one_class_is_refused_before_work() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    for i in 0..4 {
+        put(&data, format!("train/a/{i}.jpg"), b"never read");
+        put(&data, format!("test/a/{i}.jpg"), b"never read");
+        put(&data, format!("test/b/{i}.jpg"), b"never read");
+    }
+    let run = folder.path().join("run");
+    let check = |train| Run::check_data(&run, &options(&[]), &data, &["train", "test"], train);
+    check(None).unwrap();
+    let text = refusal(check(Some("train")));
+    assert!(text.contains("split `train`") && text.contains("one class, `a`"), "{text}");
+    assert!(!run.exists());
+    check(Some("test")).unwrap();
+    let text = refusal(open_run(&run, &[]).run_all(&data, "train", "test"));
+    assert!(text.contains("one class, `a`"), "{text}");
+    assert!(!run.join("descriptors").exists());
+}
+
+/// A run folder among the data is passed over; one that is the data folder is refused.
+#[test]
+fn a_run_folder_may_lie_in_the_data() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    for (split, first) in [("train", 1), ("test", 25)] {
+        for i in 0..4 {
+            let image = fixture().data.join(format!("JPEGImages/{:06}.jpg", first + i));
+            put(&data, format!("{split}/{}/{i}.jpg", ["a", "b"][i % 2]), fs::read(image).unwrap());
+        }
+    }
+    let listener = Listener::new(usize::MAX);
+    let run = data.join("train/run");
+    let opened = Run::open(&run, &options(&["gmm.components=4"]), &listener).unwrap();
+    let (train, _) = opened.run_all(&data, "train", "test").unwrap();
+    assert_eq!(train.files.passed_over[0].reason, "run folder of fvtool");
+    assert!(listener.heard(&["data: ", "files: ", "nothing left out"]));
+    assert!(listener.heard(&["passed over", "1 run folder of fvtool (train/run)"]));
+    assert_eq!(opened.index("train").unwrap().files, train.files);
+    let (again, evaluated) = opened.run_all(&data, "train", "test").unwrap();
+    assert!(!evaluated.made && !again.stamp.made);
+    drop(opened);
+    let text = refusal(open(&run));
+    assert!(text.contains("run folder of fvtool"), "{text}");
+    let before = crate::support::files_below(&data).len();
+    let text = refusal(Run::require_apart(&data, &data.join("train/..")));
+    assert!(text.contains("both the data folder and the run folder"), "{text}");
+    assert_eq!(crate::support::files_below(&data).len(), before);
+    assert!(Run::require_apart(&run, &data).is_ok());
+}
