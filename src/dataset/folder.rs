@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use super::form::{Form, no_class_folders, refuse_devkits, wrapped, wraps_itself};
 use super::inventory::{Inventory, Tally};
-use super::layouts::{self, is_split_name};
+use super::layouts::{self, is_images_name, is_split_name};
 use super::names::{Name, some};
 use super::tree::{self, Folder};
 use super::{Item, Label, Layout, Params, Split};
@@ -86,8 +86,14 @@ impl Folders {
             Layout::Classes => Some(Form::Classes),
             Layout::Auto | Layout::Voc | Layout::Folders => None,
         };
-        let mut reader =
-            Reader { root, tally, notes: Vec::new(), idle: Vec::new(), strays: Vec::new() };
+        let mut reader = Reader {
+            root,
+            tally,
+            notes: Vec::new(),
+            idle: Vec::new(),
+            strays: Vec::new(),
+            deep: Vec::new(),
+        };
         let (below, tree) = match given {
             Some(_) => (PathBuf::new(), tree),
             None => reader.unwrapped(tree),
@@ -108,7 +114,10 @@ impl Folders {
         if let (Some(like), None, [_]) = (like, given, &folders.classes[..]) {
             return Err(Error::data(place, like));
         }
-        reader.say_what_is_left_out();
+        if params.layout == Layout::Auto {
+            folders.refuse_images_as_class(&place)?;
+        }
+        reader.say_what_was_found();
         folders.tell_letters_apart(&place, &mut reader.notes)?;
         folders.say_what_is_missing(&mut reader.notes);
         (folders.tally, folders.notes) = (reader.tally, reader.notes);
@@ -155,7 +164,7 @@ impl Folders {
     fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<String>) -> Self {
         let (mut train, mut test, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         let classes: Vec<String> = files.keys().cloned().collect();
-        for (class, (name, found)) in files.into_iter().enumerate() {
+        for (class, found) in files.into_values().enumerate() {
             let draw =
                 |found: &Found| seed.stream(&format!("dataset/divide/{}", found.text), 0).unit();
             let draws: Vec<f64> = found.iter().map(draw).collect();
@@ -168,7 +177,7 @@ impl Folders {
                 let nearest = nearest.expect("a class has images");
                 trains[nearest] = !trains[nearest];
                 let side = if trains[nearest] { "train" } else { "test" };
-                moved.push(format!("{} of class {name} to {side}", found[nearest].id));
+                moved.push(format!("{} to {side}", found[nearest].id));
             }
             for (found, trains) in found.into_iter().zip(trains) {
                 let side = if trains { &mut train } else { &mut test };
@@ -278,6 +287,23 @@ impl Folders {
         self.splits.iter().map(move |(name, images)| (name, of_split(images)))
     }
 
+    /// Refuses a folder `images` beside class folders: its images are of any class.
+    fn refuse_images_as_class(&self, place: &Path) -> Result<()> {
+        let found = self.classes.iter().position(|name| is_images_name(name));
+        let Some(class) = found.filter(|_| self.classes.len() > 1) else { return Ok(()) };
+        let problem = format!(
+            "a folder `{}` stands where other folders are classes{}; move it out, or sort its images \
+             into class folders; if it is a class, pass --set data.layout={}",
+            self.classes[class],
+            match self.shown().find(|(_, shown)| shown.contains(&class)) {
+                Some((split, _)) if !self.divided => format!(" (in split `{split}`)"),
+                _ => String::new(),
+            },
+            if self.divided { "classes" } else { "splits" }
+        );
+        Err(Error::data(place, problem))
+    }
+
     /// Classes whose names differ by case alone are classes where they stand side by side (folders for
     /// the letters `A` and `a`), and one class written in two ways where they do not.
     fn tell_letters_apart(&self, place: &Path, notes: &mut Vec<String>) -> Result<()> {
@@ -333,6 +359,8 @@ struct Reader<'r> {
     idle: Vec<String>,
     /// Images beside class folders.
     strays: Vec<String>,
+    /// Folders with images in class folders.
+    deep: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -405,6 +433,8 @@ impl Reader<'_> {
         for (name, folder) in tree.folders {
             let below = below.join(&name);
             if folder.has_images() {
+                let deep = folder.kids().map(|(inner, _)| below.join(inner).display().to_string());
+                self.deep.extend(deep);
                 let mut found = Vec::new();
                 collect(&self.place(&below), &name, folder, &mut found);
                 classes.insert(name, found);
@@ -417,6 +447,20 @@ impl Reader<'_> {
 
     /// Refuses folders of images and of what belongs to them as classes.
     fn refuse_parts(&self, below: &Path, tree: &Folder) -> Result<()> {
+        let holds_classes = |folder: &Folder| {
+            folder.images.is_empty() && folder.kids().all(|(name, _)| !is_split_name(name))
+        };
+        let images = tree.kids().find(|(name, _)| is_images_name(name));
+        if let Some((name, _)) =
+            images.filter(|(_, f)| layouts::are_parts(tree) && holds_classes(f))
+        {
+            let inner = self.place(&below.join(name));
+            let problem = format!(
+                "holds `{name}` and what belongs to them; if the folders in `{name}` are classes, give {}",
+                inner.display()
+            );
+            return Err(Error::data(self.place(below), problem));
+        }
         match layouts::recognised(tree) {
             Some(like) if layouts::are_parts(tree) => Err(Error::data(self.place(below), like)),
             _ => Ok(()),
@@ -437,7 +481,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn say_what_is_left_out(&mut self) {
+    fn say_what_was_found(&mut self) {
+        if !self.deep.is_empty() {
+            let names = some(&self.deep, NAMED);
+            self.notes.push(format!("images in folders of class folders count too: {names}"));
+        }
         if !self.idle.is_empty() {
             let names = some(&self.idle, NAMED);
             self.notes.push(format!("folders without images are no class: {names}"));

@@ -5,19 +5,20 @@
 //! 1. All, or two and more, have names of splits (`train`, `Validation`, `test2017`, …): they are
 //!    splits, and so is any other that shares a class with them. Images beside their class folders are
 //!    left out. Without class folders they are refused.
-//! 2. Some hold images themselves: all are classes, unless one of them has the name of a split or
-//!    folders called like its neighbours, which is refused.
+//! 2. Some hold images themselves: all are classes, unless one of the others has the name of a split, or
+//!    folders called like its neighbours or like those of another one, which is refused.
 //! 3. None holds images itself. A single one is a split. Otherwise they are splits when they hold folders
 //!    of the same names (those of one may lack some, but there must be two), and classes when no name
-//!    occurs twice or the only one that occurs does in all. Anything else is refused.
+//!    occurs twice or the only one that occurs does in all. Anything else is refused, and so is a
+//!    class called `images`, or `labels` and the like beside one.
 //!
 //! The rules use names and structure alone, never what a command asks for, so that a data folder is
 //! the same for every command.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::layouts::{self, is_split_name};
+use super::layouts::{self, is_beside_name, is_images_name, is_split_name};
 use super::names::some;
 use super::tree::Folder;
 use super::{IMAGE_ENDINGS, Layout};
@@ -58,9 +59,8 @@ impl Form {
                 let like = layouts::recognised(tree).filter(|_| flat.len() == named.len());
                 return refuse(like.unwrap_or_else(|| {
                     format!(
-                        "{} by name a split, but without class folders in it; {}; move images without \
-                         labels out",
-                        some(&flat, NAMED),
+                        "{} and no class folders; {}; move images without labels out",
+                        split_names(&flat),
                         layouts::class_folders()
                     )
                 }));
@@ -72,14 +72,20 @@ impl Form {
         }
         if let Some((class, _)) = own.first() {
             let is_neighbour = |name: &String| kids.iter().any(|(other, _)| *other == name);
+            let mut uses: BTreeMap<&String, usize> = BTreeMap::new();
+            for (inner, _) in nested.iter().flat_map(|(_, folder)| folder.kids()) {
+                *uses.entry(inner).or_default() += 1;
+            }
+            let share = uses.values().filter(|&&n| n > 1).count() > 1;
             let like_split = nested.iter().find(|(name, folder)| {
-                is_split_name(name) || folder.kids().any(|(inner, _)| is_neighbour(inner))
+                share || is_split_name(name) || folder.kids().any(|(inner, _)| is_neighbour(inner))
             });
             return match like_split {
                 None => Ok(Form::Classes),
                 Some((split, _)) => refuse(format!(
                     "`{split}` holds folders of images as a split does, and `{class}` holds images as a \
-                     class does; use <split>/<class>/<image> or <class>/<image> throughout"
+                     class does; use <split>/<class>/<image> or <class>/<image> throughout, or pass \
+                     --set data.layout=splits or --set data.layout=classes"
                 )),
             };
         }
@@ -112,12 +118,14 @@ impl Form {
             return Ok(Form::Splits);
         }
         let same = union.len() == 1;
-        if same || total == union.len() {
+        let are_parts = names.iter().any(|name| is_beside_name(name) || is_images_name(name))
+            || !same && union.iter().any(|name| is_images_name(name));
+        if (same || total == union.len()) && !are_parts {
             return Ok(Form::Classes);
         }
         refuse(format!(
-            "the folders {} may be splits or classes: some of the folders in them have the same names, \
-             others do not; pass --set data.layout=splits for <split>/<class>/<image>, or \
+            "the folders {} may be splits or classes, or neither, by the names of the folders in them; \
+             move out what is no class, or pass --set data.layout=splits for <split>/<class>/<image>, or \
              --set data.layout=classes for <class>/<image>",
             some(&names, NAMED)
         ))
@@ -139,14 +147,22 @@ fn with_splits(
         None => Ok(Form::Splits),
         Some((other, _)) => {
             let names: Vec<&String> = named.iter().map(|(name, _)| *name).collect();
+            let names = split_names(&names);
             let problem = format!(
-                "{} by name a split, and `{other}` has none of their classes; move it out, or pass \
+                "{names}, and `{other}` has none of their classes; move it out, or pass \
                  --set data.layout=splits for <split>/<class>/<image>, or --set data.layout=classes \
-                 for <class>/<image>",
-                some(&names, NAMED)
+                 for <class>/<image>"
             );
             Err(Error::data(place, problem))
         }
+    }
+}
+
+/// Folders that have the names of splits, as the beginning of a sentence.
+fn split_names<S: AsRef<str>>(names: &[S]) -> String {
+    match names.len() {
+        1 => format!("{} has the name of a split", some(names, NAMED)),
+        _ => format!("{} have names of splits", some(names, NAMED)),
     }
 }
 
@@ -160,7 +176,8 @@ pub(super) fn only_kid(folder: &Folder) -> Option<(&String, &Folder)> {
 pub(super) fn wrapped(tree: &Folder) -> Option<String> {
     let (name, kid) = only_kid(tree)?;
     let splits = || kid.kids().filter(|(name, _)| is_split_name(name));
-    let holds_splits = splits().count() > 0 && splits().count() == kid.kids().count();
+    let others = kid.kids().count() - splits().count();
+    let holds_splits = splits().count() > others.min(1);
     let holds_folder = only_kid(kid).is_some_and(|(_, inner)| inner.images.is_empty());
     let wraps = match kid.images.is_empty() {
         true => holds_splits || holds_folder,

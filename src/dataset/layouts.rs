@@ -53,7 +53,7 @@ const SPLITS: &[&str] = &[
 
 /// Words that may stand beside it.
 const FILLERS: &[&str] =
-    &["images", "image", "imgs", "img", "set", "data", "dataset", "split", "new"];
+    &["images", "image", "imgs", "img", "set", "data", "dataset", "split", "new", "seg"];
 
 const CLASS_FOLDERS: &str =
     "sort the images into a folder for each class: <split>/<class>/<image> or <class>/<image>";
@@ -68,11 +68,20 @@ pub(super) fn is_split_name(name: &str) -> bool {
         && words().all(|word| SPLITS.contains(&word) || FILLERS.contains(&word))
 }
 
+/// Whether a folder is called as one of images, whatever they show.
+pub(super) fn is_images_name(name: &str) -> bool {
+    IMAGES.contains(&name.to_lowercase().as_str())
+}
+
+/// Whether a folder is called as one of what belongs to images.
+pub(super) fn is_beside_name(name: &str) -> bool {
+    BESIDE.contains(&name.to_lowercase().as_str())
+}
+
 /// Whether folders are those of images and of what belongs to them rather than of classes.
 pub(super) fn are_parts(tree: &Folder) -> bool {
-    let has =
-        |known: &[&str]| tree.folders.keys().any(|n| known.contains(&n.to_lowercase().as_str()));
-    has(IMAGES) && has(BESIDE)
+    let mut names = tree.folders.keys();
+    names.any(|name| is_images_name(name)) && tree.folders.keys().any(|name| is_beside_name(name))
 }
 
 /// What a folder without class folders looks like, and what to do about it.

@@ -258,7 +258,7 @@ impl Dataset {
             }
         };
         let sizes: Vec<String> = sizes.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        let images = format!("{} images ({})", inventory.used, sizes.join(", "));
+        let images = format!("{} ({})", names::counted(inventory.used, "image"), sizes.join(", "));
         let lists = match inventory.lists {
             0 => String::new(),
             n => format!(", {n} lists and annotations"),
@@ -267,7 +267,8 @@ impl Dataset {
             words if words.is_empty() => "nothing left out".to_owned(),
             words => format!("left out: {words}"),
         };
-        Ok(format!("{} files: {images}{lists}; {left_out}", inventory.found))
+        let found = names::counted(inventory.found, "file");
+        Ok(format!("{found}: {images}{lists}; {left_out}"))
     }
 
     /// What the user should know of the folder, in sentences: what was found in place of what was

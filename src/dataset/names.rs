@@ -128,6 +128,12 @@ pub(super) fn some<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
 }
 
+/// A number of things: `1 image`, `2 images`.
+pub(super) fn counted(n: usize, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +182,6 @@ mod tests {
     fn long_lists_are_cut() {
         assert_eq!(some(&["a", "b", "c"], 2), "`a`, `b` and 1 more");
         assert_eq!(some(&["a", "b"], 2), "`a`, `b`");
+        assert_eq!((counted(1, "file"), counted(0, "file")), ("1 file".into(), "0 files".into()));
     }
 }

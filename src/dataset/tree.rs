@@ -156,7 +156,12 @@ impl Walk<'_> {
             }
             let text = shown(&name);
             let ending = ending(&text).unwrap_or_default();
-            let reason = if ending.is_empty() { "without ending" } else { &ending };
+            let dead = kind.is_symlink() && fs::metadata(path.join(&name)).is_err();
+            let reason = match (dead, ending.as_str()) {
+                (true, _) => "links to nowhere",
+                (false, "") => "without ending",
+                (false, ending) => ending,
+            };
             self.tally.leave_out(reason, below, &name);
             if let Some(known) = [".xml", ".txt", ".json"].into_iter().find(|e| *e == ending) {
                 stems.entry(known).or_default().push(text[..text.len() - ending.len()].to_owned());

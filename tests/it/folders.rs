@@ -266,7 +266,7 @@ fn what_is_not_read_is_refused_by_name() {
         (&["1.jpg", "1.json"], &["LabelMe"]),
         // None at all.
         (&["1.jpg", "2.jpg"], &["images (2) and no class folders", "<class>/<image>"]),
-        (&["train/cat.0.jpg", "test/1.jpg"], &["`test`, `train`", "without class folders"]),
+        (&["train/cat.0.jpg", "test/1.jpg"], &["`test`, `train`", "no class folders"]),
         (&["train/a/1.jpg", "train/b/1.jpg", "test/2.jpg"], &["`test`", "without labels"]),
         (&["train/a/1.jpg", "cat/1.jpg"], &["`train` holds folders of images", "`cat`"]),
         (
@@ -389,6 +389,7 @@ fn every_file_is_accounted_for() {
         "not read are left out: 2 .heic; convert",
         "folders without images are no class: `train/docs (1 .md)`",
         "images beside the class folders are left out: `train/stray.png`",
+        "images in folders of class folders count too: `train/a/deep`",
         "1 empty (train/empty)",
         "1 run folder of fvtool (run)",
         "__MACOSX",
