@@ -73,6 +73,14 @@ pub enum Error {
         /// What is wrong, and the way out.
         problem: String,
     },
+    /// The file of a network cannot be used, or cannot be used for an image.
+    #[error("{}: {problem}", path.display())]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the way out.
+        problem: String,
+    },
     /// An artifact was made with other settings than the present ones.
     #[error(
         "{}: made with other settings: {changes}; use another --run folder, go back to the old setting, or pass --refit to make it again",
@@ -140,6 +148,11 @@ impl Error {
     /// An artifact error at a path.
     pub fn artifact(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::Artifact { path: path.as_ref().to_owned(), problem: problem.into() }
+    }
+
+    /// A network error at a path.
+    pub fn network(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Network { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
     /// A setting outside its range.

@@ -24,6 +24,7 @@ pub mod gmm;
 pub mod image;
 pub mod linalg;
 pub mod names;
+pub mod network;
 pub mod parameters;
 pub mod pipeline;
 pub mod plain;

@@ -11,6 +11,7 @@ use fvtool::config::Config;
 use fvtool::dataset::parsers;
 use fvtool::evaluation::{Scores, voc_results};
 use fvtool::linalg::Rows;
+use fvtool::network::Network;
 use fvtool::pipeline::{self, Index};
 
 /// A target by name.
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("sealed", sealed),
     ("source", source),
     ("scores", scores),
+    ("network", network),
 ];
 
 /// A file with these bytes, one for each thread: artifacts and arrays are mapped from disk.
@@ -165,5 +167,15 @@ pub fn scores(data: &[u8]) {
     }
     if let Ok(found) = voc_results::parse(path, text) {
         assert!(found.len() <= text.len() && found.iter().all(|(_, score)| !score.is_nan()));
+    }
+}
+
+/// ONNX files: read, and every value planned for images of two sizes.
+pub fn network(data: &[u8]) {
+    let Ok(network) = Network::parse(Path::new("net.onnx"), data.to_vec()) else { return };
+    for size in [[64, 48], [1, 1]] {
+        for value in network.values_at(size).0 {
+            assert!(value.channels > 0 && value.size.iter().all(|&side| side > 0));
+        }
     }
 }

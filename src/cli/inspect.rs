@@ -1,10 +1,11 @@
-//! `fvtool inspect`: what an artifact holds, what it was made from, and whether it is whole.
+//! `fvtool inspect`: what an artifact holds, what it was made from, and whether it is whole; or a network.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use fvtool::artifacts::{Artifact, Values};
+use fvtool::network::Network;
 use fvtool::plain;
 use serde_json::{Value, json};
 
@@ -13,14 +14,26 @@ use super::{Global, Outcome};
 /// Arguments of `inspect`.
 #[derive(Args)]
 pub struct Inspect {
-    /// An artifact (`.safetensors`) of a run folder
+    /// An artifact (`.safetensors`) of a run folder, or a network (`.onnx`)
     file: PathBuf,
+    /// For a network: an image to try it on; class scores are shown where it has them
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<PathBuf>,
+    /// For a network: how its pixels are scaled, as `network.scaling` [default: what the file states]
+    #[arg(long, value_name = "SCALING", default_value = "", hide_default_value = true)]
+    scaling: String,
 }
 
 /// Longest list shown in full in the report.
 const SHOWN_LIST: usize = 8;
 
 pub fn run(args: &Inspect, global: &Global, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let start = fvtool::files::read_start(&args.file, 16).unwrap_or_default();
+    let onnx = args.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
+    if onnx || Network::is_likely(&start) || args.image.is_some() {
+        let image = args.image.as_deref();
+        return super::inspect_network::run(&args.file, image, &args.scaling, global, out);
+    }
     let artifact = Artifact::open(&args.file)?;
     artifact.verify()?;
     let tensors: Vec<Value> = artifact

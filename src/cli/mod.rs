@@ -11,6 +11,7 @@ mod describe;
 mod eval;
 mod explain;
 mod inspect;
+mod inspect_network;
 mod predict;
 mod run;
 mod settings;
@@ -122,7 +123,7 @@ enum Command {
     Predict(predict::Predict),
     /// Write one image's descriptors, projections and Fisher vector, for use elsewhere
     Describe(describe::Describe),
-    /// Show what an artifact holds and what it was made from
+    /// Show what an artifact holds and what it was made from, or what a network offers
     Inspect(inspect::Inspect),
     /// List every setting, or print a preset or a run's configuration
     Settings(settings::Settings),

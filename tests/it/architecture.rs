@@ -10,6 +10,7 @@ use fvtool::config::{Config, PRESETS};
 const STAGES: &[&str] = &[
     "dataset",
     "image",
+    "network",
     "descriptors",
     "projection",
     "gmm",
@@ -36,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("dataset", &[]),
     ("image", &[]),
+    ("network", &["image"]),
     ("descriptors", &["image"]),
     ("projection", &[]),
     ("gmm", &[]),
@@ -95,8 +97,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "encoding",
             "error",
             "explanation",
+            "files",
             "gmm",
             "image",
+            "network",
             "pipeline",
             "plain",
             "position",
@@ -109,7 +113,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Stages that see no disk, clock, environment or terminal, and the ground they stand on.
-/// `dataset` and `image` read files: that is what they are for.
+/// `dataset`, `image` and `network` read files: that is what they are for.
 const PURE: &[&str] = &[
     "descriptors",
     "projection",

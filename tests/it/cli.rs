@@ -79,7 +79,7 @@ fn the_help_of_the_program() {
       audit        Look for classes that are recognised by something that is not their object
       predict      Classify image files
       describe     Write one image's descriptors, projections and Fisher vector, for use elsewhere
-      inspect      Show what an artifact holds and what it was made from
+      inspect      Show what an artifact holds and what it was made from, or what a network offers
       settings     List every setting, or print a preset or a run's configuration
       completions  Print a completion script for a shell
       man          Print the manual page

@@ -1,0 +1,105 @@
+//! What runs a network: a small trait, and rten behind it.
+//!
+//! An image is always run by one thread, in a thread that does no other work of fvtool meanwhile: images
+//! are what is done at once, so the number of threads changes no bit of a result, and a thread that waits
+//! begins no second image.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten_tensor::{AsView, Layout, NdTensorView, Tensor};
+
+use super::proto::Fault;
+
+/// A value as an engine hands it out.
+pub(super) struct Raw {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
+}
+
+/// What runs a network.
+pub(super) trait Engine: Send + Sync {
+    /// The outputs that it was made for, of an image of three planes, one after another.
+    fn run(&self, planes: &[f32], size: [usize; 2]) -> Result<Vec<Raw>, Fault>;
+}
+
+/// Name and release of the engine, which is part of what its results depend on.
+pub const ENGINE: &str = "rten 0.27";
+
+/// The engine of the crate `rten`.
+pub(super) struct Rten {
+    model: Model,
+    input: NodeId,
+    outputs: Vec<NodeId>,
+    /// Of one thread each, as many as there are images at once.
+    idle: Mutex<Vec<Arc<ThreadPool>>>,
+}
+
+impl Rten {
+    /// Loads an ONNX file with these outputs.
+    pub(super) fn new(file: Vec<u8>, input: &str, outputs: &[String]) -> Result<Self, Fault> {
+        let load = || Model::load(file).map_err(|e| e.to_string());
+        let model = guarded(load)?;
+        let node = |name: &str| {
+            model.find_node(name).ok_or_else(|| format!("the engine does not know `{name}`"))
+        };
+        let (input, outputs) =
+            (node(input)?, outputs.iter().map(|name| node(name)).collect::<Result<_, _>>()?);
+        Ok(Self { model, input, outputs, idle: Mutex::default() })
+    }
+
+    fn pools(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadPool>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run_here(
+        &self,
+        planes: &[f32],
+        [width, height]: [usize; 2],
+        pool: Arc<ThreadPool>,
+    ) -> Result<Vec<Raw>, Fault> {
+        let image = NdTensorView::<f32, 4>::from_data([1, 3, height, width], planes);
+        let inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![(self.input, image.into())];
+        let options = RunOptions::default().with_thread_pool(Some(pool));
+        let values = self.model.run(inputs, &self.outputs, Some(options));
+        values.map_err(|e| e.to_string())?.into_iter().map(raw).collect()
+    }
+}
+
+impl Engine for Rten {
+    fn run(&self, planes: &[f32], size: [usize; 2]) -> Result<Vec<Raw>, Fault> {
+        let idle = self.pools().pop();
+        let pool = idle.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
+        let of_run = pool.clone();
+        // A worker of our own pool would take up the next image while it waits for another pool.
+        let result = std::thread::scope(|scope| {
+            let work = || guarded(|| self.run_here(planes, size, of_run));
+            let thread =
+                std::thread::Builder::new().name("network".into()).spawn_scoped(scope, work);
+            match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err("the engine failed".into())),
+                Err(e) => Err(format!("no thread can be started: {e}")),
+            }
+        });
+        self.pools().push(pool);
+        result
+    }
+}
+
+fn raw(value: Value) -> Result<Raw, Fault> {
+    let of = value.dtype();
+    let tensor: Tensor<f32> = value
+        .into_tensor()
+        .ok_or_else(|| format!("a value of type {of} where 32-bit floats belong"))?;
+    Ok(Raw { shape: tensor.shape().to_vec(), values: tensor.to_vec() })
+}
+
+/// A panic of the engine is its error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("the engine failed: {}", text.unwrap_or("it does not say why")))
+    })
+}
