@@ -16,7 +16,6 @@ pub struct Onnx {
 pub enum Value<'a> {
     Int(i64),
     Ints(&'a [i64]),
-    Float(f32),
     Text(&'a str),
     /// A graph within the graph.
     Graph,
@@ -103,11 +102,6 @@ impl Onnx {
             let mut attribute = Vec::new();
             bytes(1, name.as_bytes(), &mut attribute);
             let code = match value {
-                Value::Float(value) => {
-                    varint(2 << 3 | 5, &mut attribute);
-                    attribute.extend(value.to_le_bytes());
-                    1
-                }
                 Value::Int(value) => {
                     number(3, *value, &mut attribute);
                     2
