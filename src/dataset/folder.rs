@@ -8,8 +8,8 @@
 //! A class has the images of its folder and of all folders in it, to any depth. Images come sorted by
 //! class and name. Ids are `<class>/<file name without ending>`, with the folders between them; names
 //! that differ in the ending alone keep it, and ids found in several splits get the split in
-//! front, so that an id always means one file. A file name that is not UTF-8, or has control
-//! characters, is written with its odd bytes escaped (`caf\xE9`); a folder of such a name is refused.
+//! front, so that an id always means one file. A file name that is not UTF-8 is written with its odd
+//! bytes escaped (`caf\xE9`); a folder of such a name, or of one with a line break, is refused.
 //! What else lies in the folder is counted (`tree`).
 //!
 //! Which of the two a folder is, `form` decides; `data.layout` = `splits` or `classes` decides instead. A

@@ -358,10 +358,7 @@ impl Dataset {
             None => Ok(()),
             Some((what, name)) => {
                 let name = names::shown(name.as_ref());
-                let problem = format!(
-                    "the name of {what} `{name}` has a line break or control character; \
-                             rename it"
-                );
+                let problem = format!("the name of {what} `{name}` has a line break; rename it");
                 Err(Error::data(&self.root, problem))
             }
         }

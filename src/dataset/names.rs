@@ -29,8 +29,7 @@ pub(super) fn is_unread_image(ending: &str) -> bool {
     UNREAD_IMAGES.contains(&ending)
 }
 
-/// A file name, and as text: where it is none, or would break a line, its bytes are escaped
-/// (`caf\xE9`, `two\x0Alines`).
+/// A file name, and as text: where it is none, its odd bytes are escaped (`caf\xE9`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name {
     pub text: String,
@@ -43,11 +42,11 @@ pub(super) fn named(files: Vec<OsString>) -> Vec<Name> {
     let mut odd = Vec::new();
     for file in files {
         match file.to_str() {
-            Some(text) if !text.contains(breaks) => {
+            Some(text) => {
                 let text = text.to_owned();
                 names.insert(text.clone(), Name { text, file });
             }
-            _ => odd.push(file),
+            None => odd.push(file),
         }
     }
     odd.sort_unstable();
@@ -68,8 +67,8 @@ pub(super) fn shown(name: &OsStr) -> String {
     for chunk in name.as_encoded_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
-                c if c.is_ascii() && breaks(c) => text += &format!("\\x{:02X}", c as u32),
-                c if breaks(c) => text.extend(c.escape_unicode()),
+                c if c.is_ascii_control() => text += &format!("\\x{:02X}", c as u32),
+                c if c.is_control() || breaks(c) => text.extend(c.escape_unicode()),
                 c => text.push(c),
             }
         }
@@ -78,9 +77,9 @@ pub(super) fn shown(name: &OsStr) -> String {
     text
 }
 
-/// Whether a character ends a line or steers a terminal, so that no result file can hold it.
+/// Whether a character ends a line somewhere.
 pub(super) fn breaks(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// The name among `known` that was probably meant by `name`: the same in other letters, or a few
@@ -156,10 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn names_become_distinct_lines() {
-        let files = ["b\n.jpg", "b\\x0A.jpg", "a\u{2028}.jpg", "c d.jpg"].map(OsString::from);
-        let texts: Vec<String> = named(files.to_vec()).into_iter().map(|name| name.text).collect();
-        assert_eq!(texts, ["\\b\\x0A.jpg", "a\\u{2028}.jpg", "b\\x0A.jpg", "c d.jpg"]);
+    fn a_name_is_shown_in_one_line() {
+        for (name, expected) in [
+            ("c d.jpg", "c d.jpg"),
+            ("a\n\x1b.jpg", "a\\x0A\\x1B.jpg"),
+            ("a\u{2028}", "a\\u{2028}"),
+        ] {
+            assert_eq!(shown(OsStr::new(name)), expected);
+        }
     }
 
     #[test]

@@ -238,7 +238,7 @@ impl Walk<'_> {
             // Names of classes and splits stand in results.
             None => {
                 let problem = match name.to_str() {
-                    Some(_) => "the name has a line break or control character; rename it",
+                    Some(_) => "the name has a line break; rename it",
                     None => "the name is not UTF-8; rename it",
                 };
                 return Err(Error::data(path.with_file_name(shown(&name)), problem));
