@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fvtool::position::Position;
+use fvtool::progress::Silent;
 use fvtool::projection::{Covariance, Projection};
 use ndarray::s;
 
@@ -46,8 +47,8 @@ fn fit(c: &mut Criterion) {
         b.iter(|| {
             one.install(|| {
                 let mut covariance = Covariance::new(rows.row(0));
-                covariance.add(black_box(rows.view())).unwrap();
-                Projection::fit(&covariance, &params).unwrap()
+                covariance.add(black_box(rows.view()), &Silent).unwrap();
+                Projection::fit(&covariance, &params, &Silent).unwrap()
             })
         });
     });

@@ -78,7 +78,7 @@ pub struct Config {
 pub struct Channel {
     /// Names its folder, `channels/<name>`: lower-case letters, digits, `-` and `_`.
     pub name: String,
-    /// Length of its part of the joint vector, beside the other channels' (above 0).
+    /// Length of its part of the joint vector, beside the other channels' (1e-6 to 1e6).
     #[serde(default = "Channel::equal_weight")]
     pub weight: f64,
     /// Keys of [`Config::descriptors`].
@@ -122,10 +122,10 @@ impl Channel {
             "lower-case letters, digits, `-` and `_`",
         )?;
         Error::require(
-            self.weight > 0.0 && self.weight.is_finite(),
+            (1e-6..=1e6).contains(&self.weight),
             "channel.weight",
             self.weight,
-            "above 0",
+            "from 1e-6 to 1e6",
         )
     }
 }
@@ -415,7 +415,7 @@ weight over the root of the sum of all squared weights. Without any, the tables 
 | key | default | meaning |
 |---|---|---|
 | `name` | | Names its folder, `channels/<name>`: lower-case letters, digits, `-` and `_`. |
-| `weight` | `1.0` | Length of its part of the joint vector beside the others (above 0). |
+| `weight` | `1.0` | Length of its part of the joint vector beside the others (1e-6 to 1e6). |
 | `descriptors.KEY`, `sample.KEY`, `pca.KEY`, `gmm.KEY`, `encoding.KEY` | that of the table above | What this channel does otherwise. On the command line: `--set NAME.pca.dimension=64`. |
 ";
 

@@ -73,8 +73,8 @@ pub fn descriptors(files: &[std::path::PathBuf]) -> Array2<f32> {
 /// The projection of `rows` to 80 dimensions.
 pub fn projection(rows: &Array2<f32>) -> Projection {
     let mut covariance = Covariance::new(rows.row(0));
-    covariance.add(rows.view()).unwrap();
-    Projection::fit(&covariance, &config().pca).unwrap()
+    covariance.add(rows.view(), &Silent).unwrap();
+    Projection::fit(&covariance, &config().pca, &Silent).unwrap()
 }
 
 /// `rows` projected.

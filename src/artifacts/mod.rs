@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 pub use atomic::{
     RunLock, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
 };
-pub use compressed::{compress, compressed_len};
+pub use compressed::{compress, compressed_len, expand};
 pub use npy::Npy;
 pub use seal::{check_seal, sealed};
 pub use shards::{Shards, VECTORS};

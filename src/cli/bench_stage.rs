@@ -187,8 +187,8 @@ fn pca_fit(args: &BenchStage, config: &Config, inputs: &[Npy]) -> Result<Timed> 
     ensure!(rows.nrows() > 0, "there are no rows");
     args.time(|| {
         let mut covariance = Covariance::new(rows.row(0));
-        covariance.add(rows)?;
-        Ok(Projection::fit(&covariance, &config.pca)?.components().to_owned())
+        covariance.add(rows, &Silent)?;
+        Ok(Projection::fit(&covariance, &config.pca, &Silent)?.components().to_owned())
     })
 }
 

@@ -366,6 +366,13 @@ impl Cli {
 
 impl Command {
     fn run(&self, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let computes = !matches!(
+            self,
+            Self::Inspect(_) | Self::Settings(_) | Self::Completions(_) | Self::Man
+        );
+        if computes {
+            fvtool::pipeline::check_processor()?;
+        }
         match self {
             Self::Demo(args) => demo::run(args, global, ui, out),
             Self::Run(args) => run::run(args, global, ui, out),

@@ -1,11 +1,12 @@
 //! From sums to gradients: the formulas of the [module docs](super) in standardised coordinates.
 //!
 //! `z` does not change when rows and mixture are shifted and scaled together, so with the sums
-//! `S⁰, S¹, S²` of `y` and the mixture's `μ', σ'` in the same coordinates:
+//! `S⁰, S¹, S²` of `y` about the means ([`Statistics`]) and the mixture's `σ'` in the same
+//! coordinates:
 //!
 //! ```text
-//! Σ_n γ z        = (S¹ − μ' S⁰) / σ'
-//! Σ_n γ (z² − 1) = (S² − 2 μ' S¹ + μ'² S⁰) / σ'² − S⁰
+//! Σ_n γ z        = S¹ / σ'
+//! Σ_n γ (z² − 1) = S² / σ'² − S⁰
 //! ```
 
 use super::{Params, Scaling};
@@ -43,19 +44,16 @@ pub(super) fn gradient(evaluator: &Evaluator, sums: &Statistics, params: &Params
                 continue;
             }
             for j in 0..dim {
-                let (mean, variance) = (component.means[j], component.variances[j]);
-                let first = order1[[k, j]] - mean * mass;
+                let variance = component.variances[j];
                 let raw_sigma = variance.sqrt() * evaluator.scale(j);
                 let value = if order == 1 {
-                    let sum = first / variance.sqrt();
+                    let sum = order1[[k, j]] / variance.sqrt();
                     match params.scaling {
                         Scaling::Fisher => sum / component.weight.sqrt(),
                         Scaling::Raw => sum * raw_sigma,
                     }
                 } else {
-                    // S² − 2μS¹ + μ²S⁰, with one product fewer.
-                    let second = order2[[k, j]] - mean * (order1[[k, j]] + first);
-                    let sum = second / variance - mass;
+                    let sum = order2[[k, j]] / variance - mass;
                     match params.scaling {
                         Scaling::Fisher => sum / (2.0 * component.weight).sqrt(),
                         Scaling::Raw => -sum * raw_sigma * raw_sigma,

@@ -34,7 +34,7 @@ crate::parameters! {
     pub struct Params {
         /// Orders of the gradient, ascending: 0 (weights), 1 (means), 2 (variances).
         pub orders: Vec<u8> = vec![1, 2],
-        /// What the values of each of `orders` are multiplied by before any step, a number above 0 each; empty: nothing. Step `power` takes its power of them too.
+        /// What the values of each of `orders` are multiplied by before any step, a number from 1e-6 to 1e6 each; empty: nothing. Step `power` takes its power of them too.
         pub order_weights: Vec<f64> = Vec::new(),
         /// Grids `ROWSxCOLUMNS` over the image; each of their cells gets a Fisher vector of its own. `["1x1", "3x1"]` is the whole image and three horizontal stripes.
         pub regions: Vec<Grid> = vec![Grid::WHOLE],
@@ -48,7 +48,7 @@ crate::parameters! {
         pub divisor: Divisor = Divisor::N,
         /// `fisher`: scaled by the Fisher information; `raw`: plain gradients, with the opposite sign in order 2 (the convention of gist danoneata/9927923).
         pub scaling: Scaling = Scaling::Fisher,
-        /// Exponent ρ of the signed power step (above 0, at most 1).
+        /// Exponent ρ of the signed power step (0.001 to 1).
         pub power: f64 = 0.5,
         /// Exponent γ that step `intra` leaves the length of each component's values with (0, all of equal length, to 1, as they are).
         pub intra_power: f64 = 0.0,
@@ -129,10 +129,10 @@ impl Params {
         Error::require(
             self.order_weights.is_empty()
                 || (self.order_weights.len() == self.orders.len()
-                    && self.order_weights.iter().all(|w| w.is_finite() && *w > 0.0)),
+                    && self.order_weights.iter().all(|w| (1e-6..=1e6).contains(w))),
             "encoding.order_weights",
             format!("{:?}", self.order_weights),
-            "empty, or a number above 0 for each of encoding.orders",
+            "empty, or a number from 1e-6 to 1e6 for each of encoding.orders",
         )?;
         Error::require(
             !self.regions.is_empty(),
@@ -147,10 +147,10 @@ impl Params {
             "at least 0 and below 1",
         )?;
         Error::require(
-            self.power > 0.0 && self.power <= 1.0,
+            (0.001..=1.0).contains(&self.power),
             "encoding.power",
             self.power,
-            "above 0 and at most 1",
+            "from 0.001 to 1",
         )?;
         Error::require(
             (0.0..=1.0).contains(&self.intra_power),

@@ -56,16 +56,19 @@ pub struct Trace {
     pub changed: f64,
 }
 
+/// Does to the vector of a part what storing and reading it does.
+pub type Store<'c> = Box<dyn Fn(&mut [f32]) + Sync + 'c>;
+
 /// An image ready to be perturbed: the parts of its vector, one after the other.
-#[derive(Debug)]
 pub struct Perturbed<'c, 'e> {
     parts: Vec<Part<'c, 'e>>,
     /// Sums of all parts.
     sums: Vec<f64>,
+    /// The vector of the image as it is, where it was given.
+    whole: Option<&'c [f32]>,
 }
 
 /// What makes one part of the vector.
-#[derive(Debug)]
 struct Part<'c, 'e> {
     contributions: &'c Contributions<'e>,
     by_row: ByRow,
@@ -76,6 +79,7 @@ struct Part<'c, 'e> {
     columns: Range<usize>,
     /// Its first descriptor among those of all parts.
     first: usize,
+    store: Option<Store<'c>>,
 }
 
 /// Replacements drawn from the mixture of each part, with the components that explain them.
@@ -134,7 +138,7 @@ impl<'c, 'e> Perturbed<'c, 'e> {
     /// ([`crate::encoding::contributions::Sums::signed`]) and the factor of its vector. Descriptors are
     /// numbered through all parts.
     pub fn new(parts: impl IntoIterator<Item = (&'c Contributions<'e>, &'c [f64], f32)>) -> Self {
-        let mut all = Self { parts: Vec::new(), sums: Vec::new() };
+        let mut all = Self { parts: Vec::new(), sums: Vec::new(), whole: None };
         let mut first = 0;
         for (contributions, sums, factor) in parts {
             let start = all.sums.len();
@@ -146,10 +150,36 @@ impl<'c, 'e> Perturbed<'c, 'e> {
                 factor,
                 columns: start..all.sums.len(),
                 first,
+                store: None,
             });
             first += contributions.len();
         }
         all
+    }
+
+    /// Scores vectors as the classifier was trained on them: `whole` is that of the image, of all parts
+    /// multiplied by their factors, and `stores` are applied to the parts of every perturbed one.
+    ///
+    /// # Panics
+    /// When there is not a store for each part, or `whole` is of another length.
+    pub fn stored(mut self, whole: &'c [f32], stores: Vec<Store<'c>>) -> Self {
+        assert_eq!(whole.len(), self.sums.len(), "vector of a perturbed image");
+        assert_eq!(stores.len(), self.parts.len(), "parts of a perturbed image");
+        self.whole = Some(whole);
+        self.parts.iter_mut().zip(stores).for_each(|(part, store)| part.store = Some(store));
+        self
+    }
+
+    /// The score of class `class` with nothing replaced.
+    pub fn score(&self, classifier: Classifier<'_>, class: usize) -> f64 {
+        match self.whole {
+            Some(whole) => {
+                let weights = classifier.weights.row(class);
+                let weights = weights.to_slice().expect("a model's rows are contiguous");
+                f64::from(classifier.bias[class]) + crate::linalg::dot(weights, whole)
+            }
+            None => self.score_of(&self.sums, classifier, class, &mut Vec::new()),
+        }
     }
 
     /// As [`traces`](Self::traces), of one order.
@@ -185,7 +215,7 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         assert!(orders.iter().all(|order| order.len() == len), "orders of one length");
         let batches = len.div_ceil(batch);
         let mut vector = Vec::new();
-        let first = self.score(&self.sums, classifier, class, &mut vector);
+        let first = self.score(classifier, class);
         let mut scores = orders.map(|_| vec![first * draws.len() as f64]);
         let mut changes = orders.map(|_| vec![false; draws.len()]);
         // What is left of the image in each order, and what each repeat has put in its place: the same
@@ -207,7 +237,7 @@ impl<'c, 'e> Perturbed<'c, 'e> {
                 let mut total = 0.0;
                 for (added, changes) in added[at.min(kinds - 1)].iter().zip(&mut changes[at]) {
                     add(&left[at], added, &mut sums);
-                    let score = self.score(&sums, classifier, class, &mut vector);
+                    let score = self.score_of(&sums, classifier, class, &mut vector);
                     total += score;
                     *changes |= (score > threshold) != (first > threshold);
                 }
@@ -240,7 +270,7 @@ impl<'c, 'e> Perturbed<'c, 'e> {
             self.take(some, &mut sums);
             self.put(some, draws, 0, &mut sums);
         }
-        self.score(&sums, classifier, class, &mut Vec::new())
+        self.score_of(&sums, classifier, class, &mut Vec::new())
     }
 
     /// The part of a descriptor and its number there.
@@ -270,7 +300,7 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         }
     }
 
-    fn score(
+    fn score_of(
         &self,
         sums: &[f64],
         classifier: Classifier<'_>,
@@ -280,8 +310,11 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         let weights = classifier.weights.row(class);
         let weights = weights.to_slice().expect("a model's rows are contiguous");
         let mut score = f64::from(classifier.bias[class]);
-        for Part { contributions, region_rows, factor, columns, .. } in &self.parts {
+        for Part { contributions, region_rows, factor, columns, store, .. } in &self.parts {
             contributions.encoder().normalised(&sums[columns.clone()], region_rows, vector);
+            if let Some(store) = store {
+                store(vector);
+            }
             let product = crate::linalg::dot(&weights[columns.clone()], vector);
             score += f64::from(*factor) * product;
         }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! E   γ_nk = w_k N(x_n; μ_k, σ²_k) / p(x_n)
-//! M   w_k = S⁰_k / N      μ_k = S¹_k / S⁰_k      σ²_k = S²_k / S⁰_k − μ_k²,  at least the floor
+//! M   w_k = S⁰_k / N      μ_k ← μ_k + S¹_k / S⁰_k      σ²_k = S²_k / S⁰_k − (S¹_k / S⁰_k)²,  at least the floor
 //! ```
 //!
-//! Sums are taken about the mixture's centre ([`Evaluator`]), so that `S² − μ²` keeps its digits.
+//! Sums are taken about the means before the step ([`Statistics`]), so that variances keep their
+//! digits.
 //! A component whose mass falls under [`EMPTY_ROWS`] is re-seeded beside the heaviest one, and the
 //! event stands in the report. VLFeat drops posteriors below 0.01/K here; this does not.
 
@@ -198,14 +199,15 @@ pub(super) fn maximisation(evaluator: &Evaluator, sums: &Statistics, floors: &[f
         let mass = sums.order0[i];
         for j in 0..d {
             // An empty component keeps its place until it is re-seeded.
-            let (mean, variance) = if mass < EMPTY_ROWS {
-                (evaluator.means[[i, j]], evaluator.variances[[i, j]])
+            let (shift, variance) = if mass < EMPTY_ROWS {
+                (0.0, evaluator.variances[[i, j]])
             } else {
-                let mean = order1[[i, j]] / mass;
-                (mean, order2[[i, j]] / mass - mean * mean)
+                let shift = order1[[i, j]] / mass;
+                (shift, order2[[i, j]] / mass - shift * shift)
             };
             let scale = evaluator.scale[j];
-            mixture.means[[i, j]] = evaluator.centre[j] + scale * mean;
+            let mean = f64::from(evaluator.scaled_means[[i, j]]) + shift;
+            mixture.means[[i, j]] = scale * mean;
             mixture.variances[[i, j]] = (variance * scale * scale).max(floors[j]);
         }
     }

@@ -13,6 +13,7 @@ pub mod em;
 pub mod kmeans;
 pub mod minibatch;
 mod posteriors;
+mod sharp;
 mod statistics;
 
 use ndarray::{Array2, ArrayView2};

@@ -1,7 +1,7 @@
 //! Posteriors of a mixture over blocks of rows, as one matrix product and a softmax.
 //!
-//! Rows are standardised first, `y = (x − c) / s`, with the mixture's own mean `c` and standard
-//! deviation `s` per dimension: f32 products then lose no digits to data far from zero. With
+//! Rows are standardised first, `y = (x − c) / s`, with the mixture's own mean `c` and (nearly) its
+//! standard deviation `s` per dimension: f32 products then lose no digits to data far from zero. With
 //! `μ', σ'²` the parameters in those coordinates,
 //!
 //! ```text
@@ -10,11 +10,16 @@
 //! ```
 //!
 //! so a block of `B` rows costs a `(B × 2D)·(2D × K)` product. Nothing of size `N × K` is formed.
+//! Components whose terms would cancel in that sum are evaluated one by one ([`super::sharp`]).
+//!
+//! `c` and the means are f32 numbers and `1/s` is a power of two: then `x/s − μ/s` is `(x − μ)/s`
+//! with one rounding, however narrow a component is.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 use super::Gmm;
 use super::em::Mixture;
+use super::sharp::Sharp;
 use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS};
 use crate::widest;
@@ -26,22 +31,25 @@ const LARGEST_STANDARDISED: f32 = 1e8;
 /// A mixture made ready to evaluate posteriors. Cheap to build, shared between threads.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
-    /// `c`, the mixture's mean.
+    /// `c`, the mixture's mean, an f32 number.
     pub(super) centre: Vec<f64>,
-    /// `s`, the mixture's standard deviation.
+    /// `s`, the power of two nearest to the mixture's standard deviation.
     pub(super) scale: Vec<f64>,
     /// `w_k`.
     pub(super) weights: Vec<f64>,
-    /// `μ'_kd`.
+    /// `μ'_kd`, of means rounded to f32.
     pub(super) means: Array2<f64>,
     /// `σ'²_kd`.
     pub(super) variances: Array2<f64>,
     centre_f32: Vec<f32>,
-    inverse_scale: Vec<f32>,
-    /// `2D × K`: `−½/σ'²` above `μ'/σ'²`.
+    pub(super) inverse_scale: Vec<f32>,
+    /// `μ_kd / s_d`, without the centre taken off.
+    pub(super) scaled_means: Array2<f32>,
+    /// `2D × K`: `−½/σ'²` above `μ'/σ'²`; 0 for a sharp component.
     coefficients: Array2<f32>,
-    /// `b_k`.
+    /// `b_k`; `−∞` for a sharp component.
     constants: Vec<f32>,
+    pub(super) sharp: Sharp,
     /// `−Σ_d ln s_d`, which turns densities of `y` into densities of `x`.
     log_jacobian: f64,
 }
@@ -54,6 +62,10 @@ pub struct Scratch {
     /// `γ`, `BLOCK_ROWS × K`.
     posteriors: Array2<f32>,
     log_likelihood: Vec<f64>,
+    /// Rows with a value brought nearer (see [`LARGEST_STANDARDISED`]).
+    clamped: Vec<f32>,
+    /// `Σ z²` of every row under every sharp component.
+    squares: Vec<f32>,
     pub(super) sums: super::statistics::Buffers,
 }
 
@@ -62,7 +74,7 @@ pub struct Scratch {
 pub struct Component<'a> {
     /// `w_k`.
     pub weight: f64,
-    /// `μ'_k`, `D` values.
+    /// `μ'_k`, `D` values, of the mean rounded to f32.
     pub means: ArrayView1<'a, f64>,
     /// `σ'²_k`, `D` values.
     pub variances: ArrayView1<'a, f64>,
@@ -71,6 +83,8 @@ pub struct Component<'a> {
 /// One evaluated block.
 #[derive(Debug)]
 pub(super) struct Block<'a> {
+    /// The rows, `B × D`.
+    pub(super) rows: &'a [f32],
     /// `[y², y]`, `B × 2D`.
     pub(super) features: ArrayView2<'a, f32>,
     /// `γ`, `B × K`, open for replacement by hard assignments.
@@ -88,23 +102,30 @@ impl Evaluator {
 
     pub(super) fn of_mixture(mixture: &Mixture) -> Self {
         let (k, d) = mixture.means.dim();
-        let mut centre = vec![0.0; d];
-        let mut scale = vec![0.0; d];
+        let mut centre_f32 = vec![0.0; d];
+        let mut inverse_scale = vec![0.0; d];
         for j in 0..d {
             let weighted = |f: &dyn Fn(usize) -> f64| -> f64 {
                 (0..k).map(|i| mixture.weights[i] * f(i)).sum()
             };
-            centre[j] = weighted(&|i| mixture.means[[i, j]]);
-            scale[j] = weighted(&|i| {
-                mixture.variances[[i, j]] + (mixture.means[[i, j]] - centre[j]).powi(2)
-            })
-            .sqrt();
+            let mean = weighted(&|i| mixture.means[[i, j]]);
+            let variance =
+                weighted(&|i| mixture.variances[[i, j]] + (mixture.means[[i, j]] - mean).powi(2));
+            centre_f32[j] = mean as f32;
+            inverse_scale[j] = inverse_power_of_two(variance.sqrt());
         }
-        let means =
-            Array2::from_shape_fn((k, d), |(i, j)| (mixture.means[[i, j]] - centre[j]) / scale[j]);
+        let centre: Vec<f64> = centre_f32.iter().copied().map(f64::from).collect();
+        let scale: Vec<f64> = inverse_scale.iter().map(|&s| 1.0 / f64::from(s)).collect();
+        let scaled_means =
+            Array2::from_shape_fn((k, d), |(i, j)| mixture.means[[i, j]] as f32 * inverse_scale[j]);
+        let means = Array2::from_shape_fn((k, d), |(i, j)| {
+            f64::from(scaled_means[[i, j]]) - centre[j] / scale[j]
+        });
         let variances =
             Array2::from_shape_fn((k, d), |(i, j)| mixture.variances[[i, j]] / scale[j].powi(2));
-        let coefficients = Array2::from_shape_fn((2 * d, k), |(row, i)| {
+        let log_jacobian = -scale.iter().map(|s| s.ln()).sum::<f64>();
+        let sharp = Sharp::new(&mixture.weights, &scaled_means, &means, &variances, log_jacobian);
+        let mut coefficients = Array2::from_shape_fn((2 * d, k), |(row, i)| {
             let value = if row < d {
                 -0.5 / variances[[i, row]]
             } else {
@@ -112,7 +133,7 @@ impl Evaluator {
             };
             value as f32
         });
-        let constants = (0..k)
+        let mut constants: Vec<f32> = (0..k)
             .map(|i| {
                 let sum: f64 = (0..d)
                     .map(|j| {
@@ -123,17 +144,24 @@ impl Evaluator {
                 (mixture.weights[i].ln() - 0.5 * sum) as f32
             })
             .collect();
+        for &i in sharp.components() {
+            coefficients.column_mut(i).fill(0.0);
+            constants[i] = f32::NEG_INFINITY;
+        }
+        let weights = mixture.weights.clone();
         Self {
-            centre_f32: centre.iter().map(|&c| c as f32).collect(),
-            inverse_scale: scale.iter().map(|&s: &f64| (1.0 / s) as f32).collect(),
-            log_jacobian: -scale.iter().map(|s| s.ln()).sum::<f64>(),
-            weights: mixture.weights.clone(),
             centre,
             scale,
+            weights,
             means,
             variances,
+            centre_f32,
+            inverse_scale,
+            scaled_means,
             coefficients,
             constants,
+            sharp,
+            log_jacobian,
         }
     }
 
@@ -156,12 +184,12 @@ impl Evaluator {
         }
     }
 
-    /// Standard deviation `s_d` that dimension `d` was divided by.
+    /// The scale `s_d` that dimension `d` is divided by.
     pub fn scale(&self, d: usize) -> f64 {
         self.scale[d]
     }
 
-    /// The mixture's mean `c_d` in dimension `d`, which standardising subtracts.
+    /// The centre `c_d`, which standardising subtracts in dimension `d`.
     pub fn centre(&self, d: usize) -> f64 {
         self.centre[d]
     }
@@ -187,7 +215,7 @@ impl Evaluator {
     /// Evaluates one block of at most [`BLOCK_ROWS`] rows.
     pub(super) fn evaluate<'s>(
         &self,
-        rows: ArrayView2<'_, f32>,
+        rows: ArrayView2<'s, f32>,
         scratch: &'s mut Scratch,
     ) -> Result<Block<'s>> {
         let (n, k, d) = (rows.nrows(), self.components(), self.dim());
@@ -201,24 +229,39 @@ impl Evaluator {
         assert!(n <= BLOCK_ROWS, "a block has at most BLOCK_ROWS rows");
         scratch.fit(k, d);
         let mut features = scratch.features.slice_mut(s![..n, ..]);
-        let values = rows.as_slice().expect("descriptors are row-major");
-        self.standardise(values, features.as_slice_mut().expect("leading rows are contiguous"));
+        let mut values: &'s [f32] = rows.to_slice().expect("descriptors are row-major");
+        let inside =
+            self.standardise(values, features.as_slice_mut().expect("leading rows are contiguous"));
+        if !inside {
+            self.clamp(values, &mut scratch.clamped);
+            values = &scratch.clamped;
+        }
 
         let mut logits = scratch.posteriors.slice_mut(s![..n, ..]);
-        linalg::multiply(logits.view_mut(), features.view(), self.coefficients.view());
-        let logits_slice = logits.as_slice_mut().expect("leading rows are contiguous");
         let log_likelihood = &mut scratch.log_likelihood[..n];
-        linalg::softmax_rows(logits_slice, &self.constants, log_likelihood);
-        for (row, value) in log_likelihood.iter_mut().enumerate() {
-            *value += self.log_jacobian;
-            if !value.is_finite() {
-                return Err(Error::Numerical {
-                    what: "posteriors",
-                    problem: format!("descriptor {row} of a block has a NaN or an infinity"),
-                });
-            }
+        let sharp = self.sharp.components().len();
+        if sharp < k {
+            linalg::multiply(logits.view_mut(), features.view(), self.coefficients.view());
+            let logits = logits.as_slice_mut().expect("leading rows are contiguous");
+            linalg::softmax_rows(logits, &self.constants, log_likelihood);
+            log_likelihood.iter_mut().for_each(|value| *value += self.log_jacobian);
+        } else {
+            logits.fill(0.0);
+            log_likelihood.fill(f64::NEG_INFINITY);
+        }
+        if sharp > 0 {
+            let posteriors = logits.as_slice_mut().expect("leading rows are contiguous");
+            let squares = &mut scratch.squares;
+            self.sharp.join(values, &self.inverse_scale, squares, posteriors, log_likelihood);
+        }
+        if let Some(row) = log_likelihood.iter().position(|value| !value.is_finite()) {
+            return Err(Error::Numerical {
+                what: "posteriors",
+                problem: format!("descriptor {row} of a block has a NaN or an infinity"),
+            });
         }
         Ok(Block {
+            rows: values,
             features: features.into_shape_with_order((n, 2 * d)).expect("same shape").into_view(),
             posteriors: logits,
             log_likelihood,
@@ -226,11 +269,14 @@ impl Evaluator {
         })
     }
 
-    /// `[y², y]` for every row.
-    fn standardise(&self, rows: &[f32], features: &mut [f32]) {
+    /// `[y², y]` for every row; false when a value was clamped.
+    fn standardise(&self, rows: &[f32], features: &mut [f32]) -> bool {
         let d = self.dim();
         let (centre, inverse_scale) = (&self.centre_f32[..], &self.inverse_scale[..]);
-        widest!(<'a> |rows: &'a [f32], features: &'a mut [f32], d: usize, centre: &'a [f32], inverse_scale: &'a [f32]| -> () {
+        let largest = widest!(<'a> |rows: &'a [f32], features: &'a mut [f32], d: usize, centre: &'a [f32], inverse_scale: &'a [f32]| -> u32 {
+            // Bits of positive floats are in the order of the floats, and the largest integer of many
+            // is a vector operation.
+            let mut largest = 0u32;
             for (row, out) in rows.chunks_exact(d).zip(features.chunks_exact_mut(2 * d)) {
                 let (squares, plain) = out.split_at_mut(d);
                 for j in 0..d {
@@ -238,10 +284,31 @@ impl Evaluator {
                         .clamp(-LARGEST_STANDARDISED, LARGEST_STANDARDISED);
                     plain[j] = y;
                     squares[j] = y * y;
+                    largest = largest.max(y.abs().to_bits());
                 }
             }
+            largest
         });
+        largest < LARGEST_STANDARDISED.to_bits()
     }
+
+    /// The rows with standardised values of at most [`LARGEST_STANDARDISED`].
+    fn clamp(&self, rows: &[f32], clamped: &mut Vec<f32>) {
+        clamped.clear();
+        for row in rows.chunks_exact(self.dim()) {
+            let values = row.iter().zip(&self.centre_f32).zip(&self.inverse_scale);
+            clamped.extend(values.map(|((&x, &centre), &inverse)| {
+                let reach = LARGEST_STANDARDISED / inverse;
+                x.clamp(centre - reach, centre + reach)
+            }));
+        }
+    }
+}
+
+/// `1/s` for the power of two `s` that is nearest to `value`, among those whose inverse is an f32
+/// number.
+fn inverse_power_of_two(value: f64) -> f32 {
+    (-value.log2().round().clamp(-125.0, 125.0)).exp2() as f32
 }
 
 impl Scratch {

@@ -1,12 +1,15 @@
 //! Sums of posteriors and of posterior-weighted rows: all that EM and Fisher vectors need.
 //!
 //! ```text
-//! S⁰_k = Σ_n γ_nk      S¹_kd = Σ_n γ_nk y_nd      S²_kd = Σ_n γ_nk y²_nd
+//! S⁰_k = Σ_n γ_nk      S¹_kd = Σ_n γ_nk (y_nd − μ'_kd)      S²_kd = Σ_n γ_nk (y_nd − μ'_kd)²
 //! ```
 //!
-//! in the standardised coordinates `y` of the [`Evaluator`] that made them; f64 sums of f32 block
-//! sums. Two ways that agree: a dense product `γᵀ·[y², y]`, or, when posteriors under a threshold
-//! are dropped, register sums over the few rows that each component explains.
+//! in the standardised coordinates `y`, and with the means `μ'`, of the [`Evaluator`] that made them;
+//! f64 sums of f32 block sums. About its own mean a component keeps its digits however narrow it is:
+//! of sums about 0, `S² − 2μ'S¹ + μ'²S⁰` cancels. Two ways that agree: register sums over the few rows
+//! that each component explains, when posteriors under a threshold are dropped; or, when all count, a
+//! dense product `γᵀ·[y², y]`, moved to the means block by block. That cancels little, since sharp
+//! components ([`super::sharp`]) are then summed in the first way.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use pulp::Simd;
@@ -44,7 +47,7 @@ pub struct Statistics {
     pub log_likelihood: f64,
     /// `S⁰`, `K` values.
     pub order0: Vec<f64>,
-    /// `S² | S¹`, `K × 2D`, in the order of the evaluator's features.
+    /// `S² | S¹`, `K × 2D`.
     pub(super) moments: Array2<f64>,
 }
 
@@ -139,6 +142,8 @@ impl Summation {
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     moments: Array2<f32>,
+    /// `S⁰` of a block.
+    masses: Vec<f64>,
     /// (row, posterior) pairs above the threshold, a bucket of [`BUCKET`] for every component.
     kept: Vec<(u32, f32)>,
     /// Pairs in every bucket.
@@ -146,6 +151,8 @@ pub(super) struct Buffers {
     /// Every row's most probable component and its posterior, for hard assignment.
     winners: Vec<u32>,
     largest: Vec<f32>,
+    /// The pairs of one sharp component.
+    pairs: Vec<(u32, f32)>,
 }
 
 impl Evaluator {
@@ -162,18 +169,18 @@ impl Evaluator {
         sums: &mut Statistics,
     ) -> Result<()> {
         for block_rows in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
-            let mut block = self.evaluate(block_rows, scratch)?;
+            let mut block = self.evaluate(block_rows.view(), scratch)?;
             sums.rows += block_rows.nrows() as u64;
             sums.log_likelihood += block.log_likelihood.iter().sum::<f64>();
             match assignment {
-                Assignment::Soft { threshold: 0.0 } => block.add_dense(sums),
+                Assignment::Soft { threshold: 0.0 } => block.add_dense(self, sums),
                 Assignment::Soft { threshold } => {
                     block.select(threshold);
-                    block.add_kept(sums);
+                    block.add_kept(self, sums);
                 }
                 Assignment::Hard => {
                     block.select_winners();
-                    block.add_kept(sums);
+                    block.add_kept(self, sums);
                 }
             }
         }
@@ -199,7 +206,7 @@ impl Evaluator {
         found: &mut Found<'_>,
     ) -> Result<()> {
         for (number, block_rows) in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS).enumerate() {
-            let mut block = self.evaluate(block_rows, scratch)?;
+            let mut block = self.evaluate(block_rows.view(), scratch)?;
             match assignment {
                 Assignment::Soft { threshold } => block.select(threshold),
                 Assignment::Hard => block.select_winners(),
@@ -214,16 +221,37 @@ impl Evaluator {
 }
 
 impl Block<'_> {
-    /// `γᵀ·[y², y]` as one product.
-    fn add_dense(&mut self, sums: &mut Statistics) {
+    /// `γᵀ·[y², y]` as one product, and sharp components by themselves.
+    fn add_dense(&mut self, evaluator: &Evaluator, sums: &mut Statistics) {
         let (k, width) = sums.moments.dim();
         let buffers = &mut *self.sums;
         buffers.fit(k, width);
         linalg::multiply(buffers.moments.view_mut(), self.posteriors.t(), self.features);
         let posteriors = self.posteriors.as_slice().expect("leading rows are contiguous");
-        linalg::sum_rows(posteriors, &mut sums.order0);
+        buffers.masses.fill(0.0);
+        linalg::sum_rows(posteriors, &mut buffers.masses);
         let moments = buffers.moments.as_slice().expect("block sums are row-major");
-        linalg::add_to_f64(sums.moments.as_slice_mut().expect("sums are row-major"), moments);
+        let to = sums.moments.as_slice_mut().expect("sums are row-major");
+        let mut sharp = evaluator.sharp.components().iter().copied().peekable();
+        for (component, ((moments, &mass), to)) in moments
+            .chunks_exact(width)
+            .zip(&buffers.masses)
+            .zip(to.chunks_exact_mut(width))
+            .enumerate()
+        {
+            sums.order0[component] += mass;
+            if sharp.next_if_eq(&component).is_none() {
+                let means = evaluator.means.row(component);
+                add_about(means.to_slice().expect("contiguous"), moments, mass, to);
+                continue;
+            }
+            let gammas = posteriors.iter().skip(component).step_by(k);
+            let pairs =
+                (0..).zip(gammas).filter(|pair| *pair.1 > 0.0).map(|(n, &gamma)| (n, gamma));
+            buffers.pairs.clear();
+            buffers.pairs.extend(pairs);
+            evaluator.add_pairs(self.rows, component, &buffers.pairs, to);
+        }
     }
 
     /// Puts every posterior above `threshold` into its component's bucket.
@@ -290,37 +318,57 @@ impl Block<'_> {
         }
     }
 
-    /// Adds what the buckets hold: a component's sums stay in registers over all the rows it
-    /// explains.
-    fn add_kept(&mut self, sums: &mut Statistics) {
+    /// Adds what the buckets hold.
+    fn add_kept(&mut self, evaluator: &Evaluator, sums: &mut Statistics) {
         let width = sums.moments.ncols();
-        let dim = width / 2;
-        let features = self.features.as_slice().expect("leading rows are contiguous");
-        let (kept, counts) = (&self.sums.kept[..], &self.sums.counts[..]);
         let moments = sums.moments.as_slice_mut().expect("sums are row-major");
-        widest!(<'a> simd: S, |moments: &'a mut [f64], width: usize, dim: usize, counts: &'a [u32], kept: &'a [(u32, f32)], features: &'a [f32]| -> () {
-            let buckets = kept.chunks_exact(BUCKET).zip(counts);
-            for (sums, (bucket, &count)) in moments.chunks_exact_mut(width).zip(buckets) {
-                let pairs = &bucket[..count as usize];
-                let mut done = 0;
-                while done + 5 * S::F32_LANES <= dim {
-                    add_vectors::<S, 5>(simd, pairs, features, width, sums, done);
-                    done += 5 * S::F32_LANES;
-                }
-                while done + S::F32_LANES <= dim {
-                    add_vectors::<S, 1>(simd, pairs, features, width, sums, done);
-                    done += S::F32_LANES;
-                }
-                if done < dim {
-                    add_rest(pairs, features, width, sums, done);
-                }
-            }
-        });
-        for ((sum, bucket), &count) in sums.order0.iter_mut().zip(kept.chunks(BUCKET)).zip(counts) {
-            let mass: f32 = bucket[..count as usize].iter().map(|(_, gamma)| gamma).sum();
-            *sum += f64::from(mass);
+        let buckets = self.sums.kept.chunks_exact(BUCKET).zip(&self.sums.counts);
+        let of_components = buckets.zip(moments.chunks_exact_mut(width)).zip(&mut sums.order0);
+        for (component, (((bucket, &count), moments), mass)) in of_components.enumerate() {
+            let pairs = &bucket[..count as usize];
+            *mass += pairs.iter().map(|(_, gamma)| f64::from(*gamma)).sum::<f64>();
+            evaluator.add_pairs(self.rows, component, pairs, moments);
         }
     }
+}
+
+impl Evaluator {
+    /// Adds `S² | S¹` of a component over the pairs: its sums stay in registers over all the rows it
+    /// explains.
+    fn add_pairs(&self, rows: &[f32], component: usize, pairs: &[(u32, f32)], moments: &mut [f64]) {
+        let scale = &self.inverse_scale[..];
+        let means = self.scaled_means.row(component).to_slice().expect("contiguous");
+        widest!(<'a> simd: S, |moments: &'a mut [f64], pairs: &'a [(u32, f32)], rows: &'a [f32], scale: &'a [f32], means: &'a [f32]| -> () {
+            let dim = scale.len();
+            let (mut done, of) = (0, Pairs { pairs, rows, scale, means });
+            while done + 5 * S::F32_LANES <= dim {
+                of.add_vectors::<S, 5>(simd, moments, done);
+                done += 5 * S::F32_LANES;
+            }
+            while done + S::F32_LANES <= dim {
+                of.add_vectors::<S, 1>(simd, moments, done);
+                done += S::F32_LANES;
+            }
+            if done < dim {
+                of.add_rest(moments, done);
+            }
+        });
+    }
+}
+
+/// Adds sums about 0, `[y², y]` weighted, to `to` as sums about `means`.
+fn add_about(means: &[f64], sums: &[f32], mass: f64, to: &mut [f64]) {
+    widest!(<'a> |means: &'a [f64], sums: &'a [f32], mass: f64, to: &'a mut [f64]| -> () {
+        let (squares, plain) = sums.split_at(means.len());
+        let (second, first) = to.split_at_mut(means.len());
+        for j in 0..means.len() {
+            let (mean, plain) = (means[j], f64::from(plain[j]));
+            let about = plain - mean * mass;
+            first[j] += about;
+            // S² − 2μS¹ + μ²S⁰, with one product fewer.
+            second[j] += f64::from(squares[j]) - mean * (plain + about);
+        }
+    });
 }
 
 /// Room of a component's bucket: a block's rows, and a few more so that the buckets of different
@@ -337,55 +385,69 @@ fn empty_buckets(kept: &mut Vec<(u32, f32)>, counts: &mut Vec<u32>, components: 
     counts.resize(components, 0);
 }
 
-/// Adds `Σ γ y²` and `Σ γ y` over the pairs to `sums`, for `VECTORS` registers of columns from
-/// `done`.
-#[inline(always)]
-fn add_vectors<S: Simd, const VECTORS: usize>(
-    simd: S,
-    pairs: &[(u32, f32)],
-    features: &[f32],
-    width: usize,
-    sums: &mut [f64],
-    done: usize,
-) {
-    let (dim, columns) = (width / 2, VECTORS * S::F32_LANES);
-    let mut first = [simd.splat_f32s(0.0); VECTORS];
-    let mut second = first;
-    for &(row, gamma) in pairs {
-        let start = row as usize * width + dim + done;
-        let y = S::as_simd_f32s(&features[start..start + columns]).0;
-        let gamma = simd.splat_f32s(gamma);
-        for v in 0..VECTORS {
-            let weighted = simd.mul_f32s(gamma, y[v]);
-            first[v] = simd.add_f32s(first[v], weighted);
-            second[v] = simd.mul_add_e_f32s(weighted, y[v], second[v]);
-        }
-    }
-    let mut values = [0.0f32; 5 * LANES];
-    for (part, start) in [(second, done), (first, dim + done)] {
-        S::as_mut_simd_f32s(&mut values[..columns]).0.copy_from_slice(&part);
-        for (sum, &value) in sums[start..start + columns].iter_mut().zip(&values) {
-            *sum += f64::from(value);
-        }
-    }
+/// The rows of one component with their posteriors.
+#[derive(Clone, Copy)]
+struct Pairs<'a> {
+    pairs: &'a [(u32, f32)],
+    /// `N × D`.
+    rows: &'a [f32],
+    /// `1/s`, `D` values.
+    scale: &'a [f32],
+    /// `μ/s`, `D` values.
+    means: &'a [f32],
 }
 
-/// As [`add_vectors`] for the last columns, fewer than a register holds.
-#[inline(always)]
-fn add_rest(pairs: &[(u32, f32)], features: &[f32], width: usize, sums: &mut [f64], done: usize) {
-    let dim = width / 2;
-    let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
-    for &(row, gamma) in pairs {
-        let row = &features[row as usize * width..][..width];
-        for ((y, first), second) in row[dim + done..].iter().zip(&mut first).zip(&mut second) {
-            let weighted = gamma * y;
-            *first += weighted;
-            *second = weighted.mul_add(*y, *second);
+impl Pairs<'_> {
+    /// Adds to the sums of `VECTORS` registers of columns from `done`.
+    #[inline(always)]
+    fn add_vectors<S: Simd, const VECTORS: usize>(self, simd: S, sums: &mut [f64], done: usize) {
+        let (dim, columns) = (self.scale.len(), VECTORS * S::F32_LANES);
+        let scale = S::as_simd_f32s(&self.scale[done..done + columns]).0;
+        let means = S::as_simd_f32s(&self.means[done..done + columns]).0;
+        let mut shift = [simd.splat_f32s(0.0); VECTORS];
+        for v in 0..VECTORS {
+            shift[v] = simd.neg_f32s(means[v]);
+        }
+        let mut first = [simd.splat_f32s(0.0); VECTORS];
+        let mut second = first;
+        for &(row, gamma) in self.pairs {
+            let start = row as usize * dim + done;
+            let x = S::as_simd_f32s(&self.rows[start..start + columns]).0;
+            let gamma = simd.splat_f32s(gamma);
+            for v in 0..VECTORS {
+                let apart = simd.mul_add_e_f32s(x[v], scale[v], shift[v]);
+                let weighted = simd.mul_f32s(gamma, apart);
+                first[v] = simd.add_f32s(first[v], weighted);
+                second[v] = simd.mul_add_e_f32s(weighted, apart, second[v]);
+            }
+        }
+        let mut values = [0.0f32; 5 * LANES];
+        for (part, start) in [(second, done), (first, dim + done)] {
+            S::as_mut_simd_f32s(&mut values[..columns]).0.copy_from_slice(&part);
+            for (sum, &value) in sums[start..start + columns].iter_mut().zip(&values) {
+                *sum += f64::from(value);
+            }
         }
     }
-    for j in 0..dim - done {
-        sums[done + j] += f64::from(second[j]);
-        sums[dim + done + j] += f64::from(first[j]);
+
+    /// As [`Self::add_vectors`] for the last columns, fewer than a register holds.
+    #[inline(always)]
+    fn add_rest(self, sums: &mut [f64], done: usize) {
+        let dim = self.scale.len();
+        let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for &(row, gamma) in self.pairs {
+            let row = &self.rows[row as usize * dim..][..dim];
+            for j in done..dim {
+                let apart = row[j].mul_add(self.scale[j], -self.means[j]);
+                let weighted = gamma * apart;
+                first[j - done] += weighted;
+                second[j - done] = weighted.mul_add(apart, second[j - done]);
+            }
+        }
+        for j in 0..dim - done {
+            sums[done + j] += f64::from(second[j]);
+            sums[dim + done + j] += f64::from(first[j]);
+        }
     }
 }
 
@@ -393,6 +455,7 @@ impl Buffers {
     fn fit(&mut self, k: usize, width: usize) {
         if self.moments.dim() != (k, width) {
             self.moments = Array2::zeros((k, width));
+            self.masses = vec![0.0; k];
         }
     }
 }

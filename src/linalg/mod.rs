@@ -8,6 +8,7 @@ mod elementwise;
 mod exp;
 mod gram;
 mod pool;
+mod processor;
 mod product;
 mod rows;
 mod widest;
@@ -16,7 +17,8 @@ pub use elementwise::{add_to_f64, add_to_rows, argmax_rows, keep_smaller_distanc
 pub use exp::{EXP_UNDERFLOW, softmax_rows};
 pub use gram::{add_gram, add_gram_f32};
 pub use pool::Pool;
-pub use product::{gram, mirror_lower, multiply, multiply_add};
+pub use processor::unsupported;
+pub use product::{add_wide_gram, gram, mirror_lower, multiply, multiply_add};
 pub use rows::{Columns, Joined, Rows};
 
 /// Values handled as one vector by the kernels: one 512-bit register of f32.

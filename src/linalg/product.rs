@@ -3,6 +3,7 @@
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
 
 /// `C ← A·B` for `A: M × K`, `B: K × N`, `C: M × N`. Every operand is contiguous, row-major or
 /// transposed row-major. Sequential.
@@ -60,6 +61,29 @@ pub fn gram<T: faer::traits::ComplexField>(c: ArrayViewMut2<'_, T>, x: ArrayView
     );
 }
 
+/// Adds `XᵀX` of `x` (rows × `columns`) to the lower triangle of `c` (`columns × columns`); entries
+/// above the diagonal come to hold anything. For many columns: in parallel over stripes of `c`, each of
+/// the same bits on any number of threads.
+///
+/// # Panics
+/// When the sizes disagree.
+pub fn add_wide_gram(c: &mut [f64], x: &[f64], columns: usize) {
+    /// Rows of a stripe.
+    const STRIPE: usize = 256;
+    assert_eq!(c.len(), columns * columns, "size of a Gram matrix");
+    assert!(columns > 0 && x.len().is_multiple_of(columns), "whole rows of a Gram matrix");
+    let x = MatRef::from_row_major_slice(x, x.len() / columns, columns);
+    let stripes = c.par_chunks_mut(STRIPE * columns).enumerate().with_max_len(1);
+    // The longest first, so that threads end together.
+    stripes.rev().for_each(|(number, stripe)| {
+        let (start, height) = (number * STRIPE, stripe.len() / columns);
+        let end = start + height;
+        let to = MatMut::from_row_major_slice_mut(stripe, height, columns).subcols_mut(0, end);
+        let (left, right) = (x.subcols(start, height).transpose(), x.subcols(0, end));
+        faer::linalg::matmul::matmul(to, Accum::Add, left, right, 1.0, Par::Seq);
+    });
+}
+
 fn view<'a, T>(array: &'a ArrayView2<'_, T>) -> MatRef<'a, T> {
     let (rows, columns) = array.dim();
     if let Some(values) = array.as_slice() {
@@ -105,6 +129,22 @@ mod tests {
         assert!((&c - &expected).iter().all(|d| d.abs() < 1e-13));
         multiply_add(c.view_mut(), a.view(), bt.t());
         assert!((&c - 2.0 * &expected).iter().all(|d| d.abs() < 1e-13));
+    }
+
+    /// Whole stripes, and a rest.
+    #[test]
+    fn a_wide_gram_is_the_product() {
+        for columns in [1, 256, 530] {
+            let x = random(7, columns, 3);
+            let mut c = vec![1.0; columns * columns];
+            add_wide_gram(&mut c, x.as_slice().unwrap(), columns);
+            let expected = x.t().dot(&x);
+            for i in 0..columns {
+                for j in 0..=i {
+                    assert!((c[i * columns + j] - 1.0 - expected[[i, j]]).abs() < 1e-12);
+                }
+            }
+        }
     }
 
     #[test]

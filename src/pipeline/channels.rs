@@ -229,11 +229,11 @@ impl JointEncoder {
         self.parts.iter().map(|_| Worker::default()).collect()
     }
 
-    /// The joint vector of an image.
+    /// The joint vector of an image, the values that would be read back were it stored.
     pub(super) fn encode(&self, item: &Item, workers: &mut [Worker]) -> Result<Vec<f32>> {
         let mut joint = Vec::new();
         for ((encoder, factor), worker) in self.parts.iter().zip(workers) {
-            let vector = encoder.encode(item, worker)?;
+            let vector = encoder.encode_as_stored(item, worker)?;
             joint.extend(vector.iter().map(|value| value * factor));
         }
         Ok(joint)

@@ -19,9 +19,9 @@ const DESCRIPTION: &str = "image";
 
 impl Run<'_> {
     /// Writes an image's descriptors (`N × 128`, 96 for `colour`), frames (`N × 4`: x, y, contrast,
-    /// bin size, in pixels of the image as encoded), projections (`N × D`) and Fisher vector to
-    /// `output`, a `.safetensors` file outside the run. With several channels each has its own, named
-    /// `<channel>.<tensor>`, and `vector` is the joint one.
+    /// bin size, in pixels of the image as encoded), projections (`N × D`) and Fisher vector, as it is
+    /// read back where it is stored, to `output`, a `.safetensors` file outside the run. With several
+    /// channels each has its own, named `<channel>.<tensor>`, and `vector` is the joint one.
     ///
     /// # Errors
     /// [`Error::Missing`] when the run has no models, [`Error::Image`] when the image cannot be used,

@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::image::RgbImage;
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,9 +21,9 @@ use super::pictures::Pictures;
 use super::seen::Seen;
 use super::source::label_number;
 use super::stage::{Inputs, Stamp};
+use super::storage::{Stored, store};
 use crate::artifacts::{
-    Artifact, Shards, Tensor, VECTORS, Values, check_seal, compress, compressed_len, is_ours,
-    sealed, write, write_atomically,
+    Artifact, Shards, Tensor, VECTORS, check_seal, is_ours, sealed, write, write_atomically,
 };
 use crate::config::Config;
 use crate::dataset::{Inventory, Item, Split};
@@ -156,6 +154,7 @@ pub(super) struct ImageEncoder {
     mirrored: bool,
     /// Fingerprint of the mixture.
     mixture: String,
+    storage: Storage,
 }
 
 /// One worker's buffers.
@@ -181,9 +180,9 @@ impl ImageEncoder {
         shape("descriptors for the stored PCA", projection.input_dim(), extractor.dim())?;
         shape("projection for the stored mixture", gmm.dim(), projection.output_dim())?;
         let encoder = Encoder::new(gmm, &config.encoding)?;
-        let mirrored = config.encoding.mirrored;
+        let (mirrored, storage) = (config.encoding.mirrored, config.encoding.storage);
         let pictures = Pictures::new(config, seen);
-        Ok(Self { pictures, extractor, projection, encoder, mirrored, mixture })
+        Ok(Self { pictures, extractor, projection, encoder, mirrored, mixture, storage })
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -242,9 +241,23 @@ impl ImageEncoder {
             contributions.push(rows, of_positions)
         })?;
         let sums = contributions.sums()?;
-        let mut vector = Vec::new();
-        self.encoder.normalised(&sums.signed, &contributions.region_rows(), &mut vector);
-        Ok(Examined { contributions, sums, vector })
+        Ok(Examined { contributions, sums })
+    }
+
+    /// The Fisher vector of an image as it is read back from where it is stored: the one that a
+    /// classifier is trained on, and scores.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode) and [`store`].
+    pub(super) fn encode_as_stored(&self, item: &Item, worker: &mut Worker) -> Result<Vec<f32>> {
+        let mut vector = self.encode(item, worker)?;
+        store(self.storage, &mut vector)?;
+        Ok(vector)
+    }
+
+    /// How the vectors of this channel are stored.
+    pub(super) fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// The Fisher vector of an image.
@@ -314,8 +327,6 @@ type Consume<'a> =
 pub(super) struct Examined<'e> {
     pub(super) contributions: Contributions<'e>,
     pub(super) sums: Sums,
-    /// The Fisher vector, to rounding the one that [`ImageEncoder::encode`] makes.
-    pub(super) vector: Vec<f32>,
 }
 
 /// Frames as stored: x, y, contrast, bin size.
@@ -326,68 +337,6 @@ pub(super) fn frame_values(frames: &[Frame]) -> Vec<f32> {
 /// Positions of descriptors in an image of this size.
 pub(super) fn positions(frames: &[Frame], width: usize, height: usize) -> Vec<Position> {
     frames.iter().map(|frame| frame.position(width, height)).collect()
-}
-
-/// Vectors as a shard holds them.
-enum Stored {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Compressed(Vec<u8>),
-}
-
-impl Stored {
-    fn new(storage: Storage) -> Self {
-        match storage {
-            Storage::F32 => Self::F32(Vec::new()),
-            Storage::F16 => Self::F16(Vec::new()),
-            Storage::Compressed => Self::Compressed(Vec::new()),
-        }
-    }
-
-    /// Takes one vector, or nothing of it.
-    ///
-    /// # Errors
-    /// [`Error::Numerical`] when a value leaves the range of what is stored.
-    fn push(&mut self, vector: &[f32]) -> Result<()> {
-        match self {
-            Self::F32(all) => all.extend_from_slice(vector),
-            Self::F16(all) => {
-                let before = all.len();
-                all.resize(before + vector.len(), f16::ZERO);
-                all[before..].convert_from_f32_slice(vector);
-                if !all[before..].iter().all(|value| value.is_finite()) {
-                    all.truncate(before);
-                    let problem = "values are beyond the range of `f16`; normalise them, or set \
-                                   encoding.storage to f32";
-                    return Err(Error::Numerical {
-                        what: "Fisher vector",
-                        problem: problem.into(),
-                    });
-                }
-            }
-            Self::Compressed(all) => {
-                let before = all.len();
-                compress(vector, all).inspect_err(|_| all.truncate(before))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Values of a row that stands for a vector of `dim`.
-    fn width(&self, dim: usize) -> usize {
-        match self {
-            Self::F32(_) | Self::F16(_) => dim,
-            Self::Compressed(_) => compressed_len(dim),
-        }
-    }
-
-    fn values(&self) -> Values<'_> {
-        match self {
-            Self::F32(all) => Values::F32(all),
-            Self::F16(all) => Values::F16(all),
-            Self::Compressed(all) => Values::U8(all),
-        }
-    }
 }
 
 /// A shard as it was found or made.
@@ -671,31 +620,4 @@ fn remove_old_shards(folder: &Path, current: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// f16 ends at 65504. A vector beyond it costs its image, not the shard.
-    #[test]
-    fn a_vector_out_of_range_leaves_nothing_behind() {
-        let large = [0.5, 1e6, 2.0];
-        for storage in [Storage::F16, Storage::Compressed] {
-            let mut stored = Stored::new(storage);
-            let text = stored.push(&large).unwrap_err().to_string();
-            assert!(text.contains("beyond the range") && text.contains("f32"), "{text}");
-            assert!(matches!(stored.values(), Values::F16([]) | Values::U8([])));
-            stored.push(&[0.5, 1.0, 2.0]).unwrap();
-            let width = stored.width(3);
-            assert!(match stored.values() {
-                Values::F16(all) => all.len() == width,
-                Values::U8(all) => all.len() == width,
-                Values::F32(_) => false,
-            });
-        }
-        let mut stored = Stored::new(Storage::F32);
-        stored.push(&large).unwrap();
-        assert!(matches!(stored.values(), Values::F32([0.5, 1e6, 2.0])));
-    }
 }

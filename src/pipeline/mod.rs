@@ -31,6 +31,7 @@ mod seen;
 mod settings;
 mod source;
 mod stage;
+mod storage;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,17 @@ pub struct Options {
     pub max_memory: Option<u64>,
 }
 
+/// Refuses a processor on which matrix products would fail.
+///
+/// # Errors
+/// [`Error::Numerical`] with what it has and lacks.
+pub fn check_processor() -> Result<()> {
+    match crate::linalg::unsupported() {
+        None => Ok(()),
+        Some(problem) => Err(Error::Numerical { what: "this processor", problem }),
+    }
+}
+
 /// An open run folder. One process at a time holds it.
 pub struct Run<'p> {
     dir: PathBuf,
@@ -105,6 +117,7 @@ impl<'p> Run<'p> {
     /// something in the folder was made with other settings and `refit` is off; nothing has been
     /// changed then.
     pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
+        check_processor()?;
         let stored = dir.join("config.toml");
         let config = settings::in_force(dir, options)?;
         folder::check(dir)?;

@@ -249,8 +249,11 @@ impl Run<'_> {
             ));
         }
         let mut covariance = Covariance::new(rows.row(0));
-        self.memory.within(|| Ok(self.need_of_projection()), || covariance.add(rows))??;
-        let pca = Projection::fit(&covariance, &self.config.pca)?;
+        let fit = || {
+            covariance.add(rows, self.progress)?;
+            Projection::fit(&covariance, &self.config.pca, self.progress)
+        };
+        let pca = self.memory.within(|| Ok(self.need_of_projection()), fit)??;
         let report = json!({
             "rows": rows.nrows(), "variance_kept": pca.kept(), "l2": pca.l2(), "append": pca.append(),
         });

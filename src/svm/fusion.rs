@@ -83,7 +83,7 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
     }
     let factors = factors(&chosen);
     let joined = multiplied(rows, &factors);
-    let mut trained = problem.solve_at(best.c, problem.backend(&joined)?.as_mut(), joined.dim())?;
+    let mut trained = problem.solve_at(best.c, problem.backend(&joined)?.as_mut(), &joined)?;
     trained.held_out = best.scores;
     for ((range, _), factor) in &factors {
         let factor = *factor as f32;

@@ -80,7 +80,7 @@ impl Objective {
 }
 
 impl Penalty {
-    fn of(self, sign: f32) -> f64 {
+    pub fn of(self, sign: f32) -> f64 {
         if sign > 0.0 { self.positive } else { self.negative }
     }
 
@@ -96,6 +96,25 @@ impl Penalty {
             Loss::SquaredHinge => (f32::INFINITY, (0.5 / c) as f32),
         })
     }
+}
+
+/// Where a slope that grows with `b` changes its sign, sought from `start`, to `precision` of its size.
+pub(super) fn zero_of(slope: impl Fn(f64) -> f64, start: f64, precision: f64) -> f64 {
+    let (mut low, mut high, mut reach) = (start, start, 1e-3);
+    while slope(low) > 0.0 {
+        low -= reach;
+        reach *= 4.0;
+    }
+    reach = 1e-3;
+    while slope(high) < 0.0 {
+        high += reach;
+        reach *= 4.0;
+    }
+    while high - low > precision * (1.0 + high.abs()) {
+        let middle = 0.5 * (low + high);
+        if slope(middle) > 0.0 { high = middle } else { low = middle }
+    }
+    0.5 * (low + high)
 }
 
 impl Machine {
@@ -183,22 +202,7 @@ impl Machine {
     /// The primal is taken there and not at `Σ α_i y_i`: any `(w, b)` bounds the optimum, and a
     /// small error of the bias costs every row at the margin.
     pub fn best_bias(&self) -> f64 {
-        // The primal is convex in b, so its slope has one change of sign.
-        let (mut low, mut high, mut reach) = (self.bias, self.bias, 1e-3);
-        while self.slope(low) > 0.0 {
-            low -= reach;
-            reach *= 4.0;
-        }
-        reach = 1e-3;
-        while self.slope(high) < 0.0 {
-            high += reach;
-            reach *= 4.0;
-        }
-        while high - low > 1e-6 * (1.0 + high.abs()) {
-            let middle = 0.5 * (low + high);
-            if self.slope(middle) > 0.0 { high = middle } else { low = middle }
-        }
-        0.5 * (low + high)
+        zero_of(|b| self.slope(b), self.bias, 1e-6)
     }
 
     /// Derivative of the primal by the bias at `b`.

@@ -16,6 +16,7 @@
 //! Source: Hsieh, Chang, Lin, Keerthi & Sundararajan 2008 (the problem and its dual); Platt 1999.
 
 mod calibrate;
+mod certificate;
 mod dual_coordinate;
 mod fusion;
 mod gram;
@@ -110,9 +111,9 @@ crate::parameters! {
         pub solver: Solver = Solver::Auto,
         /// What an error costs: `hinge` or `squared-hinge`.
         pub loss: Loss = Loss::Hinge,
-        /// Weight of errors against the size of the weights (above 0).
+        /// Weight of errors against the size of the weights (1e-12 to 1e12).
         pub c: f64 = 10.0,
-        /// Values of C (above 0) to choose from by cross-validated mean average precision; when
+        /// Values of C (1e-12 to 1e12) to choose from by cross-validated mean average precision; when
         /// not empty, the choice replaces `c`.
         pub c_grid: Vec<f64> = Vec::new(),
         /// Parts the training images are split into for choosing C and for calibration (2 to 100).
@@ -120,7 +121,7 @@ crate::parameters! {
         /// Whether errors on positives weigh as much (`equal`) or are weighted by
         /// negatives/positives (`balanced`).
         pub balance: Balance = Balance::Equal,
-        /// Weight of an error on a positive image, on top of `balance` (above 0).
+        /// Weight of an error on a positive image, on top of `balance` (1e-6 to 1e6).
         pub positive_weight: f64 = 1.0,
         /// Relative duality gap (primal − dual)/primal at which a class is done (1e-6 to 0.5).
         /// Products in f32 let it fall to about 1e-6 times C, no further.
@@ -142,14 +143,16 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] naming the first one outside its range.
     pub fn validate(&self) -> Result<()> {
-        let positive = |c: f64| c.is_finite() && c > 0.0;
-        Error::require(positive(self.c), "svm.c", self.c, "above 0")?;
+        // Beyond these a dual variable or an objective would leave f32.
+        let fits = |c: f64| (1e-12..=1e12).contains(&c);
+        Error::require(fits(self.c), "svm.c", self.c, "1e-12 to 1e12")?;
         for &c in &self.c_grid {
-            Error::require(positive(c), "svm.c_grid", c, "values above 0")?;
+            Error::require(fits(c), "svm.c_grid", c, "values from 1e-12 to 1e12")?;
         }
         Error::require((2..=100).contains(&self.folds), "svm.folds", self.folds, "2 to 100")?;
         let weight = self.positive_weight;
-        Error::require(positive(weight), "svm.positive_weight", weight, "above 0")?;
+        let fits = (1e-6..=1e6).contains(&weight);
+        Error::require(fits, "svm.positive_weight", weight, "1e-6 to 1e6")?;
         let tolerance = (1e-6..=0.5).contains(&self.tolerance);
         Error::require(tolerance, "svm.tolerance", self.tolerance, "1e-6 to 0.5")?;
         Error::require(self.max_epochs > 0, "svm.max_epochs", self.max_epochs, "1 or more")?;
@@ -317,10 +320,10 @@ impl Problem<'_> {
         let params = self.params;
         let mut backend = self.backend(rows)?;
         if params.c_grid.is_empty() && params.calibration == Calibration::None {
-            return self.solve_at(params.c, backend.as_mut(), rows.dim());
+            return self.solve_at(params.c, backend.as_mut(), rows);
         }
         let held_out = self.cross_validate(backend.as_mut())?;
-        let mut trained = self.solve_at(held_out.c, backend.as_mut(), rows.dim())?;
+        let mut trained = self.solve_at(held_out.c, backend.as_mut(), rows)?;
         trained.held_out = held_out.scores;
         if !params.c_grid.is_empty() {
             trained.model.selection = Some(Selection {
@@ -333,10 +336,10 @@ impl Problem<'_> {
         Ok(trained)
     }
 
-    /// One machine for each class with the given C, on the rows of `backend`, of `dim` values.
-    fn solve_at(&self, c: f64, backend: &mut dyn Backend, dim: usize) -> Result<Trained> {
+    /// One machine for each class with the given C, on the rows of `backend`.
+    fn solve_at(&self, c: f64, backend: &mut dyn Backend, rows: &dyn Rows) -> Result<Trained> {
         let (params, progress) = (self.params, self.progress);
-        let mut trained = self.untrained(dim);
+        let mut trained = self.untrained(rows.dim());
         let machine = |&class: &usize| {
             let sign = self.signs[class].clone();
             let penalty = params.penalty(&sign, c);
@@ -347,18 +350,31 @@ impl Problem<'_> {
         let solved = backend.solve(&mut machines, &params.limits(false), progress);
         progress.end();
         solved?;
-        let weights = backend.weights(&machines);
-        for (machine, weights) in machines.iter().zip(weights.rows()) {
-            trained.model.set(machine, weights, c);
-            if !machine.done {
-                let report = &trained.model.reports[machine.class];
+        if certificate::is_needed(rows, &machines) {
+            for machine in certificate::certify(rows, &machines, progress)? {
+                trained.model.set_certified(machine, c, params.tolerance);
+            }
+        } else {
+            let weights = backend.weights(&machines);
+            for (machine, weights) in machines.iter().zip(weights.rows()) {
+                trained.model.set(machine, weights, c);
+            }
+        }
+        for machine in &machines {
+            let report = &trained.model.reports[machine.class];
+            if report.stop == Stop::EpochLimit {
+                let way_out = match machine.done {
+                    // Its gap was small in f32, and is not in f64.
+                    true => "lower svm.c; weights in f32 allow no better",
+                    false => "raise svm.max_epochs or svm.tolerance, or lower svm.c",
+                };
                 progress.note(&format!(
-                    "class {}: stopped after {} epochs at a relative gap of {:.1e}; raise \
-                     svm.max_epochs or svm.tolerance",
+                    "class {}: stopped after {} epochs at a relative gap of {:.1e}; {way_out}",
                     report.class, report.epochs, report.relative_gap
                 ));
             }
         }
+        trained.model.check()?;
         Ok(trained)
     }
 }

@@ -4,9 +4,10 @@ use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
+use super::certificate::Certified;
+use super::machine::{Machine, Objective};
 use super::weights::Weights;
-use super::{Selection, Sigmoid};
+use super::{Selection, Sigmoid, TRAINING};
 use crate::linalg::{self, Rows};
 use crate::{Error, Result};
 
@@ -19,7 +20,8 @@ const SCORE_ROWS: usize = 64;
 pub enum Stop {
     /// The relative duality gap is at most the tolerance.
     Converged,
-    /// `max_epochs` passes were made first; the reported gap says how far the optimum may be.
+    /// `max_epochs` passes were made first, or f32 allows no smaller gap; the reported one says how far
+    /// the optimum may be.
     EpochLimit,
     /// No positive or no negative image: the score is the constant −1 (+1 without negatives).
     OneSided,
@@ -193,17 +195,50 @@ impl Model {
 
     /// Takes over a solved machine.
     pub(super) fn set(&mut self, machine: &Machine, weights: ArrayView1<'_, f32>, c: f64) {
-        let (class, objective) = (machine.class, machine.objective());
+        let class = machine.class;
         self.weights.row_mut(class).assign(&weights);
         self.bias[class] = machine.best_bias() as f32;
-        let report = &mut self.reports[class];
+        self.set_report(machine, machine.objective(), c);
+        self.reports[class].stop = if machine.done { Stop::Converged } else { Stop::EpochLimit };
+    }
+
+    /// Takes over a machine that was judged in f64.
+    pub(super) fn set_certified(&mut self, certified: Certified<'_>, c: f64, tolerance: f64) {
+        let Certified { machine, weights, bias, objective } = certified;
+        let class = machine.class;
+        self.weights.row_mut(class).assign(&ArrayView1::from(&weights));
+        self.bias[class] = bias;
+        self.set_report(machine, objective, c);
+        let converged = objective.relative_gap() <= tolerance;
+        self.reports[class].stop = if converged { Stop::Converged } else { Stop::EpochLimit };
+    }
+
+    fn set_report(&mut self, machine: &Machine, objective: Objective, c: f64) {
+        let report = &mut self.reports[machine.class];
         report.c = c;
         report.primal = objective.primal;
         report.dual = objective.dual;
         report.relative_gap = objective.relative_gap();
         report.epochs = machine.epochs;
         report.support_vectors = machine.support_vectors();
-        report.stop = if machine.done { Stop::Converged } else { Stop::EpochLimit };
+    }
+
+    /// Refuses what must not be stored.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when a weight, a bias or an objective is not finite.
+    pub(super) fn check(&self) -> Result<()> {
+        let finite = self.weights.iter().chain(&self.bias).all(|v| v.is_finite())
+            && self.reports.iter().all(|r| r.primal.is_finite() && r.dual.is_finite());
+        if finite {
+            return Ok(());
+        }
+        Err(Error::Numerical {
+            what: TRAINING,
+            problem:
+                "a weight or an objective is beyond f32; lower svm.c, or normalise the vectors"
+                    .into(),
+        })
     }
 }
 

@@ -71,8 +71,8 @@ fn a_channel_says_what_it_does_otherwise() {
     for (text, problem) in [
         ("[[channel]]\nname = \"a\"\n[[channel]]\nname = \"a\"\n", "a name of its own"),
         ("[[channel]]\nname = \"../a\"\n", "lower-case letters"),
-        ("[[channel]]\nname = \"a\"\nweight = 0\n", "above 0"),
-        ("[[channel]]\nname = \"a\"\nweight = nan\n", "above 0"),
+        ("[[channel]]\nname = \"a\"\nweight = 0\n", "from 1e-6 to 1e6"),
+        ("[[channel]]\nname = \"a\"\nweight = nan\n", "from 1e-6 to 1e6"),
         ("[[channel]]\nname = \"a\"\ngmm.componets = 3\n", "componets"),
         ("[[channel]]\nname = \"a\"\nsvm.c = 3.0\n", "svm"),
         ("[[channel]]\nweight = 1.0\n", "name"),

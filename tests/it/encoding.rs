@@ -186,10 +186,22 @@ fn orders_are_multiplied_before_all_steps() {
     let power = Params { region_steps: vec![Step::Power], ..weighed };
     let expected: Vec<f64> = expected.iter().map(|v| v.abs().sqrt().copysign(*v)).collect();
     assert_close(&encode_with(&gmm, x.view(), &power).unwrap(), &expected, 1e-6);
-    for wrong in [vec![1.0], vec![1.0, 0.0, 1.0], vec![1.0, f64::NAN, 1.0]] {
+    for wrong in [vec![1.0], vec![1.0, 0.0, 1.0], vec![1.0, f64::NAN, 1.0], vec![1.0, 1e300, 1.0]] {
         let error = encode_with(&gmm, x.view(), &Params { order_weights: wrong, ..all.clone() });
         assert!(error.unwrap_err().to_string().contains("encoding.order_weights"));
     }
+}
+
+/// 0 to the power of 1e-46, which is 0 in f32, would be 1.
+#[test]
+fn a_power_that_f32_cannot_hold_is_refused() {
+    for power in [0.0, 1e-46, 1e-300, 1.5, f64::NAN] {
+        let error = Params { power, ..Params::default() }.validate().unwrap_err();
+        assert!(error.to_string().contains("encoding.power"), "{error}");
+    }
+    let least = Params { power: 0.001, ..Params::default() };
+    let zeros = encode_with(&gmm8(), Array2::zeros((0, 16)).view(), &least).unwrap();
+    assert!(zeros.iter().all(|&v| v == 0.0));
 }
 
 #[test]

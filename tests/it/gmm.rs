@@ -48,7 +48,7 @@ pub fn reference_posteriors(x: ArrayView2<'_, f64>, mixture: &Mixture) -> (Array
 }
 
 /// One EM step in f64, two-pass variances. Returns the mean log-likelihood before the step.
-fn reference_step(x: ArrayView2<'_, f64>, mixture: &mut Mixture, floor: f64) -> f64 {
+pub fn reference_step(x: ArrayView2<'_, f64>, mixture: &mut Mixture, floor: f64) -> f64 {
     let (gamma, log_likelihood) = reference_posteriors(x, mixture);
     for i in 0..mixture.weights.len() {
         let mass: f64 = gamma.column(i).sum();

@@ -1,6 +1,7 @@
 //! PCA against double-precision eigen-solves and its own definition.
 
 use fvtool::position::Position;
+use fvtool::progress::Silent;
 use fvtool::projection::{Append, Covariance, Params, Projection};
 use fvtool::random::Seed;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -9,8 +10,8 @@ use crate::support::{assert_close, golden_npz, in_pool};
 
 fn fit(x: ArrayView2<'_, f32>, params: &Params) -> Projection {
     let mut covariance = Covariance::new(x.row(0));
-    covariance.add(x).unwrap();
-    Projection::fit(&covariance, params).unwrap()
+    covariance.add(x, &Silent).unwrap();
+    Projection::fit(&covariance, params, &Silent).unwrap()
 }
 
 fn apply(pca: &Projection, x: ArrayView2<'_, f32>) -> Array2<f32> {
@@ -100,11 +101,11 @@ fn many_rows_are_as_good_in_f32() {
         }
     }
     let mut in_f32 = Covariance::new(x.row(0));
-    in_f32.add(x.view()).unwrap();
+    in_f32.add(x.view(), &Silent).unwrap();
     let mut in_f64 = Covariance::new(x.row(0));
     let (first, second) = x.view().split_at(Axis(0), n / 2);
-    in_f64.add(first).unwrap();
-    in_f64.add(second).unwrap();
+    in_f64.add(first, &Silent).unwrap();
+    in_f64.add(second, &Silent).unwrap();
     assert_eq!(in_f32.mean(), in_f64.mean());
     let (got, exact) = (in_f32.covariance(), in_f64.covariance());
     assert_ne!(got, exact, "f32 was not used");
@@ -156,8 +157,9 @@ fn degenerate_data_is_finite_or_refused() {
     assert!(apply(&pca, constant.view()).iter().all(|v| v.abs() < 1e-5));
 
     let mut covariance = Covariance::new(constant.row(0));
-    covariance.add(constant.view()).unwrap();
-    let message = |params: &Params| Projection::fit(&covariance, params).unwrap_err().to_string();
+    covariance.add(constant.view(), &Silent).unwrap();
+    let message =
+        |params: &Params| Projection::fit(&covariance, params, &Silent).unwrap_err().to_string();
     assert!(
         message(&Params { dimension: 7, ..Params::default() })
             .contains("at most the descriptor's 6")
@@ -166,11 +168,11 @@ fn degenerate_data_is_finite_or_refused() {
     assert!(message(&whitened).contains("when whitening"));
 
     let mut one = Covariance::new(constant.row(0));
-    one.add(constant.slice(s![..1, ..])).unwrap();
-    let error = Projection::fit(&one, &Params { dimension: 2, ..Params::default() });
+    one.add(constant.slice(s![..1, ..]), &Silent).unwrap();
+    let error = Projection::fit(&one, &Params { dimension: 2, ..Params::default() }, &Silent);
     assert!(error.unwrap_err().to_string().contains("at least 2"));
     let nan = Array2::from_elem((3, 6), f32::NAN);
-    assert!(one.add(nan.view()).unwrap_err().to_string().contains("NaN"));
+    assert!(one.add(nan.view(), &Silent).unwrap_err().to_string().contains("NaN"));
 }
 
 /// Few distinct rows, dimensions that never vary, and both: linfa's solver ends in NaN on some.
@@ -211,4 +213,26 @@ fn any_spectrum_is_solved() {
             assert!(variances.is_sorted_by(|a, b| a >= b) && variances[0] > 0.0, "{digits}");
         }
     }
+}
+
+/// More dimensions than the products of a descriptor are made for, and fewer rows than those.
+#[test]
+fn wide_rows_are_projected() {
+    let mut stream = Seed(3).stream("wide", 0);
+    let (n, d, rank) = (700, 900, 5);
+    let directions = Array2::from_shape_simple_fn((rank, d), || stream.normal());
+    let weights = Array2::from_shape_fn((n, rank), |(_, j)| stream.normal() * (5 - j) as f64);
+    let x = weights.dot(&directions).mapv(|v| v as f32 + 2.0);
+    let pca = fit(x.view(), &Params { dimension: 8, ..Params::default() });
+    let centred = x.mapv(f64::from) - &x.mapv(f64::from).mean_axis(Axis(0)).unwrap();
+    let projected = centred.dot(&pca.components().mapv(f64::from).t());
+    for i in 0..8 {
+        let variance = projected.column(i).mapv(|v| v * v).sum() / (n - 1) as f64;
+        let got = f64::from(pca.variances()[i]);
+        assert!((got - variance).abs() < 1e-5 * f64::from(pca.variances()[0]), "{i}: {got}");
+    }
+    assert!(pca.kept() > 1.0 - 1e-9 && pca.variances()[4] > 1e5 * pca.variances()[5]);
+    let one = in_pool(1, || fit(x.view(), &Params { dimension: 8, ..Params::default() }));
+    let three = in_pool(3, || fit(x.view(), &Params { dimension: 8, ..Params::default() }));
+    assert_eq!(one, three);
 }

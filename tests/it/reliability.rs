@@ -391,7 +391,7 @@ proptest! {
     fn a_projection_of_anything_is_finite_or_refused(x in rows(40, 6), k in 1usize..6, whiten in any::<bool>()) {
         let mut covariance = Covariance::new(x.row(0));
         let params = projection::Params { dimension: k, whiten, ..projection::Params::default() };
-        let fitted = covariance.add(x.view()).and_then(|()| Projection::fit(&covariance, &params));
+        let fitted = covariance.add(x.view(), &Silent).and_then(|()| Projection::fit(&covariance, &params, &Silent));
         match fitted {
             Err(error) => prop_assert!(clear(&error), "{}", error),
             Ok(pca) => prop_assert!(pca.components().iter().chain(pca.variances()).all(|v| v.is_finite())),

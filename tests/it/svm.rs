@@ -537,7 +537,8 @@ fn settings_outside_their_ranges_are_named() {
         params.validate().unwrap_err().to_string()
     };
     assert!(Params::default().validate().is_ok());
-    for c in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+    // 1e-40 and 1e39 leave f32 by themselves, 1e13 what is counted in it.
+    for c in [0.0, -1.0, 1e-40, 1e13, 1e39, f64::MAX, f64::NAN, f64::INFINITY] {
         assert!(wrong(&|p| p.c = c).contains("`svm.c`"));
         assert!(wrong(&|p| p.c_grid = vec![1.0, c]).contains("`svm.c_grid`"));
         assert!(wrong(&|p| p.positive_weight = c).contains("`svm.positive_weight`"));
@@ -547,6 +548,106 @@ fn settings_outside_their_ranges_are_named() {
     assert!(wrong(&|p| p.max_epochs = 0).contains("`svm.max_epochs`"));
     let free = wrong(&|p| (p.solver, p.loss) = (Solver::Smo, Loss::SquaredHinge));
     assert!(free.contains("`svm.loss`") && free.contains("hinge"), "{free}");
+}
+
+/// Dual coordinate descent as published, in f64, on the rows and a constant feature; primal and dual of
+/// the problem with a regularised bias.
+fn reference(x: &Array2<f32>, y: &[f64], loss: Loss, c: f64, sweeps: usize) -> (f64, f64) {
+    let x = x.mapv(f64::from);
+    let (mut w, mut b) = (Array1::<f64>::zeros(x.ncols()), 0.0);
+    let mut alpha = vec![0.0; y.len()];
+    let (upper, ridge) = match loss {
+        Loss::Hinge => (c, 0.0),
+        Loss::SquaredHinge => (f64::INFINITY, 0.5 / c),
+    };
+    for _ in 0..sweeps {
+        for (i, row) in x.rows().into_iter().enumerate() {
+            let gradient = y[i] * (w.dot(&row) + b) - 1.0 + ridge * alpha[i];
+            let wanted: f64 = alpha[i] - gradient / (row.dot(&row) + 1.0 + ridge);
+            let wanted = wanted.clamp(0.0, upper);
+            let change = (wanted - alpha[i]) * y[i];
+            alpha[i] = wanted;
+            w.scaled_add(change, &row);
+            b += change;
+        }
+    }
+    // Afresh, without what the steps have left.
+    let signed: Array1<f64> = alpha.iter().zip(y).map(|(a, y)| a * y).collect();
+    let (w, b) = (x.t().dot(&signed), signed.sum());
+    let square = w.dot(&w) + b * b;
+    let penalty: f64 = alpha.iter().map(|a| 0.5 * ridge * a * a).sum();
+    let dual = alpha.iter().sum::<f64>() - 0.5 * square - penalty;
+    let of_row = |(row, y): (ArrayView1<'_, f64>, &f64)| {
+        let slack = (1.0 - y * (w.dot(&row) + b)).max(0.0);
+        c * if loss == Loss::Hinge { slack } else { slack * slack }
+    };
+    let errors: f64 = x.rows().into_iter().zip(y).map(of_row).sum();
+    (0.5 * square + errors, dual)
+}
+
+/// Images that are there more than once, under one label or under both, with every C and solver: the
+/// report says of the stored weights what they cost and how much that is above the optimum, and a
+/// machine that calls itself converged is.
+#[test]
+fn duplicates_with_a_large_c_end_at_the_optimum_or_say_by_how_much_not() {
+    let (mut wrong, mut unfinished) = (Vec::new(), 0);
+    for item in 0..3 {
+        let (distinct, _) = blobs(8, 5, 2, item);
+        for contradictory in [0, 1, 4] {
+            // Every row twice; of some, the copies have different labels.
+            let x = concatenate![Axis(0), distinct, distinct];
+            let y: Vec<f64> = (0..16)
+                .map(|i| {
+                    let y = if i % 8 < 4 { 1.0 } else { -1.0 };
+                    if i >= 8 && i % 8 < contradictory { -y } else { y }
+                })
+                .collect();
+            for c in [1.0, 1e3, 1e6, 1e9, 1e12] {
+                let bounds = [Loss::Hinge, Loss::SquaredHinge]
+                    .map(|loss| reference(&x, &y, loss, c, 2000).1);
+                for (solver, loss, lower) in [
+                    (Solver::Gram, Loss::Hinge, bounds[0]),
+                    (Solver::Gram, Loss::SquaredHinge, bounds[1]),
+                    (Solver::Dual, Loss::Hinge, bounds[0]),
+                    (Solver::Dual, Loss::SquaredHinge, bounds[1]),
+                    (Solver::Smo, Loss::Hinge, bounds[0]),
+                ] {
+                    let params = Params { solver, loss, c, ..Params::default() };
+                    let model = fit(&x, &y, &params);
+                    let report = &model.reports[0];
+                    let of = of_class(&model, 0);
+                    let what = format!("{solver:?} {loss:?} {c:e} {contradictory} {item}");
+                    let bias_counts = solver != Solver::Smo;
+                    let cost = primal(&x, &y, (of.0.view(), of.1), loss, (c, 1.0), bias_counts);
+                    if (report.primal / cost - 1.0).abs() > 1e-3 {
+                        wrong.push(format!("{what}: costs {cost:e}, reported {:e}", report.primal));
+                    }
+                    let converged = report.stop == Stop::Converged;
+                    unfinished += usize::from(!converged);
+                    assert_eq!(converged, report.relative_gap <= params.tolerance, "{what}");
+                    // A bound from below is one for the problem with a free bias too only by the
+                    // solver's own; the other is checked against the reference.
+                    if bias_counts {
+                        let highest = (cost - lower) / cost;
+                        if report.dual > cost * (1.0 + 1e-9) {
+                            wrong.push(format!("{what}: dual {:e} above {cost:e}", report.dual));
+                        }
+                        // The reference's bound may be the weaker one.
+                        if converged && lower > report.dual && highest > 2.0 * params.tolerance {
+                            wrong.push(format!("{what}: called converged at {highest:e}"));
+                        }
+                    }
+                    // Weights that are not good are no garbage either.
+                    let constant = 16.0 * c;
+                    if cost > constant * 1.01 {
+                        wrong.push(format!("{what}: costs {cost:e}, nothing costs {constant:e}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of 225:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(unfinished < 112, "{unfinished} of 225 did not converge");
 }
 
 /// Rows of zeros and rows that are all equal have an optimum too: the bias alone.

@@ -214,7 +214,7 @@ impl Run<'_> {
             let perturbed = explainer.perturbed(&examined);
             let without =
                 |rows: &[u32]| perturbed.without(explainer.classifier(), class, rows, &draws);
-            let score = without(&[]);
+            let score = perturbed.score(explainer.classifier(), class);
             let fall = |rows: &[u32]| score - without(rows);
             let rows = |within: &dyn Fn(usize) -> bool| -> Vec<u32> {
                 (0..examined.frames.len()).filter(|&l| within(l)).map(|l| l as u32).collect()

@@ -29,14 +29,16 @@ use super::fisher::{self, ImageEncoder, Worker};
 use super::memory::{Largest, Need};
 use super::outputs::{Origin, Outputs};
 use super::source::labels_for;
+use super::storage::store;
+use crate::artifacts::Shards;
 use crate::dataset::{Item, Label, Split};
 use crate::descriptors::Frame;
 use crate::error::{Error, Result};
 use crate::explanation::pixels::{Map, spread};
-use crate::explanation::quality::{Draws, Perturbed};
+use crate::explanation::quality::{Draws, Perturbed, Store};
 use crate::explanation::{Classifier, Relevance, Rule, relevance};
 use crate::gmm::Gmm;
-use crate::linalg::Pool;
+use crate::linalg::{Joined, Pool, Rows};
 use crate::names::{self, with_ending};
 use crate::position::Position;
 use crate::random::Stream;
@@ -96,6 +98,9 @@ struct Explainer {
     labels: Vec<Vec<Label>>,
     /// `images × classes`, −∞ without a vector.
     scores: Array2<f32>,
+    /// The stored vectors, with the factors of their parts, and the row of every image that has one.
+    vectors: Joined<Shards>,
+    rows: BTreeMap<String, usize>,
     folder: PathBuf,
     origin: Origin,
     /// The classes' names and the images' ids as parts of file names.
@@ -109,6 +114,7 @@ struct Explainer {
 struct Part {
     encoder: ImageEncoder,
     gmm: Gmm,
+    /// What its vector is multiplied by in the joint one.
     factor: f32,
     /// Its place in the joint vector.
     columns: Range<usize>,
@@ -126,6 +132,8 @@ struct Examined<'e> {
     /// Their positions, as the encoders saw them.
     positions: Vec<Position>,
     parts: Vec<fisher::Examined<'e>>,
+    /// The joint vector that the classifier scores.
+    vector: Vec<f32>,
 }
 
 /// One image and the classes that it is explained for.
@@ -142,9 +150,13 @@ impl Run<'_> {
         self.encode_split(&split)?;
         let (model, svm_print) = self.load_svm()?;
         let scores = self.split_scores(&split, &model)?;
+        let index = self.index(&split.name)?;
+        let vectors = self.vectors(&index)?;
         let (labels, _) = labels_for(&model.classes, &split);
-        let vectors = self.index(&split.name)?.fingerprint;
-        let origin = Origin::new(&split.name, &svm_print, &vectors, &model.classes, &labels);
+        let print = &index.fingerprint;
+        let origin = Origin::new(&split.name, &svm_print, print, &model.classes, &labels);
+        let encoded = index.images.into_iter().map(|image| image.id);
+        let rows = encoded.zip(0..).collect();
         let mut parts: Vec<Part> = Vec::new();
         for part in self.parts() {
             let (encoder, gmm) = (part.run.image_encoder()?, part.run.load_gmm()?.0);
@@ -166,6 +178,8 @@ impl Run<'_> {
             model,
             labels,
             scores,
+            vectors,
+            rows,
             folder,
             origin,
             workers,
@@ -317,14 +331,16 @@ impl Explainer {
 
     fn examine(&self, case: &Case) -> Result<Examined<'_>, Failure> {
         let item = self.item(case);
+        let row = *self.rows.get(&item.id).expect("only images with a score are explained");
         let mut examined = Examined {
+            vector: self.vectors.row(row, &mut Vec::new()).to_vec(),
             size: [0; 2],
             file_size: [0; 2],
             frames: Vec::new(),
             positions: Vec::new(),
             parts: Vec::new(),
         };
-        let Examined { size, file_size, frames, positions, parts } = &mut examined;
+        let Examined { size, file_size, frames, positions, parts, .. } = &mut examined;
         for part in &self.parts {
             let (picture, in_file) = part.encoder.load(item).map_err(Failure::of_reading)?;
             (*size, *file_size) = ([picture.width, picture.height], in_file);
@@ -349,16 +365,17 @@ impl Explainer {
     ) -> Result<Relevance> {
         let weights = self.model.weights.select(Axis(0), classes);
         let mut parts = Vec::new();
-        for (part, examined) in self.parts.iter().zip(&examined.parts) {
-            let weights = weights.slice(s![.., part.columns.clone()]).mapv(|w| w * part.factor);
+        for (part, of_part) in self.parts.iter().zip(&examined.parts) {
+            let weights = weights.slice(s![.., part.columns.clone()]);
+            let vector = &examined.vector[part.columns.clone()];
             // Every dimension of the joint vector has the same share of the bias.
             let share = part.columns.len() as f64 / self.model.weights.ncols() as f64;
             let bias: Vec<f32> = classes
                 .iter()
                 .map(|&class| (f64::from(self.model.bias[class]) * share) as f32)
                 .collect();
-            let classifier = Classifier { weights: weights.view(), bias: &bias };
-            let fisher::Examined { contributions, sums, vector } = examined;
+            let classifier = Classifier { weights, bias: &bias };
+            let fisher::Examined { contributions, sums } = of_part;
             parts.push(relevance(contributions, sums, vector, classifier, rule)?);
         }
         Ok(Relevance::joined(parts))
@@ -389,9 +406,17 @@ impl Explainer {
     /// An image ready to be perturbed.
     fn perturbed<'c, 'e>(&self, examined: &'c Examined<'e>) -> Perturbed<'c, 'e> {
         let parts = self.parts.iter().zip(&examined.parts);
+        let stores = self.parts.iter().map(|part| -> Store<'_> {
+            let storage = part.encoder.storage();
+            Box::new(move |vector| {
+                // A vector beyond what is stored stays as it is: the image's own was not.
+                let _ = store(storage, vector);
+            })
+        });
         Perturbed::new(parts.map(|(part, of_image)| {
             (&of_image.contributions, &of_image.sums.signed[..], part.factor)
         }))
+        .stored(&examined.vector, stores.collect())
     }
 
     /// `count` replacements for the descriptors of each part.

@@ -1,0 +1,115 @@
+//! Vectors as they are stored, and as they are read back: training and serving see the same values.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::artifacts::{Values, compress, compressed_len, expand};
+use crate::encoding::Storage;
+use crate::error::{Error, Result};
+
+/// Vectors as a shard holds them.
+pub(super) enum Stored {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Compressed(Vec<u8>),
+}
+
+impl Stored {
+    pub(super) fn new(storage: Storage) -> Self {
+        match storage {
+            Storage::F32 => Self::F32(Vec::new()),
+            Storage::F16 => Self::F16(Vec::new()),
+            Storage::Compressed => Self::Compressed(Vec::new()),
+        }
+    }
+
+    /// Takes one vector, or nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when a value leaves the range of what is stored.
+    pub(super) fn push(&mut self, vector: &[f32]) -> Result<()> {
+        match self {
+            Self::F32(all) => all.extend_from_slice(vector),
+            Self::F16(all) => {
+                let before = all.len();
+                all.resize(before + vector.len(), f16::ZERO);
+                all[before..].convert_from_f32_slice(vector);
+                if !all[before..].iter().all(|value| value.is_finite()) {
+                    all.truncate(before);
+                    let problem = "values are beyond the range of `f16`; normalise them, or set \
+                                   encoding.storage to f32";
+                    return Err(Error::Numerical {
+                        what: "Fisher vector",
+                        problem: problem.into(),
+                    });
+                }
+            }
+            Self::Compressed(all) => {
+                let before = all.len();
+                compress(vector, all).inspect_err(|_| all.truncate(before))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Values of a row that stands for a vector of `dim`.
+    pub(super) fn width(&self, dim: usize) -> usize {
+        match self {
+            Self::F32(_) | Self::F16(_) => dim,
+            Self::Compressed(_) => compressed_len(dim),
+        }
+    }
+
+    pub(super) fn values(&self) -> Values<'_> {
+        match self {
+            Self::F32(all) => Values::F32(all),
+            Self::F16(all) => Values::F16(all),
+            Self::Compressed(all) => Values::U8(all),
+        }
+    }
+}
+
+/// Replaces a vector by what is read back when it was stored.
+///
+/// # Errors
+/// [`Error::Numerical`] when a value leaves the range of what is stored; the vector is then as it was.
+pub(super) fn store(storage: Storage, vector: &mut [f32]) -> Result<()> {
+    if storage == Storage::F32 {
+        return Ok(());
+    }
+    let mut stored = Stored::new(storage);
+    stored.push(vector)?;
+    match stored {
+        Stored::F32(_) => {}
+        Stored::F16(values) => values.convert_to_f32_slice(vector),
+        Stored::Compressed(bytes) => expand(&bytes, 0..vector.len(), vector),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// f16 ends at 65504. A vector beyond it costs its image, not the shard.
+    #[test]
+    fn a_vector_out_of_range_leaves_nothing_behind() {
+        let large = [0.5, 1e6, 2.0];
+        for storage in [Storage::F16, Storage::Compressed] {
+            let mut stored = Stored::new(storage);
+            let text = stored.push(&large).unwrap_err().to_string();
+            assert!(text.contains("beyond the range") && text.contains("f32"), "{text}");
+            assert!(matches!(stored.values(), Values::F16([]) | Values::U8([])));
+            stored.push(&[0.5, 1.0, 2.0]).unwrap();
+            let width = stored.width(3);
+            assert!(match stored.values() {
+                Values::F16(all) => all.len() == width,
+                Values::U8(all) => all.len() == width,
+                Values::F32(_) => false,
+            });
+        }
+        let mut stored = Stored::new(Storage::F32);
+        stored.push(&large).unwrap();
+        assert!(matches!(stored.values(), Values::F32([0.5, 1e6, 2.0])));
+    }
+}

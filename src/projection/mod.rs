@@ -1,0 +1,282 @@
+//! Principal component analysis: streamed covariance, fit, apply, optional whitening.
+//!
+//! With `m` the mean of the rows `x` (`N × D`) and `C = Σ (x − m)(x − m)ᵀ / (N − 1)`:
+//!
+//! ```text
+//! C v_i = λ_i v_i,  λ_1 ≥ λ_2 ≥ …        y_i = v_i · (x − m)
+//! whiten   y_i ← y_i / √λ_i        l2   y ← y / ‖y‖
+//! ```
+//!
+//! The sign of a component is fixed: its entry of largest magnitude is positive. Each descriptor's
+//! position may be appended to its projection, and its scale (Sánchez, Perronnin & de Campos 2012).
+
+mod covariance;
+mod eigen;
+mod residual;
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::linalg;
+use crate::position::Position;
+use crate::progress::Progress;
+
+pub use covariance::Covariance;
+
+crate::parameters! {
+    /// Settings of the projection (group `pca`).
+    pub struct Params {
+        /// Dimensions kept (1 up to the descriptor's own, 128 for SIFT).
+        pub dimension: usize = 80,
+        /// Whether each kept dimension is divided by its standard deviation.
+        pub whiten: bool = false,
+        /// Whether each projected descriptor is then brought to unit length, before anything is appended.
+        pub l2: bool = false,
+        /// What is appended to every projected descriptor: `none`, or `xy`, its centre as a share of width and height, less one half, or `xys`, also a tenth of log₂ of its bins' width over the root of the image's area.
+        pub append: Append = Append::None,
+    }
+}
+
+/// What is appended to a projected descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Append {
+    /// Nothing.
+    None,
+    /// `(x/W − ½, y/H − ½)` of the descriptor's centre.
+    Xy,
+    /// These and `log₂(s/√(W·H))/10` of the width `s` of its bins.
+    Xys,
+}
+
+impl Append {
+    /// Number of values appended.
+    pub fn len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Xy => 2,
+            Self::Xys => 3,
+        }
+    }
+
+    /// True when nothing is appended.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Params {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first setting out of range.
+    pub fn validate(&self) -> Result<()> {
+        Error::require(self.dimension >= 1, "pca.dimension", self.dimension, "at least 1")
+    }
+}
+
+/// What an octave of scale counts for beside a whole width or height. A mixture is fitted to rows that
+/// k-means grouped by distance: with the natural logarithm of SPC12 (0.69) it parted scales where it had
+/// better parted patterns (docs/ABLATION.md).
+const OCTAVE: f32 = 0.1;
+
+/// A fitted projection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    mean: Array1<f32>,
+    /// `k × D`, one component a row, already divided by its deviation when whitened.
+    components: Array2<f32>,
+    /// Variance along every component before whitening, descending.
+    variances: Vec<f32>,
+    /// Share of the data's variance that the components keep.
+    kept: f64,
+    /// Whether results are brought to unit length.
+    l2: bool,
+    append: Append,
+    /// `−components · mean`.
+    offsets: Vec<f32>,
+    /// `components` transposed, `D × k`, as the product wants it.
+    transposed: Array2<f32>,
+}
+
+impl Projection {
+    /// Fits a projection to a covariance of at least two rows.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when more dimensions are asked for than there are, or than whitening can
+    /// divide by; [`Error::Numerical`] when values are beyond f32 or the eigen-solve fails its check;
+    /// [`Error::Interrupted`].
+    pub fn fit(covariance: &Covariance, params: &Params, progress: &dyn Progress) -> Result<Self> {
+        params.validate()?;
+        let d = covariance.dim();
+        Error::require(
+            params.dimension <= d,
+            "pca.dimension",
+            params.dimension,
+            &format!("at most the descriptor's {d} dimensions"),
+        )?;
+        let rows = covariance.rows();
+        if rows < 2 {
+            let problem = format!("{rows} training descriptors; at least 2 are needed");
+            return Err(Error::Numerical { what: "PCA", problem });
+        }
+        let (values, vectors) = eigen::eigen(covariance.covariance(), progress)?;
+        let k = params.dimension;
+        let total: f64 = values.iter().map(|v| v.max(0.0)).sum();
+        let mut components = vectors.slice(s![..k, ..]).to_owned();
+        if params.whiten {
+            let smallest = values[0] * f64::from(f32::EPSILON);
+            for (mut row, &value) in components.rows_mut().into_iter().zip(&values) {
+                Error::require(
+                    value > smallest,
+                    "pca.dimension",
+                    k,
+                    "at most the number of dimensions in which descriptors vary, when whitening",
+                )?;
+                row /= value.sqrt();
+            }
+        }
+        let kept = if total > 0.0 {
+            values[..k].iter().map(|v| v.max(0.0)).sum::<f64>() / total
+        } else {
+            1.0
+        };
+        Self::from_parts(
+            covariance.mean().mapv(|v| v as f32),
+            components.mapv(|v| v as f32),
+            values[..k].iter().map(|&v| v.max(0.0) as f32).collect(),
+            kept,
+            params.l2,
+            params.append,
+        )
+    }
+
+    /// A projection of stored parts: `mean` (`D`), `components` (`k × D`), variances (`k`).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes disagree, [`Error::Numerical`] when a value is not finite.
+    pub fn from_parts(
+        mean: Array1<f32>,
+        components: Array2<f32>,
+        variances: Vec<f32>,
+        kept: f64,
+        l2: bool,
+        append: Append,
+    ) -> Result<Self> {
+        let (k, d) = components.dim();
+        if mean.len() != d {
+            return Err(Error::Shape { what: "mean of a PCA", expected: d, got: mean.len() });
+        }
+        if variances.len() != k {
+            let got = variances.len();
+            return Err(Error::Shape { what: "variances of a PCA", expected: k, got });
+        }
+        if mean.iter().chain(&components).chain(&variances).any(|v| !v.is_finite()) {
+            let problem = "a value is NaN or infinite".into();
+            return Err(Error::Numerical { what: "PCA", problem });
+        }
+        let offset = |row: ArrayView1<'_, f32>| -> f32 {
+            let dot: f64 = row.iter().zip(&mean).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            -dot as f32
+        };
+        let offsets = components.rows().into_iter().map(offset).collect();
+        let transposed = components.t().as_standard_layout().into_owned();
+        Ok(Self { mean, components, variances, kept, l2, append, offsets, transposed })
+    }
+
+    /// Dimensions of the descriptors it takes.
+    pub fn input_dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Dimensions of its results, appended values included.
+    pub fn output_dim(&self) -> usize {
+        self.components.nrows() + self.append.len()
+    }
+
+    /// The mean, `D`.
+    pub fn mean(&self) -> ArrayView1<'_, f32> {
+        self.mean.view()
+    }
+
+    /// One component a row, `k × D`.
+    pub fn components(&self) -> ArrayView2<'_, f32> {
+        self.components.view()
+    }
+
+    /// Variance along every component, descending.
+    pub fn variances(&self) -> &[f32] {
+        &self.variances
+    }
+
+    /// Share of the variance kept, 0 to 1.
+    pub fn kept(&self) -> f64 {
+        self.kept
+    }
+
+    /// Whether projected descriptors are brought to unit length.
+    pub fn l2(&self) -> bool {
+        self.l2
+    }
+
+    /// What is appended.
+    pub fn append(&self) -> Append {
+        self.append
+    }
+
+    /// Projects `rows` (`N × D`) into the leading rows of `out` (at least `N ×`
+    /// [`output_dim`](Self::output_dim)); `positions[n]` is that of row `n`. `product` is a buffer that
+    /// grows as needed.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes disagree.
+    pub fn apply(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        positions: &[Position],
+        product: &mut Vec<f32>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (n, k, width) = (rows.nrows(), self.components.nrows(), self.output_dim());
+        let shape = |what, expected, got| {
+            if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
+        };
+        shape("descriptors for a PCA", self.input_dim(), rows.ncols())?;
+        shape("positions of descriptors", n, positions.len())?;
+        shape("result of a PCA", n * width, out.len())?;
+        if self.append.is_empty() {
+            let out_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut *out);
+            linalg::multiply(out_rows.expect("sizes agree"), rows, self.transposed.view());
+            self.finish(out);
+            return Ok(());
+        }
+        product.resize(n * k, 0.0);
+        let product_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut product[..]);
+        linalg::multiply(product_rows.expect("sizes agree"), rows, self.transposed.view());
+        self.finish(product);
+        let projected = product.chunks_exact(k).zip(out.chunks_exact_mut(width));
+        for ((projected, out), position) in projected.zip(positions) {
+            out[..k].copy_from_slice(projected);
+            out[k] = position.x - 0.5;
+            out[k + 1] = position.y - 0.5;
+            if self.append == Append::Xys {
+                out[k + 2] = OCTAVE * position.scale.log2();
+            }
+        }
+        Ok(())
+    }
+
+    /// From products with the components (rows of `k`) to projections.
+    fn finish(&self, products: &mut [f32]) {
+        linalg::add_to_rows(products, &self.offsets);
+        if self.l2 {
+            for row in products.chunks_exact_mut(self.components.nrows()) {
+                let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+                // A descriptor at the mean has no direction.
+                let scale = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
+                row.iter_mut().for_each(|v| *v *= scale);
+            }
+        }
+    }
+}
