@@ -161,7 +161,7 @@ pub fn fit(
             return Err(Error::Interrupted);
         }
         let evaluator = Evaluator::of_mixture(&mixture);
-        let sums = summation.sum(&evaluator, rows)?;
+        let sums = summation.sum(&evaluator, rows, progress)?;
         let likelihood = sums.log_likelihood / n;
         if let Some(&previous) = history.last() {
             let change: f64 = likelihood - previous;
@@ -180,7 +180,7 @@ pub fn fit(
         }
         progress.advance(1);
     }
-    let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows)?;
+    let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows, progress)?;
     history.push(final_sums.log_likelihood / n);
     progress.end();
     Ok(Fit { gmm: mixture.to_gmm()?, report: report(&mixture, floors, history, stop, n, reseeded) })

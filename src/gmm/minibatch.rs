@@ -55,7 +55,7 @@ pub fn fit(
         next += batch_rows;
 
         let evaluator = Evaluator::of_mixture(&mixture);
-        let sums = summation.sum(&evaluator, batch.view())?;
+        let sums = summation.sum(&evaluator, batch.view(), progress)?;
         history.push(sums.log_likelihood / batch_rows as f64);
         let mut new = em::maximisation(&evaluator, &sums, floors);
         // A component that this batch did not reach keeps a weight it can come back from.
@@ -82,7 +82,7 @@ pub fn fit(
         };
         progress.advance(1);
     }
-    let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows)?;
+    let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows, progress)?;
     history.push(final_sums.log_likelihood / n as f64);
     progress.end();
     let stop = StopReason::IterationLimit;

@@ -19,8 +19,9 @@ use crate::linalg::{EXP_UNDERFLOW, LANES};
 use crate::widest;
 
 /// Largest `Σ_d μ'²_d/σ'²_d` of a component that the product evaluates. Its terms are rounded to about
-/// 1e-7 of that sum, and so are logarithms of densities.
-const MOST_CANCELLED: f64 = 1024.0;
+/// 1e-7 of that sum, and so are logarithms of densities. Of 32 components of photographs in 48
+/// dimensions one in ten has more than 96; that of their flat regions has 48,000.
+const MOST_CANCELLED: f64 = 512.0;
 
 /// Largest `1/σ'`: more would make `0 · ∞` of a row at the mean.
 const LARGEST_INVERSE: f64 = 1e30;

@@ -17,8 +17,9 @@ use rayon::prelude::*;
 
 use super::posteriors::{Block, Evaluator, Scratch};
 use super::task_rows;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS, LANES, Pool};
+use crate::progress::Progress;
 use crate::widest;
 
 /// How rows are given to components.
@@ -100,11 +101,12 @@ impl Summation {
     /// The exact sums of `rows` (`N × D`). The same bits for any number of threads.
     ///
     /// # Errors
-    /// As [`Evaluator::accumulate`].
+    /// As [`Evaluator::accumulate`]; [`Error::Interrupted`].
     pub(super) fn sum(
         &mut self,
         evaluator: &Evaluator,
         rows: ArrayView2<'_, f32>,
+        progress: &dyn Progress,
     ) -> Result<Statistics> {
         let (components, dim) = (evaluator.components(), evaluator.dim());
         let tasks: Vec<_> = rows.axis_chunks_iter(Axis(0), task_rows(rows.nrows())).collect();
@@ -116,6 +118,9 @@ impl Summation {
         let scratch = &self.scratch;
         tasks.into_par_iter().zip(&mut self.tasks).with_max_len(1).try_for_each(
             |(rows, sums)| {
+                if progress.interrupted() {
+                    return Err(Error::Interrupted);
+                }
                 sums.clear();
                 scratch.with(|scratch| evaluator.accumulate(rows, Assignment::EXACT, scratch, sums))
             },
@@ -159,7 +164,7 @@ impl Evaluator {
     /// Adds the sums of `rows` (`N × D`) to `sums`.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] when `D` is not the mixture's, [`crate::Error::Numerical`] on a NaN
+    /// [`Error::Shape`] when `D` is not the mixture's, [`Error::Numerical`] on a NaN
     /// or an infinity.
     pub fn accumulate(
         &self,

@@ -49,7 +49,7 @@ pub(super) fn check(matrix: &Array2<f64>, values: &[f64], vectors: &Array2<f64>)
     let squares = |of: &Array2<f64>, i: usize| of.row(i).dot(&of.row(i));
     let expected = COLUMNS.min(d) as f64 / d as f64;
     for i in 0..d {
-        let square = squares(&residuals, i).max(squares(&deviations, i));
+        let square = squares(&residuals, i) + squares(&deviations, i);
         let length = (square / expected).sqrt();
         // A NaN fails.
         if !(length <= LARGEST_RESIDUAL) {

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A row that rounding leaves 1e-7 short of the margin costs `C·1e-7`, so `s ≥ 1` stretches the weights
-//! to where the primal is smallest.
+//! to where the primal is smallest. Where no weights at all cost less, the bias alone is stored.
 
 use rayon::prelude::*;
 
@@ -102,10 +102,10 @@ fn certified<'m>(
         if stretched(low + third) <= stretched(high - third) { high -= third } else { low += third }
     }
     let mut best: Option<Certified<'m>> = None;
-    let (mut stretch, mut lost) = (low, 0.0f64);
-    // As it is, and then by what rounding has cost at most.
-    for _ in 0..2 {
-        stretch *= 1.0 + 2.0 * lost;
+    let mut lost = 0.0f64;
+    // As it is, then by what rounding has cost at most, and nothing.
+    for step in 0..3 {
+        let stretch = if step < 2 { low * (1.0 + 2.0 * lost) } else { 0.0 };
         let weights: Vec<f32> = w.iter().map(|w| (stretch * w) as f32).collect();
         let stored: Vec<f64> = weights.iter().copied().map(f64::from).collect();
         let got = products(&stored)?;

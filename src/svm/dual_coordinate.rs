@@ -58,15 +58,12 @@ impl Backend for Dual<'_> {
             let mut round = Round::new(self.rows, &live);
             let mut due = false;
             while !due && epoch < limits.max_epochs {
-                if progress.interrupted() {
-                    return Err(Error::Interrupted);
-                }
                 let mut stream = self.seed.stream("svm order", epoch as u64);
-                round.epoch(self.rows, &mut live, &mut stream)?;
+                round.epoch(self.rows, &mut live, &mut stream, progress)?;
                 epoch += 1;
                 due = round.due(&live, limits.tolerance);
             }
-            round.certify(self.rows, &mut live);
+            round.certify(self.rows, &mut live, progress)?;
             for (m, machine) in live.iter_mut().enumerate() {
                 machine.weights = round.weights.get(m);
                 machine.done = machine.objective().relative_gap() <= limits.tolerance;
@@ -127,6 +124,7 @@ impl Round {
         rows: &dyn Rows,
         live: &mut [&mut Machine],
         stream: &mut Stream,
+        progress: &dyn Progress,
     ) -> Result<()> {
         for slot in &mut self.slots {
             slot.sleep_beyond = if slot.largest > 0.0 { slot.largest } else { f64::INFINITY };
@@ -136,6 +134,9 @@ impl Round {
         let count = live.len();
         let (mut factors, mut awake) = (Vec::new(), Vec::new());
         for block in self.awake.chunks(BLOCK) {
+            if progress.interrupted() {
+                return Err(Error::Interrupted);
+            }
             let met = self.weights.exchange(rows, &factors, block);
             check_diagonal(block.iter().copied().zip(met.gram.diag().iter().copied()))?;
             let gram = met.gram.as_slice().expect("a fresh array is row-major");
@@ -178,10 +179,18 @@ impl Round {
 
     /// Weights from the dual variables, afresh (steps leave rounding in them), and the products of
     /// all rows with them.
-    fn certify(&mut self, rows: &dyn Rows, live: &mut [&mut Machine]) {
+    fn certify(
+        &mut self,
+        rows: &dyn Rows,
+        live: &mut [&mut Machine],
+        progress: &dyn Progress,
+    ) -> Result<()> {
         self.weights = weights::from_rows(rows, live);
         let all: Vec<usize> = (0..rows.len()).collect();
         for block in all.chunks(PASS_ROWS) {
+            if progress.interrupted() {
+                return Err(Error::Interrupted);
+            }
             let products = self.weights.products(rows, block);
             for (&i, products) in block.iter().zip(products.chunks_exact(live.len())) {
                 for (machine, &product) in live.iter_mut().zip(products) {
@@ -189,6 +198,7 @@ impl Round {
                 }
             }
         }
+        Ok(())
     }
 }
 

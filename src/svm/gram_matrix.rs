@@ -65,6 +65,9 @@ pub(super) fn exact(rows: &dyn Rows, progress: &dyn Progress) -> Result<Array2<f
             ArrayView2::from_shape((block.len(), width), values).expect("a block of the panel")
         };
         tiles.each(|of, with, tile, (): &mut ()| {
+            if progress.interrupted() {
+                return;
+            }
             let tile = ArrayViewMut2::from_shape((of.len(), with.len()), tile).expect("its shape");
             if of == with {
                 linalg::gram(tile, part(of).reversed_axes());
@@ -142,6 +145,9 @@ pub(super) fn rounded(
         let panel: Vec<RoundedBlock> =
             blocks.par_iter().zip(squares.par_chunks_mut(ROUNDED_TILE)).map(round).collect();
         tiles.each(|of, with, tile, sums| {
+            if progress.interrupted() {
+                return;
+            }
             let (of, with) = (&panel[of.index], &panel[with.index]);
             add_rounded_products(products, of, with, tile, sums);
         });
@@ -211,7 +217,8 @@ fn add_scaled(tile: &mut [f32], sums: &[i32], scale: f32, with: &RoundedBlock) {
     });
 }
 
-/// Calls `add` for one panel of columns after the other.
+/// Calls `add` for one panel of columns after the other. It may leave out what is left of a panel when
+/// the user has asked to stop: nothing comes of it then.
 fn over_panels(
     dim: usize,
     panel: usize,
@@ -230,7 +237,7 @@ fn over_panels(
         progress.advance(width as u64);
     }
     progress.end();
-    Ok(())
+    if progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// A run of neighbouring rows.

@@ -82,8 +82,10 @@ fn scene(
     (Gmm::new(weights, means, variances).unwrap(), x)
 }
 
-/// Orders in one vector, not normalised and as presets normalise it.
-fn check(gmm: &Gmm, x: ArrayView2<'_, f32>, what: &str) {
+/// Orders in one vector, not normalised and as presets normalise it. `spread` says that rows of a
+/// component are not all alike: then a sum of all posteriors may be a product, whose error of 1e-7
+/// the root of step `power` makes 3e-4 where the sum is 0. No preset takes all posteriors.
+fn check(gmm: &Gmm, x: ArrayView2<'_, f32>, spread: bool, what: &str) {
     let raw = Params {
         orders: vec![0, 1, 2],
         region_steps: vec![],
@@ -108,7 +110,9 @@ fn check(gmm: &Gmm, x: ArrayView2<'_, f32>, what: &str) {
         let length = expected.iter().map(|v| v.abs()).sum::<f64>().sqrt();
         let expected: Vec<f64> = root.map(|v| v / length).collect();
         let normalised = error(&encode_with(gmm, x, &improved).unwrap(), &expected);
-        assert!(normalised < 1e-4, "{what}, {assignment:?} {threshold}: {normalised:e}");
+        let all = threshold == 0.0 && !hard && !spread;
+        let most = if all { 1e-3 } else { 1e-4 };
+        assert!(normalised < most, "{what}, {assignment:?} {threshold}: {normalised:e}");
     }
     let (_, got) = Evaluator::new(gmm).posteriors(x).unwrap();
     let (_, expected) = reference_posteriors(x.mapv(f64::from).view(), &Mixture::from(gmm));
@@ -135,11 +139,12 @@ proptest! {
         let sharp = ((k as f64 * share) as usize).min(k);
         let width = 10f64.powi(-(digits as i32));
         let (gmm, x) = scene(&mut stream, [k, d, sharp, 160], width, kind);
-        check(&gmm, x.view(), &format!("{sharp} of {k} sharp, {d} dimensions, {width:e}, {kind}"));
+        let spread = kind == 2;
+        check(&gmm, x.view(), spread, &format!("{sharp} of {k} sharp, {d} dimensions, {width:e}, {kind}"));
         // An image that is nothing but border.
         if sharp > 0 && kind > 0 {
             let picked: Vec<usize> = (0..x.nrows()).filter(|i| i % k == 0).collect();
-            check(&gmm, x.select(Axis(0), &picked).view(), "nothing but border");
+            check(&gmm, x.select(Axis(0), &picked).view(), spread, "nothing but border");
         }
     }
 }
@@ -150,7 +155,7 @@ fn a_sharp_component_without_rows_costs_nothing() {
     let mut stream = Seed(4).stream("sharp", 1);
     let (gmm, x) = scene(&mut stream, [5, 40, 2, 200], 1e-3, 2);
     let picked: Vec<usize> = (0..200).filter(|i| i % 5 >= 2).collect();
-    check(&gmm, x.select(Axis(0), &picked).view(), "none of its own");
+    check(&gmm, x.select(Axis(0), &picked).view(), true, "none of its own");
 }
 
 /// One step of EM from a mixture with sharp components: likelihood, means and variances.
@@ -195,7 +200,7 @@ fn a_fit_with_a_border_reports_the_likelihood_of_its_mixture() {
         let (_, exact) = reference_posteriors(x.mapv(f64::from).view(), &Mixture::from(&fit.gmm));
         let exact = exact.iter().sum::<f64>() / 900.0;
         assert!((last - exact).abs() < 1e-4 * exact.abs(), "{variance_floor}: {last} {exact}");
-        check(&fit.gmm, x.slice(ndarray::s![500..700, ..]), "half a border");
+        check(&fit.gmm, x.slice(ndarray::s![500..700, ..]), true, "half a border");
     }
 }
 
@@ -213,10 +218,20 @@ fn no_unit_is_too_large_or_too_small() {
             gmm.variances().mapv(|v| (f64::from(v) * unit * unit) as f32),
         )
         .unwrap();
-        check(&gmm, x.mapv(scaled).view(), &format!("unit {unit:e}"));
+        check(&gmm, x.mapv(scaled).view(), true, &format!("unit {unit:e}"));
     }
-    // Every row beyond what squares allow: finite, and no component is left out without a word.
-    let gmm = Gmm::new(vec![1.0, 1.0], array![[0.0], [1e30]], array![[1e-20], [1.0]]).unwrap();
-    let vector = encode_with(&gmm, array![[1e30f32], [-3e38], [0.0]].view(), &Params::default());
-    assert!(vector.unwrap().iter().all(|v| v.is_finite()));
+}
+
+/// Rows and components so far apart that squares leave f32: a vector, or a sentence.
+#[test]
+fn what_leaves_f32_is_refused() {
+    let rows = array![[1e30f32], [-3e38], [0.0]];
+    for variance in [1e-20, 1e20, 1e38] {
+        let variances = array![[variance], [1.0]];
+        let gmm = Gmm::new(vec![1.0, 1.0], array![[0.0], [1e30]], variances).unwrap();
+        match encode_with(&gmm, rows.view(), &Params::default()) {
+            Ok(vector) => assert!(vector.iter().all(|v| v.is_finite()), "{variance:e}"),
+            Err(error) => assert!(error.to_string().contains("too extreme"), "{error}"),
+        }
+    }
 }
