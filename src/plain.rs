@@ -15,22 +15,29 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
 
+/// How a character's number begins.
+const ESCAPE: &str = r"\u{";
 /// What a spreadsheet takes for the beginning of a formula, in both widths.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// A name or a sentence on one line.
+/// A name on one line.
 ///
 /// ```
 /// assert_eq!(fvtool::plain::line("a\u{1b}[31m\n"), r"a\u{1b}[31m\u{a}");
 /// assert_eq!(fvtool::plain::line("café au lait"), "café au lait");
 /// ```
 pub fn line(text: &str) -> Cow<'_, str> {
-    escaped(text, &[])
+    escaped(text, |at, c| is_unsafe(c) || text[at..].starts_with(ESCAPE))
 }
 
-/// A text of several lines, which stay.
+/// A sentence on one line. The names in it may have passed [`line`] already.
+pub fn sentence(text: &str) -> Cow<'_, str> {
+    escaped(text, |_, c| is_unsafe(c))
+}
+
+/// As [`sentence`], of several lines, which stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escaped(text, &['\n', '\t'])
+    escaped(text, |_, c| is_unsafe(c) && !['\n', '\t'].contains(&c))
 }
 
 /// A path on one line.
@@ -40,11 +47,11 @@ pub fn path(path: &Path) -> String {
 
 /// The text that [`line`] shows.
 pub fn read(shown: &str) -> Cow<'_, str> {
-    if !shown.contains(r"\u{") {
+    if !shown.contains(ESCAPE) {
         return Cow::Borrowed(shown);
     }
     let (mut text, mut rest) = (String::with_capacity(shown.len()), shown);
-    while let Some(at) = rest.find(r"\u{") {
+    while let Some(at) = rest.find(ESCAPE) {
         text.push_str(&rest[..at]);
         let number = rest[at + 3..].split_once('}');
         let escape = number.and_then(|(number, after)| {
@@ -57,7 +64,7 @@ pub fn read(shown: &str) -> Cow<'_, str> {
                 rest = after;
             }
             None => {
-                text.push_str(&rest[at..at + 3]);
+                text.push_str(ESCAPE);
                 rest = &rest[at + 3..];
             }
         }
@@ -89,14 +96,13 @@ fn is_formula(shown: &str) -> bool {
     shown.trim_start_matches('\'').starts_with(FORMULA) && shown.parse::<f64>().is_err()
 }
 
-fn escaped<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
-    let is_odd = |c: char| is_unsafe(c) && !kept.contains(&c);
-    if !text.contains(is_odd) && !text.contains(r"\u{") {
+fn escaped(text: &str, is_odd: impl Fn(usize, char) -> bool) -> Cow<'_, str> {
+    if !text.char_indices().any(|(at, c)| is_odd(at, c)) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for (at, c) in text.char_indices() {
-        if is_odd(c) || text[at..].starts_with(r"\u{") {
+        if is_odd(at, c) {
             write!(shown, r"\u{{{:x}}}", u32::from(c)).expect("writing to a string does not fail");
         } else {
             shown.push(c);
@@ -153,6 +159,7 @@ mod tests {
             assert_eq!((&*cell(text), &*read_cell(text)), (text, text));
         }
         assert_eq!(lines("a\n\tb\u{7}"), "a\n\tb\\u{7}");
+        assert_eq!(sentence("a\nb \\u{7}"), "a\\u{a}b \\u{7}", "a name in it stays as it is shown");
         assert_eq!(cell("-1+cmd|' /C calc'!A0"), "'-1+cmd|' /C calc'!A0");
         assert_eq!(read(r"\u{zz}\u{110000}\u{"), r"\u{zz}\u{110000}\u{", "no escapes");
     }

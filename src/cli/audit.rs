@@ -67,7 +67,7 @@ pub fn write_audit(audit: &Audit, global: &Global, out: &mut dyn Write) -> anyho
         )?;
     }
     for (number, found) in audit.findings.iter().enumerate() {
-        writeln!(out, "{}. {}", number + 1, plain::line(&found.sentence))?;
+        writeln!(out, "{}. {}", number + 1, plain::sentence(&found.sentence))?;
         writeln!(out, "   look at: {}", plain::line(&found.images.join(", ")))?;
     }
     if !audit.not_judged.is_empty() {

@@ -127,6 +127,6 @@ fn shortened(value: &Value) -> String {
             let last = items.last().map(shortened).unwrap_or_default();
             format!("[{}, … {} values …, {last}]", first.join(", "), items.len())
         }
-        other => plain::line(&other.to_string()).into_owned(),
+        other => plain::sentence(&other.to_string()).into_owned(),
     }
 }

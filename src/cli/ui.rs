@@ -96,7 +96,7 @@ impl Progress for Stderr {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
             .with_style(style)
-            .with_message(plain::line(task).into_owned());
+            .with_message(plain::sentence(task).into_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         *self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(bar);
     }
@@ -115,13 +115,13 @@ impl Progress for Stderr {
 
     fn note(&self, message: &str) {
         if !self.quiet {
-            self.line(&format!("note: {}", plain::line(message)));
+            self.line(&format!("note: {}", plain::sentence(message)));
         }
     }
 
     fn summary(&self, stage: &str, text: &str) {
         if !self.quiet {
-            self.line(&format!("{:<14} {}", plain::line(stage), plain::line(text)));
+            self.line(&format!("{:<14} {}", plain::sentence(stage), plain::sentence(text)));
         }
     }
 

@@ -435,7 +435,8 @@ fn explanations_are_tables_or_json() {
     let said = on("audit", &run, &fixture().data, "test", &["-q", "--json"]);
     assert_quietly_done(&said);
     let value: Value = serde_json::from_str(&said.out).unwrap();
-    assert!(value["findings"].is_array() && value["pairs"].as_u64().unwrap() >= 18);
+    assert!(value["findings"].is_array() && value["pairs"].is_u64());
+    assert!(value["least_images"] == 5 && value["not_judged"][0]["recognised"].is_u64());
 }
 
 #[test]

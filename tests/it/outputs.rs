@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fvtool::artifacts::sealed;
 use fvtool::explanation::Rule;
@@ -189,12 +190,37 @@ fn heatmaps_of_an_earlier_call_or_classifier_go() {
     assert_eq!(counts(), (6, 6));
 }
 
+/// Asks to stop after some steps of a task.
+struct StopWithin {
+    task: &'static str,
+    steps: AtomicUsize,
+}
+
+impl Progress for StopWithin {
+    fn begin(&self, task: &str, _: u64, _: &str) {
+        if task == self.task {
+            self.steps.store(1, Ordering::SeqCst);
+        }
+    }
+    fn advance(&self, steps: u64) {
+        if self.steps.load(Ordering::SeqCst) > 0 {
+            self.steps.fetch_add(steps as usize, Ordering::SeqCst);
+        }
+    }
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+    fn summary(&self, _: &str, _: &str) {}
+    fn interrupted(&self) -> bool {
+        self.steps.load(Ordering::SeqCst) > 5
+    }
+}
+
 /// What a killed command drew is known, and goes.
 #[test]
 fn what_an_interrupted_call_left_goes() {
     let (_held, dir) = copy_of(&fixture().run);
     let data = &fixture().data;
-    let stop = Listener::new(5);
+    let stop = StopWithin { task: "explain", steps: AtomicUsize::new(0) };
     let run = Run::open(&dir, &options(&[]), &stop).unwrap();
     assert!(matches!(
         run.explain(data, "test", &all(0), &DRAWING),
@@ -395,7 +421,7 @@ fn odd_names_reach_no_terminal_table_or_drawing() {
     }
     assert!(drawings > 3, "curves and confusion");
     let ids = crate::small_run::scores(&dir, "test").ids;
-    assert!(ids.iter().any(|id| id == "=d\u{fffe}/\u{1b}]0;x\u{7}"), "{ids:?}");
+    assert!(ids.iter().any(|id| id == "test/=d\u{fffe}/\u{1b}]0;x\u{7}"), "{ids:?}");
 }
 
 #[test]

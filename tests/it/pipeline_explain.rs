@@ -150,7 +150,7 @@ fn relevant_descriptors_matter_more_than_random_ones() {
 fn audited(folder: &Path, plant_tag: bool) -> Audit {
     let (data, run) = (folder.join("data"), folder.join("run"));
     let params =
-        Synthetic { train_images: 120, test_images: 90, width_px: 160, height_px: 120, plant_tag };
+        Synthetic { train_images: 120, test_images: 180, width_px: 160, height_px: 120, plant_tag };
     pipeline::demo::write_data(&data, &params, Seed(1), &Silent).unwrap();
     let run = open(&run, &["gmm.components=16", "sample.rows=10000", "descriptors.step_px=4"]);
     run.run_all(&data, "train", "test").unwrap();

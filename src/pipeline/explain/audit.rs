@@ -126,10 +126,15 @@ impl Run<'_> {
                 let effect = self.test(&explainer, class, &suspicion, &chosen)?;
                 tested += 1;
                 let name = &explainer.model.classes[class];
+                let looked_at = match suspicion.kind {
+                    // μ⁺ is of images with boxes alone.
+                    Kind::Context { .. } => suspicion.samples.len(),
+                    Kind::Place(_) | Kind::Strategy { .. } => recognised,
+                };
                 let examples: Vec<usize> = chosen.iter().take(EXAMPLES).copied().collect();
                 let ids = examples.iter().map(|&i| explainer.split.items[i].id.clone()).collect();
                 if let Some(effect) = effect
-                    && let Some(found) = finding(name, suspicion.kind, recognised, effect, ids)
+                    && let Some(found) = finding(name, suspicion.kind, looked_at, effect, ids)
                 {
                     findings.push((found, examples, class));
                 }
