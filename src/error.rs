@@ -40,14 +40,15 @@ pub enum Error {
         problem: String,
     },
     /// A file cannot be read or written.
-    #[error("cannot {action} {}: {source}", plain::path(path))]
+    #[error("cannot {action} {}: {reason}", plain::path(path))]
     Io {
         /// The verb: `read`, `write`, `create`, `list`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
+        /// The system's answer. Part of the message, and so no `source` of it: who prints the chain
+        /// of an error would say it twice.
+        reason: std::io::Error,
     },
     /// An image file is not an image that can be decoded.
     #[error("{}: {problem}", plain::path(path))]
@@ -137,7 +138,7 @@ impl Error {
     /// Wraps a system error with the verb and the path it happened on.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Self::Io { action, path, source }
+        move |reason| Self::Io { action, path, reason }
     }
 
     /// A data-set error at a path.

@@ -1,6 +1,6 @@
 //! Image classification with Fisher vectors on a plain CPU.
 //!
-//! Data flows one way, and the modules read in that order:
+//! Data flow one way, and the modules read in that order:
 //!
 //! ```text
 //! dataset → image → descriptors → projection → gmm → encoding → svm → evaluation → explanation
@@ -33,5 +33,6 @@ pub mod progress;
 pub mod projection;
 pub mod random;
 pub mod svm;
+pub mod words;
 
 pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Where a descriptor lies in its image and how large it is beside it.
+//! Where a descriptor lies in its image and its size relative to the image.
 
 /// A descriptor's place, as shares, so that images of any size compare.
 #[derive(Debug, Clone, Copy, PartialEq)]

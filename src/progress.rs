@@ -14,7 +14,7 @@ pub trait Progress: Sync {
     /// One closing line of a stage: what it made, in how long, or that it was up to date.
     fn summary(&self, stage: &str, text: &str);
     /// True when the user asked to stop; a stage answers with [`crate::Error::Interrupted`] after
-    /// it has put its finished work in safety.
+    /// saving its finished work.
     fn interrupted(&self) -> bool {
         false
     }

@@ -222,8 +222,8 @@ impl Artifact {
         let (header_len, metadata) = SafeTensors::read_metadata(bytes.as_slice()).map_err(|e| {
             // It may be anybody's file: nobody is told to delete a photograph.
             let problem = format!(
-                "not an artifact, or a damaged one (its header cannot be read: {e}); if fvtool \
-                     wrote it, delete it and run the same command again"
+                "not an artifact of fvtool, or a damaged one (its header cannot be read: {e}); if \
+                 it lies in the place of one, move it away and run the same command again"
             );
             Error::artifact(path, problem)
         })?;
@@ -232,8 +232,8 @@ impl Artifact {
         let mut field = |key: &str| {
             fields.remove(&format!("fvtool.{key}")).ok_or_else(|| {
                 let problem = format!(
-                    "not an fvtool artifact (no `fvtool.{key}` in its metadata); if fvtool wrote \
-                     it, delete it and run the same command again"
+                    "not an artifact of fvtool (no `fvtool.{key}` in its metadata); if it lies in \
+                     the place of one, move it away and run the same command again"
                 );
                 Error::artifact(path, problem)
             })

@@ -42,7 +42,7 @@ impl Npy {
     /// [`Error::Artifact`] when it has another number of axes.
     pub fn matrix(&self) -> Result<ArrayView2<'_, f32>> {
         let view = self.view();
-        let problem = format!("an array of shape {:?} where rows and columns belong", view.shape());
+        let problem = format!("expected a 2-D array, got shape {:?}", view.shape());
         view.into_dimensionality::<Ix2>().map_err(|_| Error::artifact(&self.path, problem))
     }
 

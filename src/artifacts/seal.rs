@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::damaged;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const OPENING: &str = "{\"checksum\":\"";
 const CLOSING: &str = "\",";
@@ -29,7 +29,9 @@ pub fn sealed(object: &impl Serialize) -> String {
 pub fn check_seal(path: &Path, text: &str) -> Result<()> {
     let parts = text.strip_prefix(OPENING).and_then(|text| text.split_at_checked(DIGITS));
     let Some((digits, rest)) = parts else {
-        return Err(damaged(path, "it does not begin with its checksum"));
+        let problem = "not a file of fvtool, or a damaged one (it does not begin with its checksum); \
+                       move it away and run the same command again";
+        return Err(Error::artifact(path, problem));
     };
     let fits = rest
         .strip_prefix(CLOSING)
@@ -54,7 +56,7 @@ mod tests {
             changed[at] ^= 1;
             if let Ok(changed) = String::from_utf8(changed) {
                 let error = check_seal(path, &changed).unwrap_err().to_string();
-                assert!(error.contains("index.json") && error.contains("delete it"), "{error}");
+                assert!(error.contains("index.json") && error.contains("damaged"), "{error}");
             }
             if let Ok(cut) = std::str::from_utf8(&bytes[..at]) {
                 assert!(check_seal(path, cut).is_err());

@@ -5,10 +5,11 @@ use std::io::Write;
 use clap::Args;
 use fvtool::pipeline::explain::{Audit, AuditOptions, NotJudged};
 use fvtool::plain;
+use fvtool::words::counted;
 
 use super::data_stages::Data;
 use super::explain::RuleArgs;
-use super::{Global, Outcome, RunFolder, Ui};
+use super::{Global, Outcome, RunFolder, Ui, whole};
 
 /// Arguments of `audit`.
 #[derive(Args)]
@@ -22,12 +23,11 @@ pub struct AuditArgs {
     class: Vec<String>,
     #[command(flatten)]
     rule: RuleArgs,
-    /// Images looked at per class, the highest scored that show it and are recognised (score above 0);
-    /// 0: all
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    /// Examine the N highest-scoring recognised images of each class (score above 0; 0 = all)
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     images: usize,
     /// Images that each suspicion is tested on; 5 or more
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<u16, 1>, allow_negative_numbers = true)]
     tested: u16,
 }
 
@@ -39,7 +39,7 @@ pub fn run(
 ) -> anyhow::Result<Outcome> {
     let options = AuditOptions {
         classes: args.class.clone(),
-        rule: args.rule.rule()?,
+        rule: args.rule.rule(),
         images: args.images,
         tested: args.tested.into(),
     };
@@ -59,11 +59,11 @@ pub fn write_audit(audit: &Audit, global: &Global, out: &mut dyn Write) -> anyho
     if audit.pairs == 0 {
         writeln!(out, "audit: no image is recognised, so nothing can be said")?;
     } else if audit.findings.is_empty() {
-        let (pairs, tested) = (audit.pairs, audit.tested);
         writeln!(
             out,
-            "audit: nothing suspicious in {pairs} pairs of recognised image and class (suspicions \
-             tested: {tested})"
+            "audit: nothing suspicious in {} of recognised image and class ({} tested)",
+            counted(audit.pairs, "pair"),
+            counted(audit.tested, "suspicion")
         )?;
     }
     for (number, found) in audit.findings.iter().enumerate() {

@@ -13,6 +13,7 @@ use fvtool::random::Seed;
 use super::audit::write_audit;
 use super::eval::write_evaluated;
 use super::explain::write_heatmaps;
+use super::ui::column;
 use super::{Global, Outcome, RunFolder, Ui};
 
 /// Seed of the demo's data when `--seed` is not given.
@@ -67,11 +68,13 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
         writeln!(out)?;
         write_audit(&audit, global, out)?;
     }
-    ui.say(&format!(
-        "next           fvtool run --data YOUR_IMAGES --train train --test test --run runs/first\n\
-         why            fvtool explain --data {} --split test --run {} --class wheel --top 5",
+    let next = "fvtool run --data YOUR_IMAGES --train train --test test --run runs/first";
+    ui.say(&column("next", next));
+    let why = format!(
+        "fvtool explain --data {} --split test --run {} --class wheel --top 5",
         data.display(),
         run.dir().display()
-    ));
+    );
+    ui.say(&column("why", &why));
     Ok(Outcome::Done)
 }

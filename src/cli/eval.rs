@@ -7,6 +7,7 @@ use fvtool::dataset::Inventory;
 use fvtool::pipeline::Evaluated;
 
 use super::data_stages::Data;
+use super::ui::column;
 use super::{Faults, Global, Outcome, RunFolder, Ui};
 
 /// Arguments of `eval`.
@@ -50,6 +51,6 @@ pub fn write_evaluated(
     } else {
         write!(out, "{}", evaluated.report.table())?;
     }
-    ui.say(&format!("report         {}", evaluated.page.display()));
+    ui.say(&column("report", &evaluated.page.display().to_string()));
     Ok(())
 }

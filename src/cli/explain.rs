@@ -11,7 +11,7 @@ use fvtool::pipeline::explain::{
 use fvtool::plain;
 
 use super::data_stages::Data;
-use super::{Global, Outcome, RunFolder, Ui};
+use super::{Global, Outcome, RunFolder, Ui, whole};
 
 /// Arguments of `explain`.
 #[derive(Args)]
@@ -51,9 +51,9 @@ struct Chosen {
     /// Pairs of image and class
     #[arg(long, value_enum, default_value_t = OnlyArg::Present)]
     only: OnlyArg,
-    /// The N highest scored of each class; 0: all
+    /// The N highest-scoring pairs of each class (0 = all)
     /// [default: 3 for heatmaps, 10 for --quality, all for --context]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     top: Option<usize>,
 }
 
@@ -61,11 +61,11 @@ struct Chosen {
 enum OnlyArg {
     /// Images that show the class
     Present,
-    /// … and are recognised (score above 0)
+    /// Images that show the class and score above 0
     TruePositives,
-    /// Images that do not show it, yet are recognised
+    /// Images that do not show the class and score above 0
     FalsePositives,
-    /// Images that show it and are not recognised
+    /// Images that show the class and score 0 or less
     FalseNegatives,
     /// Every image
     All,
@@ -74,17 +74,36 @@ enum OnlyArg {
 /// How relevance is shared out.
 #[derive(Args)]
 pub struct RuleArgs {
-    /// `plain`, `epsilon` or `absolute`
-    #[arg(long, value_name = "RULE", default_value = "epsilon")]
-    rule: String,
+    /// Rule of relevance propagation
+    #[arg(long, value_enum, value_name = "RULE", default_value_t = RuleArg::Epsilon)]
+    rule: RuleArg,
     /// ε of the rule `epsilon`, on the scale of sums over an image's descriptors
-    #[arg(long, value_name = "E", default_value_t = 100.0)]
+    #[arg(long, value_name = "E", default_value_t = 100.0, value_parser = epsilon, allow_negative_numbers = true)]
     epsilon: f64,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RuleArg {
+    /// In proportion to each contribution
+    Plain,
+    /// As `plain`, with ε added to the denominator
+    Epsilon,
+    /// In proportion to the size of each contribution
+    Absolute,
+}
+
+fn epsilon(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "it must be a number of at least 0".to_owned())
+}
+
 impl RuleArgs {
-    pub fn rule(&self) -> fvtool::Result<Rule> {
-        Rule::named(&self.rule, self.epsilon)
+    pub fn rule(&self) -> Rule {
+        match self.rule {
+            RuleArg::Plain => Rule::Plain,
+            RuleArg::Epsilon => Rule::Epsilon(self.epsilon),
+            RuleArg::Absolute => Rule::Absolute,
+        }
     }
 }
 
@@ -111,7 +130,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let rule = args.rule.rule()?;
+    let rule = args.rule.rule();
     args.run.require_apart(&args.data.data)?;
     let run = args.run.open_existing(global, ui, false)?;
     let (data, split) = (&args.data.data, &args.data.split);

@@ -21,11 +21,13 @@ mod train_svm;
 mod ui;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use fvtool::config::{DEFAULT_PRESET, PRESETS};
 use fvtool::pipeline;
+use fvtool::words::counted;
 
 use ui::Ui;
 
@@ -43,17 +45,17 @@ struct Cli {
 }
 
 /// More than any machine has; a typing error should not start sixty thousand.
-const MOST_THREADS: i64 = 1024;
+const MOST_THREADS: u16 = 1024;
 
 /// Options of every command.
 #[derive(Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Seed of every random choice [default: the configuration's]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = whole::<u64, 0>, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Worker threads; results do not depend on them [default: all cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    #[arg(long, global = true, value_name = "N", value_parser = threads, allow_negative_numbers = true)]
     threads: Option<u16>,
     /// Most memory to allocate, for example 2GiB; results do not depend on it [default: no limit]
     #[arg(long, global = true, value_name = "SIZE")]
@@ -61,9 +63,6 @@ struct Global {
     /// Print results as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Say more: every note, every setting
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    verbose: bool,
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -95,6 +94,32 @@ impl std::str::FromStr for Bytes {
             .map(|bytes| Self(bytes as u64))
             .ok_or_else(|| format!("`{text}` is no size; write for example 800MB or 2GiB"))
     }
+}
+
+/// A number of threads.
+fn threads(text: &str) -> Result<u16, String> {
+    let number = text.parse::<u16>().ok().filter(|number| (1..=MOST_THREADS).contains(number));
+    number.ok_or_else(|| format!("it must be a whole number from 1 to {MOST_THREADS}"))
+}
+
+/// A whole number from `LEAST` on, for options: the messages of the standard library are about digits
+/// and types.
+fn whole<T: TryFrom<u64> + Copy, const LEAST: u64>(text: &str) -> Result<T, String> {
+    let number = text.parse::<u64>().ok().filter(|number| *number >= LEAST);
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        let bits = 8 * size_of::<T>() as u32;
+        let most = u64::MAX >> (64 - bits);
+        format!("it must be a whole number from {LEAST} to {most}")
+    })
+}
+
+fn config_help() -> String {
+    let presets: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+    format!(
+        "Preset ({}) or TOML file [default: the run's own configuration, `{DEFAULT_PRESET}` in a \
+         new run]",
+        presets.join(", ")
+    )
 }
 
 #[derive(Subcommand)]
@@ -142,9 +167,8 @@ struct RunFolder {
     /// Run folder: holds everything this experiment makes
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// Preset (best, chatfield, fast, lrp, quick, scene15, vlfeat) or TOML file
-    /// [default: the run's own configuration, `best` in a new run]
-    #[arg(long, value_name = "FILE|PRESET")]
+    // The text of its help is made from the list of presets.
+    #[arg(long, value_name = "FILE|PRESET", help = config_help())]
     config: Option<String>,
     /// Override one setting; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -198,7 +222,7 @@ impl RunFolder {
     /// whose data or splits are not there.
     fn open_for<'p>(
         &self,
-        data: &std::path::Path,
+        data: &Path,
         splits: &[&str],
         trained: Option<&str>,
         global: &Global,
@@ -243,14 +267,8 @@ impl ReadFolder {
     }
 }
 
-fn require_folder(run: &std::path::Path) -> fvtool::Result<()> {
-    if run.is_dir() {
-        return Ok(());
-    }
-    Err(fvtool::Error::Missing {
-        what: format!("run folder {}", run.display()),
-        hint: "make one: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`".into(),
-    })
+fn require_folder(run: &Path) -> fvtool::Result<()> {
+    if run.is_dir() { Ok(()) } else { Err(pipeline::no_such_run(run)) }
 }
 
 /// Whether everything was done.
@@ -274,13 +292,13 @@ impl Outcome {
     }
 
     /// The outcome of work that skipped some images, which `list` names.
-    fn of_skipped(skipped: usize, list: &std::path::Path, faults: &Faults) -> Self {
+    fn of_skipped(skipped: usize, list: &Path, faults: &Faults) -> Self {
         if skipped == 0 || faults.allow_skipped {
             return Self::Done;
         }
         Self::Partly(format!(
-            "{skipped} images were skipped, see {}; everything else is done (--allow-skipped makes \
-             that a success)",
+            "{} skipped, see {}; everything else is done (--allow-skipped makes that a success)",
+            counted(skipped, "image"),
             list.display()
         ))
     }

@@ -8,15 +8,15 @@ use clap::Args;
 use fvtool::pipeline::{ClassScore, Prediction};
 use fvtool::plain;
 
-use super::{Global, Outcome, ReadFolder, Ui};
+use super::{Global, Outcome, ReadFolder, Ui, whole};
 
 /// Arguments of `predict`.
 #[derive(Args)]
 pub struct Predict {
     #[command(flatten)]
     run: ReadFolder,
-    /// Classes shown per image (0: all)
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    /// Classes shown per image (0 = all)
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     top: usize,
     /// Image files
     #[arg(required = true, value_name = "IMAGE")]
@@ -33,13 +33,18 @@ pub fn run(
     let predictions = run.predict(&args.images)?;
     let reasons: Vec<&String> =
         predictions.iter().filter_map(|prediction| prediction.outcome.as_ref().err()).collect();
-    reasons.iter().for_each(|reason| ui.progress().note(reason));
+    if predictions.len() > 1 {
+        reasons.iter().for_each(|reason| ui.progress().note(reason));
+    }
     let outcome = match &reasons[..] {
         [] => Outcome::Done,
+        [only] if predictions.len() == 1 => Outcome::Partly((*only).clone()),
+        // Each reason was given in a note, unless these are not wanted.
         [first, ..] => Outcome::Partly(format!(
-            "{} of {} images cannot be classified, the first: {first}",
+            "{} of {} images cannot be classified{}",
             reasons.len(),
-            predictions.len()
+            predictions.len(),
+            if ui.is_quiet() { format!("; the first: {first}") } else { String::new() }
         )),
     };
     if global.json {

@@ -35,7 +35,6 @@ pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow:
         ui,
         args.faults.strict,
     )?;
-    ui.detail(&run.config().to_toml());
     let (train, evaluated) = run.run_all(&args.data, &args.train, &args.test)?;
     if !evaluated.made {
         ui.say("everything is up to date; nothing was done");

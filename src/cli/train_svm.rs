@@ -12,7 +12,7 @@ use super::{Global, Outcome, RunFolder, Ui};
 pub struct TrainSvm {
     #[command(flatten)]
     run: RunFolder,
-    /// Split to train on; encoded first when it is not
+    /// Split to train on (encoded first if necessary)
     #[arg(long, value_name = "NAME")]
     split: String,
 }

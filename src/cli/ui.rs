@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clap::builder::Styles;
+use clap::builder::styling::Style;
 use fvtool::plain;
 use fvtool::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,7 +22,6 @@ pub struct Ui {
 struct Stderr {
     bars: AtomicBool,
     quiet: bool,
-    verbose: bool,
     bar: Mutex<Option<ProgressBar>>,
     /// Raised by Ctrl-C; the pipeline looks at it between images.
     interrupted: Arc<AtomicBool>,
@@ -32,7 +33,6 @@ impl Ui {
             stderr: Stderr {
                 bars: AtomicBool::new(std::io::stderr().is_terminal() && !global.quiet),
                 quiet: global.quiet,
-                verbose: global.verbose,
                 bar: Mutex::new(None),
                 interrupted: Arc::clone(interrupted),
             },
@@ -52,30 +52,38 @@ impl Ui {
     /// One line, unless quiet.
     pub fn say(&self, text: &str) {
         if !self.stderr.quiet {
-            self.stderr.line(&plain::lines(text));
+            self.stderr.line(text);
         }
     }
 
-    /// One line, only when verbose.
-    pub fn detail(&self, text: &str) {
-        if self.stderr.verbose {
-            self.stderr.line(&plain::lines(text));
-        }
+    /// Whether nothing but results and errors is said.
+    pub fn is_quiet(&self) -> bool {
+        self.stderr.quiet
     }
 
     /// The last line of a failed command.
     pub fn error(&self, error: &dyn std::fmt::Display) {
         self.stderr.end();
-        self.stderr.line(&format!("error: {}", plain::lines(&error.to_string())));
+        self.stderr.labelled(*Styles::styled().get_error(), "error:", &error.to_string());
     }
 }
 
 impl Stderr {
     fn line(&self, text: &str) {
+        self.write(&plain::lines(text));
+    }
+
+    /// A line behind a label in a style of clap's, whose errors stand beside these.
+    fn labelled(&self, style: Style, label: &str, text: &str) {
+        self.write(&format!("{style}{label}{style:#} {}", plain::lines(text)));
+    }
+
+    fn write(&self, text: &str) {
         let bar = self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let write = || {
-            // Nobody is left to tell when stderr is closed.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            // Without colours where clap's are without: no terminal, NO_COLOR. Nobody is left to
+            // tell when stderr is closed.
+            let _ = writeln!(anstream::stderr(), "{text}");
         };
         match &*bar {
             Some(bar) => bar.suspend(write),
@@ -115,17 +123,25 @@ impl Progress for Stderr {
 
     fn note(&self, message: &str) {
         if !self.quiet {
-            self.line(&format!("note: {}", plain::sentence(message)));
+            self.labelled(*Styles::styled().get_valid(), "note:", &plain::sentence(message));
         }
     }
 
     fn summary(&self, stage: &str, text: &str) {
         if !self.quiet {
-            self.line(&format!("{:<14} {}", plain::sentence(stage), plain::sentence(text)));
+            self.line(&column(&plain::sentence(stage), &plain::sentence(text)));
         }
     }
 
     fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }
+}
+
+/// Width of the names of stages, those of a channel included.
+const STAGE_WIDTH: usize = 20;
+
+/// A line with a name in its first column.
+pub fn column(name: &str, text: &str) -> String {
+    format!("{name:<STAGE_WIDTH$} {text}")
 }

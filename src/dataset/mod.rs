@@ -25,7 +25,9 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parameters::above;
 use crate::random::Seed;
+use crate::words::{counted, did_you_mean, listed};
 use crate::{Error, Result};
 use devkit::Devkit;
 pub use inventory::{Inventory, LeftOut};
@@ -121,15 +123,16 @@ pub enum Layout {
 
 crate::parameters! {
     /// Settings of the data set (`data` in the configuration).
+    #[group = "data"]
     pub struct Params {
         /// Layout of the data folder: `auto` looks for PASCAL VOC's `ImageSets/Main` or
         /// `JPEGImages` and takes a folder per class otherwise; `voc`, `folders`. Where it is not
         /// clear whether the folders at the top are splits or classes: `splits`, `classes`.
-        pub layout: Layout = Layout::Auto,
-        /// Share of each class's images that go into the split `train`, the others into `test`
-        /// (above 0, below 1); each image is drawn by itself, so that the share is met on average.
-        /// Only for a folder per class without split folders.
-        pub train_fraction: f64 = 0.5,
+        pub layout: Layout = Layout::Auto;
+        /// Share of each class's images that go into the split `train`; the others go into `test`. Each
+        /// image is drawn by itself, so that the share is met on average. Only for a folder per class
+        /// without split folders.
+        pub train_fraction: f64 = 0.5, in above(0.0).below(1.0);
     }
 }
 
@@ -139,12 +142,7 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] with the key and its range.
     pub fn validate(&self) -> Result<()> {
-        Error::require(
-            self.train_fraction > 0.0 && self.train_fraction < 1.0,
-            "data.train_fraction",
-            self.train_fraction,
-            "above 0 and below 1",
-        )
+        self.check_ranges()
     }
 }
 
@@ -258,7 +256,7 @@ impl Dataset {
             }
         };
         let sizes: Vec<String> = sizes.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        let images = format!("{} ({})", names::counted(inventory.used, "image"), sizes.join(", "));
+        let images = format!("{} ({})", counted(inventory.used, "image"), sizes.join(", "));
         let lists = match inventory.lists {
             0 => String::new(),
             n => format!(", {n} lists and annotations"),
@@ -267,7 +265,7 @@ impl Dataset {
             words if words.is_empty() => "nothing left out".to_owned(),
             words => format!("left out: {words}"),
         };
-        let found = names::counted(inventory.found, "file");
+        let found = counted(inventory.found, "file");
         Ok(format!("{found}: {images}{lists}; {left_out}"))
     }
 
@@ -339,13 +337,9 @@ impl Dataset {
                 Source::Folders(folders) => folders.hint_for(name, &self.root),
             };
             let splits = self.splits();
-            let meant = match names::nearest(name, splits.iter().map(String::as_str)) {
-                Some(meant) => format!(" (`{meant}` is near)"),
-                None => String::new(),
-            };
-            let there = splits.join(", ");
+            let (there, near) = (listed(&splits), did_you_mean(name, &splits));
             let hint = hint.unwrap_or_default();
-            Error::data(&self.root, format!("no split `{name}`{meant}; there are: {there}{hint}"))
+            Error::data(&self.root, format!("no split `{name}`; there are: {there}{hint}{near}"))
         })
     }
 

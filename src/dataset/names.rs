@@ -1,4 +1,4 @@
-//! Names of files and folders: their endings, their text where they are none, and the nearest one.
+//! Names of files and folders: their endings, and their text where they are none.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -82,41 +82,6 @@ pub(super) fn breaks(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The name among `known` that was probably meant by `name`: the same in other letters, or a few
-/// letters away.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let wanted = name.to_lowercase();
-    let allowed = (wanted.chars().count() / 3).clamp(1, 3);
-    known
-        .map(|other| (distance(&wanted, &other.to_lowercase()), other))
-        .filter(|(distance, other)| {
-            let begins = other.to_lowercase().starts_with(&wanted) && wanted.len() >= 3;
-            *distance <= allowed || begins
-        })
-        .min()
-        .map(|(_, other)| other)
-}
-
-/// Letters to change, add or leave out between two words, neighbours that changed places counting as
-/// one (restricted Damerau–Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let same = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + same);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 /// The first names of a list in words, at most `most`: `` `a`, `b` and 3 more``.
 pub(super) fn some<S: AsRef<str>>(names: &[S], most: usize) -> String {
     let first: Vec<String> =
@@ -125,12 +90,6 @@ pub(super) fn some<S: AsRef<str>>(names: &[S], most: usize) -> String {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
     }
-}
-
-/// A number of things: `1 image`, `2 images`.
-pub(super) fn counted(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
 }
 
 #[cfg(test)]
@@ -166,25 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn the_name_that_was_meant_is_found() {
-        let known = ["Train", "valid", "test"];
-        for (name, expected) in [
-            ("train", Some("Train")),
-            ("trian", Some("Train")),
-            ("val", Some("valid")),
-            ("tset", Some("test")),
-            ("best", Some("test")),
-            ("holdout", None),
-            ("x", None),
-        ] {
-            assert_eq!(nearest(name, known.into_iter()), expected, "{name}");
-        }
-    }
-
-    #[test]
     fn long_lists_are_cut() {
         assert_eq!(some(&["a", "b", "c"], 2), "`a`, `b` and 1 more");
         assert_eq!(some(&["a", "b"], 2), "`a`, `b`");
-        assert_eq!((counted(1, "file"), counted(0, "file")), ("1 file".into(), "0 files".into()));
     }
 }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Colours, Plane};
 use crate::linalg::BLOCK_ROWS;
+use crate::parameters::{one_or_more, zero_or};
 use crate::position::Position;
 use crate::{Error, Result};
 use dense_sift::Sink;
@@ -79,7 +80,7 @@ pub enum LowContrast {
     Zero,
     /// It is left out.
     Drop,
-    /// It is multiplied by its contrast over the threshold: zero and whole with all that lies between.
+    /// It is scaled by contrast / threshold, so it fades to zero.
     Weight,
 }
 
@@ -107,45 +108,52 @@ pub enum Keep {
 crate::parameters! {
     /// Which descriptors an image has. Config group `descriptors`. The defaults are those of
     /// Chatfield et al. 2011.
+    #[group = "descriptors"]
     pub struct Params {
         /// `sift` (128 values, of the luminance), `colour` (mean and deviation of red, green and blue
-        /// in the same 4 × 4 cells, 96 values), or `files` (your own; the keys below `dimension` have no
-        /// meaning then).
-        pub kind: Kind = Kind::Sift,
-        /// For `files`: the folder with a file `<id>.npy` for each image, an f32 array of one row a
-        /// descriptor: column and row of its centre and the side of the square that it sees, in pixels of
-        /// the upright image in its file, then its values.
-        pub folder: PathBuf = PathBuf::new(),
-        /// For `files`: values of a descriptor (1 to 4096).
-        pub dimension: usize = DIM,
+        /// in the same 4 × 4 cells, 96 values), or `files` (your own).
+        pub kind: Kind = Kind::Sift;
+        /// The folder with a file `<id>.npy` for each image: an f32 array with one row for each
+        /// descriptor. A row holds the column and row of its centre and the side of the square that
+        /// it sees, in pixels of the upright image in its file, then its values.
+        pub folder: PathBuf = PathBuf::new(), when "kind = files": |p| p.kind == Kind::Files;
+        /// Values of a descriptor.
+        pub dimension: usize = DIM, in 1..=4096, when "kind = files": |p| p.kind == Kind::Files;
         /// What the gradients of `sift` are of: `luminance`, or the opponent colours `red-green` and
         /// `yellow-blue`.
-        pub plane: Seen = Seen::Luminance,
-        /// Width of a spatial bin in pixels, one entry per scale (each 1 to 256). A descriptor spans
-        /// about four bins.
-        pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10],
-        /// Factors by which the image is resized, one entry per scale (each 0.01 to 8). Every bin size
-        /// is computed at every factor.
-        pub scales: Vec<f64> = vec![1.0],
-        /// Distance between neighbouring descriptors in pixels of the resized image (1 to 256).
-        pub step_px: usize = 3,
-        /// Weight of a pixel by its distance from the centre, for `sift`: `flat` or `gaussian`.
-        pub window: Window = Window::Flat,
-        /// Standard deviation of that weight in bins (0.1 to 100).
-        pub window_size: f64 = 1.5,
-        /// For `sift`, the image is smoothed with standard deviation bin size / magnif before each scale
-        /// (1 to 1000); 0 leaves smoothing out.
-        pub magnif: f64 = 6.0,
-        /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel. For `sift`.
-        pub contrast_threshold: f64 = 0.005,
+        pub plane: Seen = Seen::Luminance, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// Width of a spatial bin in pixels, one entry per scale. A descriptor spans about four bins.
+        pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10], in one_or_more(1..=256),
+            when "kind = sift or colour": |p| p.kind != Kind::Files;
+        /// Factors by which the image is resized, one entry per scale. Every bin size is computed at
+        /// every factor.
+        pub scales: Vec<f64> = vec![1.0], in one_or_more(0.01..=8.0),
+            when "kind = sift or colour": |p| p.kind != Kind::Files;
+        /// Distance between neighbouring descriptors in pixels of the resized image.
+        pub step_px: usize = 3, in 1..=256,
+            when "kind = sift or colour": |p| p.kind != Kind::Files;
+        /// How the weight of a pixel falls with its distance from the centre: `flat` (one weight per
+        /// spatial bin) or `gaussian`.
+        pub window: Window = Window::Flat, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// Standard deviation of that weight in bins.
+        pub window_size: f64 = 1.5, in 0.1..=100.0, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// The image is smoothed with standard deviation bin size / magnif before each scale; 0 leaves
+        /// smoothing out.
+        pub magnif: f64 = 6.0, in zero_or(1.0..=1000.0),
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel.
+        pub contrast_threshold: f64 = 0.005, in 0.0..=1.0,
+            when "kind = sift": |p| p.kind == Kind::Sift;
         /// What becomes of empty descriptors: `zero` keeps a row of zeros, `drop` leaves them out, and
-        /// `weight` multiplies them by their contrast over the threshold.
+        /// `weight` multiplies them by contrast / threshold.
         pub low_contrast: LowContrast = LowContrast::Zero,
-        /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root). For `sift`.
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root).
         pub normalisation: Normalisation = Normalisation::Sift,
-        /// `all` descriptors, or those `above-mean-norm`: of more contrast than the mean of their image.
-        /// For `sift`.
-        pub keep: Keep = Keep::All,
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// `all` descriptors, or those `above-mean-norm`: of more contrast than the mean of their
+        /// image.
+        pub keep: Keep = Keep::All, when "kind = sift": |p| p.kind == Kind::Sift;
     }
 }
 
@@ -155,59 +163,12 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] with the first one outside its range.
     pub fn validate(&self) -> Result<()> {
-        if self.kind == Kind::Files {
-            let folder = self.folder.display();
-            let range = "the folder of the descriptors' .npy files, for kind `files`";
-            let named = !self.folder.as_os_str().is_empty();
-            Error::require(named, "descriptors.folder", folder, range)?;
-            let (dimension, range) = (self.dimension, "from 1 to 4096 values");
-            let fits = (1..=4096).contains(&dimension);
-            Error::require(fits, "descriptors.dimension", dimension, range)?;
-        }
-        let list = format!("{:?}", self.bin_sizes_px);
-        let bins_fit = self.bin_sizes_px.iter().all(|s| (1..=256).contains(s));
-        Error::require(
-            bins_fit && !self.bin_sizes_px.is_empty(),
-            "descriptors.bin_sizes_px",
-            list,
-            "a list of one or more whole numbers from 1 to 256",
-        )?;
-        let list = format!("{:?}", self.scales);
-        let scales_fit = self.scales.iter().all(|f| (0.01..=8.0).contains(f));
-        Error::require(
-            scales_fit && !self.scales.is_empty(),
-            "descriptors.scales",
-            list,
-            "a list of one or more numbers from 0.01 to 8",
-        )?;
-        let step = self.step_px;
-        Error::require(
-            (1..=256).contains(&step),
-            "descriptors.step_px",
-            step,
-            "from 1 to 256 pixels",
-        )?;
-        let size = self.window_size;
-        Error::require(
-            (0.1..=100.0).contains(&size),
-            "descriptors.window_size",
-            size,
-            "from 0.1 to 100 bins",
-        )?;
-        let magnif = self.magnif;
-        Error::require(
-            magnif == 0.0 || (1.0..=1000.0).contains(&magnif),
-            "descriptors.magnif",
-            magnif,
-            "0 (no smoothing) or from 1 to 1000",
-        )?;
-        let threshold = self.contrast_threshold;
-        Error::require(
-            (0.0..=1.0).contains(&threshold),
-            "descriptors.contrast_threshold",
-            threshold,
-            "from 0 to 1",
-        )
+        let (key, folder) = ("descriptors.folder", self.folder.display());
+        let named = self.kind != Kind::Files || !self.folder.as_os_str().is_empty();
+        let value = if named { folder.to_string() } else { "empty".into() };
+        let range = "a folder of .npy files when descriptors.kind is files";
+        Error::require(named, key, value, range)?;
+        self.check_ranges()
     }
 
     /// The planes of an image that are described.

@@ -7,16 +7,17 @@
 use ndarray::Array2;
 
 use super::{Descriptors, Extractor, Picture, Scratch};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::random::Seed;
 
 crate::parameters! {
     /// Settings of the descriptors that PCA and mixture learn from (group `sample`).
+    #[group = "sample"]
     pub struct Params {
-        /// Descriptors drawn in all (at least 2); memory is four bytes for each of their values.
-        pub rows: usize = 256_000,
-        /// Images they are drawn from at most, a seeded choice (0: all).
-        pub images: usize = 5000,
+        /// Number of descriptors drawn; each of their values takes four bytes of memory.
+        pub rows: usize = 256_000, in 2..;
+        /// Largest number of images that they are drawn from, chosen by the seed; 0 takes all images.
+        pub images: usize = 5000, in 0..;
     }
 }
 
@@ -24,9 +25,9 @@ impl Params {
     /// Checks every setting against its range.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the first setting out of range.
+    /// [`crate::Error::Setting`] naming the first setting out of range.
     pub fn validate(&self) -> Result<()> {
-        Error::require(self.rows >= 2, "sample.rows", self.rows, "at least 2")
+        self.check_ranges()
     }
 }
 

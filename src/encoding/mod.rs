@@ -25,39 +25,44 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::gmm::{Assignment, Evaluator, Gmm, Scratch, Statistics};
 use crate::linalg::{self, BLOCK_ROWS};
+use crate::parameters::{ascending, one_or_more_of};
 use crate::position::Position;
 use normalise::{Shape, Step};
 use spatial::{Cells, Grid};
 
 crate::parameters! {
     /// Settings of the Fisher vector (group `encoding`).
+    #[group = "encoding"]
     pub struct Params {
-        /// Orders of the gradient, ascending: 0 (weights), 1 (means), 2 (variances).
-        pub orders: Vec<u8> = vec![1, 2],
-        /// What the values of each of `orders` are multiplied by before any step, a number from 1e-6 to 1e6 each; empty: nothing. Step `power` takes its power of them too.
-        pub order_weights: Vec<f64> = Vec::new(),
+        /// Orders of the gradient: 0 (weights), 1 (means), 2 (variances).
+        pub orders: Vec<u8> = vec![1, 2], in ascending(0..=2);
+        /// One weight per entry of `orders`, applied before normalisation; empty means 1. The power step therefore acts on weighted values.
+        pub order_weights: Vec<f64> = Vec::new(), in 1e-6..=1e6;
         /// Grids `ROWSxCOLUMNS` over the image; each of their cells gets a Fisher vector of its own. `["1x1", "3x1"]` is the whole image and three horizontal stripes.
-        pub regions: Vec<Grid> = vec![Grid::WHOLE],
+        pub regions: Vec<Grid> = vec![Grid::WHOLE], in one_or_more_of("grids such as \"3x1\"");
         /// Whether the descriptors of the mirrored image count as well as the image's own, which makes the vector the same for both.
-        pub mirrored: bool = false,
-        /// `soft` (posteriors) or `hard` (all to the most probable component; VLFeat's `fast`).
-        pub assignment: AssignmentKind = AssignmentKind::Soft,
-        /// Posteriors at or below this count as 0 (0 to 1; 0 is exact; VLFeat 1e-6, enceval 1e-4).
-        pub posterior_threshold: f64 = 1e-6,
+        pub mirrored: bool = false;
+        /// `soft` (posteriors) or `hard` (each descriptor wholly to its most probable component; VLFeat's `fast`).
+        pub assignment: AssignmentKind = AssignmentKind::Soft;
+        /// Posteriors at or below this count as 0; 0 is exact (VLFeat 1e-6, enceval 1e-4).
+        pub posterior_threshold: f64 = 1e-6, in 0.0..1.0,
+            when "assignment = soft": |p| p.assignment == AssignmentKind::Soft;
         /// `n`: the mean over descriptors; `sqrt-n`: the sum over √N (Korsch et al., eq. 13–14).
-        pub divisor: Divisor = Divisor::N,
+        pub divisor: Divisor = Divisor::N;
         /// `fisher`: scaled by the Fisher information; `raw`: plain gradients, with the opposite sign in order 2 (the convention of gist danoneata/9927923).
-        pub scaling: Scaling = Scaling::Fisher,
-        /// Exponent ρ of the signed power step (0.001 to 1).
-        pub power: f64 = 0.5,
-        /// Exponent γ that step `intra` leaves the length of each component's values with (0, all of equal length, to 1, as they are).
-        pub intra_power: f64 = 0.0,
+        pub scaling: Scaling = Scaling::Fisher;
+        /// Exponent ρ of the signed power step.
+        pub power: f64 = 0.5, in 0.001..=1.0,
+            when "region_steps or vector_steps with power": |p| p.has_step(Step::Power);
+        /// Step `intra` rescales each component to its norm raised to this power: 0 gives every component unit length, 1 leaves it unchanged.
+        pub intra_power: f64 = 0.0, in 0.0..=1.0,
+            when "region_steps or vector_steps with intra": |p| p.has_step(Step::Intra);
         /// Steps on each region's vector, in order: `power`, `l2`, `intra` (per component).
-        pub region_steps: Vec<Step> = vec![Step::Power, Step::L2],
+        pub region_steps: Vec<Step> = vec![Step::Power, Step::L2];
         /// Steps on the concatenated vector, in order: `power`, `l2`, `intra`.
-        pub vector_steps: Vec<Step> = vec![Step::L2],
+        pub vector_steps: Vec<Step> = vec![Step::L2];
         /// How vectors are stored: `f32`, `f16` (half the size, relative error 5e-4), or `compressed` (a sixteenth: three levels and one scale for 40 values).
-        pub storage: Storage = Storage::F32,
+        pub storage: Storage = Storage::F32;
     }
 }
 
@@ -118,46 +123,18 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] naming the first setting out of range.
     pub fn validate(&self) -> Result<()> {
+        self.check_ranges()?;
+        let (weights, orders) = (self.order_weights.len(), self.orders.len());
         Error::require(
-            !self.orders.is_empty()
-                && self.orders.windows(2).all(|w| w[0] < w[1])
-                && self.orders.iter().all(|&o| o <= 2),
-            "encoding.orders",
-            format!("{:?}", self.orders),
-            "an ascending choice of 0, 1 and 2",
-        )?;
-        Error::require(
-            self.order_weights.is_empty()
-                || (self.order_weights.len() == self.orders.len()
-                    && self.order_weights.iter().all(|w| (1e-6..=1e6).contains(w))),
+            weights == 0 || weights == orders,
             "encoding.order_weights",
             format!("{:?}", self.order_weights),
-            "empty, or a number from 1e-6 to 1e6 for each of encoding.orders",
-        )?;
-        Error::require(
-            !self.regions.is_empty(),
-            "encoding.regions",
-            "[]",
-            "at least one grid, for example [\"1x1\"]",
-        )?;
-        Error::require(
-            (0.0..1.0).contains(&self.posterior_threshold),
-            "encoding.posterior_threshold",
-            self.posterior_threshold,
-            "at least 0 and below 1",
-        )?;
-        Error::require(
-            (0.001..=1.0).contains(&self.power),
-            "encoding.power",
-            self.power,
-            "from 0.001 to 1",
-        )?;
-        Error::require(
-            (0.0..=1.0).contains(&self.intra_power),
-            "encoding.intra_power",
-            self.intra_power,
-            "0 to 1",
+            &format!("empty, or {orders} long like encoding.orders"),
         )
+    }
+
+    fn has_step(&self, step: Step) -> bool {
+        self.region_steps.contains(&step) || self.vector_steps.contains(&step)
     }
 
     /// The factor of an order's values.

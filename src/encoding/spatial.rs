@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parameters::Measured;
 use crate::position::Position;
 
 /// A grid of `rows × columns` equal regions over the image, written `ROWSxCOLUMNS`.
@@ -34,6 +35,15 @@ impl Grid {
 
     fn regions(self) -> usize {
         self.rows * self.columns
+    }
+}
+
+impl Measured for Grid {
+    fn numbers(&self) -> Vec<f64> {
+        Vec::new()
+    }
+    fn shown(&self) -> String {
+        self.to_string()
     }
 }
 

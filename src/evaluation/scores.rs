@@ -97,7 +97,7 @@ impl Scores {
         let classes: Vec<String> =
             header[1..].iter().map(|class| plain::read_cell(class).into_owned()).collect();
         if let Some(class) = first_repeated(&classes) {
-            return Err(refused(1, format!("class `{class}` stands twice")));
+            return Err(refused(1, format!("duplicate class `{class}`")));
         }
         let (mut ids, mut lines, mut values) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (line, mut fields) in records {
@@ -116,7 +116,10 @@ impl Scores {
             }
             let id = plain::read_cell(&fields.swap_remove(0)).into_owned();
             if let Some(first) = lines.insert(id.clone(), line) {
-                return Err(refused(line, format!("image `{id}` stands in line {first} already")));
+                return Err(refused(
+                    line,
+                    format!("duplicate image `{id}` (first on line {first})"),
+                ));
             }
             ids.push(id);
         }

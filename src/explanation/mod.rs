@@ -60,27 +60,6 @@ pub enum Rule {
 impl Rule {
     /// The rule of the published heatmaps: ε = 100, for about 70,000 descriptors an image.
     pub const PUBLISHED: Self = Self::Epsilon(100.0);
-
-    /// The rule by its name: `plain`, `epsilon`, `absolute`.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] for another name or an ε that is negative or not finite.
-    pub fn named(name: &str, epsilon: f64) -> Result<Self> {
-        match name {
-            "plain" => Ok(Self::Plain),
-            "absolute" => Ok(Self::Absolute),
-            "epsilon" => {
-                let valid = epsilon.is_finite() && epsilon >= 0.0;
-                Error::require(valid, "epsilon", epsilon, "0 or more")?;
-                Ok(Self::Epsilon(epsilon))
-            }
-            other => Err(Error::Setting {
-                key: "rule".into(),
-                value: other.into(),
-                range: "`plain`, `epsilon` or `absolute`".into(),
-            }),
-        }
-    }
 }
 
 impl std::fmt::Display for Rule {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::linalg::BLOCK_ROWS;
+use crate::parameters::above;
 use crate::progress::Progress;
 use crate::random::Seed;
 
@@ -39,27 +40,30 @@ const TASKS: usize = 64;
 
 crate::parameters! {
     /// Settings of the mixture (group `gmm`).
+    #[group = "gmm"]
     pub struct Params {
-        /// Number of Gaussian components K (1 to 65536).
-        pub components: usize = 256,
+        /// Number of Gaussian components K.
+        pub components: usize = 256, in 1..=65_536;
         /// How the mixture is fitted: `em` (all rows in every iteration) or `mini-batch` (exponential moving averages over batches).
-        pub method: Method = Method::Em,
-        /// Most iterations of EM, or most batches of mini-batch EM (1 to 100000).
-        pub max_iterations: usize = 100,
-        /// EM stops when the mean log-likelihood changes by less than this share of itself (0 or more; 0 runs all iterations).
-        pub tolerance: f64 = 1e-5,
-        /// Lloyd iterations of the k-means that starts the fit (0 or more; 0 keeps the k-means++ centres).
-        pub kmeans_iterations: usize = 50,
-        /// Fits from different starts, of which that of the highest likelihood is kept (1 to 100).
-        pub restarts: usize = 1,
-        /// Smallest variance, as a share of the data's variance (above 0, at most 1).
-        pub variance_floor: f64 = 1e-4,
-        /// What `variance_floor` is a share of: the variance of the same `dimension`, or the `largest` variance of any dimension (VLFeat).
-        pub floor_reference: FloorReference = FloorReference::Dimension,
-        /// Rows in a batch of mini-batch EM (at least 2).
-        pub batch_rows: usize = 8192,
-        /// Memory of mini-batch EM's moving averages, the λ of Korsch et al. (0 to below 1).
-        pub decay: f64 = 0.9,
+        pub method: Method = Method::Em;
+        /// Largest number of iterations of EM, or of batches of mini-batch EM.
+        pub max_iterations: usize = 100, in 1..=100_000;
+        /// EM stops when the relative change of the mean log-likelihood falls below this; 0 runs all iterations.
+        pub tolerance: f64 = 1e-5, in 0.0.., when "method = em": |p| p.method == Method::Em;
+        /// Lloyd iterations of the k-means that starts the fit; 0 keeps the k-means++ centres.
+        pub kmeans_iterations: usize = 50, in 0..;
+        /// Number of fits from different starts; the one of the highest likelihood is kept.
+        pub restarts: usize = 1, in 1..=100;
+        /// Smallest variance, relative to the data's variance.
+        pub variance_floor: f64 = 1e-4, in above(0.0).up_to(1.0);
+        /// What `variance_floor` is relative to: the variance of the same `dimension`, or the `largest` variance of any dimension (VLFeat).
+        pub floor_reference: FloorReference = FloorReference::Dimension;
+        /// Rows in a batch.
+        pub batch_rows: usize = 8192, in 2..,
+            when "method = mini-batch": |p| p.method == Method::MiniBatch;
+        /// Memory of the moving averages, the λ of Korsch et al.
+        pub decay: f64 = 0.9, in 0.0..1.0,
+            when "method = mini-batch": |p| p.method == Method::MiniBatch;
     }
 }
 
@@ -89,39 +93,7 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] naming the first setting out of range.
     pub fn validate(&self) -> Result<()> {
-        Error::require(
-            (1..=65536).contains(&self.components),
-            "gmm.components",
-            self.components,
-            "between 1 and 65536",
-        )?;
-        Error::require(
-            (1..=100_000).contains(&self.max_iterations),
-            "gmm.max_iterations",
-            self.max_iterations,
-            "between 1 and 100000",
-        )?;
-        Error::require(
-            (1..=100).contains(&self.restarts),
-            "gmm.restarts",
-            self.restarts,
-            "between 1 and 100",
-        )?;
-        let tolerance = self.tolerance >= 0.0 && self.tolerance.is_finite();
-        Error::require(tolerance, "gmm.tolerance", self.tolerance, "0 or more")?;
-        Error::require(
-            self.variance_floor > 0.0 && self.variance_floor <= 1.0,
-            "gmm.variance_floor",
-            self.variance_floor,
-            "above 0 and at most 1",
-        )?;
-        Error::require(self.batch_rows >= 2, "gmm.batch_rows", self.batch_rows, "at least 2")?;
-        Error::require(
-            (0.0..1.0).contains(&self.decay),
-            "gmm.decay",
-            self.decay,
-            "at least 0 and below 1",
-        )
+        self.check_ranges()
     }
 }
 

@@ -26,20 +26,21 @@ use crate::{Error, Result};
 
 crate::parameters! {
     /// How image files become luminance. Config group `image`.
+    #[group = "image"]
     pub struct Params {
-        /// Images higher than this many pixels are scaled down to it, keeping their proportions;
-        /// 0 leaves every image as it is. VLFeat's recognition recipe uses 480.
-        pub max_height_px: usize = 0,
-        /// Images lower than this many pixels are scaled up to it, twofold at most, keeping their
-        /// proportions; 0 leaves every image as it is. Small pictures then have as many places as
-        /// large ones.
-        pub min_height_px: usize = 0,
-        /// Standard deviation in pixels of a Gaussian over the luminance, after scaling
-        /// (0 to 16); 0 leaves it out. For noisy scans; 1.52 imitates OpenCV's SIFT.
-        pub presmoothing_px: f64 = 0.0,
-        /// Larger images are refused before they are decoded, in millions of pixels (0.000001 to
-        /// 2000), so that a small hostile file cannot fill the memory.
-        pub max_megapixels: f64 = 100.0,
+        /// Taller images are scaled down to this height, keeping their proportions; 0 leaves every
+        /// image as it is. VLFeat's recognition recipe uses 480.
+        pub max_height_px: usize = 0, in 0..=65_535;
+        /// Shorter images are scaled up to this height, to twice their size at most, keeping their
+        /// proportions; 0 leaves every image as it is. Small images then give about as many
+        /// descriptors as large ones. At most `max_height_px`, where that is not 0.
+        pub min_height_px: usize = 0, in 0..=65_535;
+        /// Standard deviation in pixels of a Gaussian over the luminance, after scaling; 0 leaves it
+        /// out. For noisy scans; 1.52 imitates OpenCV's SIFT.
+        pub presmoothing_px: f64 = 0.0, in 0.0..=16.0;
+        /// Images of more millions of pixels are refused before they are decoded, so that a small
+        /// hostile file cannot fill the memory.
+        pub max_megapixels: f64 = 100.0, in 1e-6..=2000.0;
     }
 }
 
@@ -49,31 +50,10 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] with the first one outside its range.
     pub fn validate(&self) -> Result<()> {
-        let (sigma, megapixels) = (self.presmoothing_px, self.max_megapixels);
-        let whole = "a whole number from 0 (any height) to 65535";
-        Error::require(
-            self.max_height_px <= 65_535,
-            "image.max_height_px",
-            self.max_height_px,
-            whole,
-        )?;
-        let most = if self.max_height_px == 0 { 65_535 } else { self.max_height_px };
-        let range =
-            format!("a whole number from 0 (any height) to image.max_height_px, here {most}");
-        let (key, lowest) = ("image.min_height_px", self.min_height_px);
-        Error::require(lowest <= most, key, lowest, &range)?;
-        Error::require(
-            (0.0..=16.0).contains(&sigma),
-            "image.presmoothing_px",
-            sigma,
-            "from 0 (none) to 16 pixels",
-        )?;
-        Error::require(
-            (1e-6..=2000.0).contains(&megapixels),
-            "image.max_megapixels",
-            megapixels,
-            "from 0.000001 to 2000",
-        )
+        self.check_ranges()?;
+        let (lowest, highest) = (self.min_height_px, self.max_height_px);
+        let range = format!("at most image.max_height_px ({highest})");
+        Error::require(highest == 0 || lowest <= highest, "image.min_height_px", lowest, &range)
     }
 }
 

@@ -95,7 +95,7 @@ macro_rules! gram {
 
 gram! {
     /// Adds `XᵀX` of `x` (rows × `columns`) to the lower triangle of `c` (`columns × columns`); entries
-    /// above the diagonal come to hold anything. Sequential; fastest for rows that fit the second-level
+    /// above the diagonal are left unspecified. Sequential; fastest for rows that fit the second-level
     /// cache.
     ///
     /// # Panics

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers that parallel tasks borrow one at a time, so that there are as many as tasks that run at
-/// once, and memory once touched is used again: a fresh page costs more than filling it.
+/// A pool of reusable buffers: at most one per running task. Memory once touched is used again, since
+/// a fresh page costs more than filling it.
 ///
 /// A task must not depend on what it finds in a buffer.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Run;
 use super::fisher::{Encoded, ImageEncoder, Index, Skipped, Worker};
 use super::stage::Stamp;
-use crate::artifacts::Shards;
+use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
 use crate::dataset::{Item, Split};
 use crate::error::{Error, Result};
@@ -30,6 +30,13 @@ pub(super) struct Channel<'p> {
 
 /// Path within the run and fingerprint of every mixture.
 pub(super) type Mixtures = Vec<(String, String)>;
+
+impl Channel<'_> {
+    /// What gives its part of the joint vector its meaning.
+    fn settings(&self, encoding: Value) -> Value {
+        json!({ "name": self.name, "weight": self.weight, "encoding": encoding })
+    }
+}
 
 /// A part of the joint vector: the run that makes it and its factor `s_c`.
 pub(super) struct Part<'r, 'p> {
@@ -51,6 +58,7 @@ impl<'p> Run<'p> {
                 progress: self.progress,
                 said: Mutex::default(),
                 left_out: AtomicUsize::new(0),
+                bad: Arc::clone(&self.bad),
                 channels: Vec::new(),
                 label: format!("{name}: "),
                 seen: Arc::clone(&self.seen),
@@ -77,11 +85,23 @@ impl<'p> Run<'p> {
         if self.channels.is_empty() {
             return json!({ "encoding": self.config.encoding });
         }
-        let of_channel = |c: &Channel<'_>| {
-            let encoding = &c.run.config.encoding;
-            json!({ "name": c.name, "weight": c.weight, "encoding": encoding })
+        let settings = self.channels.iter().map(|c| c.settings(json!(c.run.config.encoding)));
+        json!({ "channels": settings.collect::<Vec<_>>() })
+    }
+
+    /// The same, of the settings that the channels' vectors were made with: keys that have no effect
+    /// may have changed since.
+    fn stored_vector_settings(&self, indices: &[Index]) -> Value {
+        let of_channel = |(c, index): (&Channel<'_>, &Index)| {
+            let folder = c.run.split_dir(&index.split).ok();
+            let shard = folder.zip(index.shards.first()).map(|(folder, file)| folder.join(file));
+            let stored = shard
+                .and_then(|path| Artifact::open(&path).ok())
+                .map(|shard| shard.header().inputs["settings"]["encoding"].clone());
+            c.settings(stored.unwrap_or_else(|| json!(c.run.config.encoding)))
         };
-        json!({ "channels": self.channels.iter().map(of_channel).collect::<Vec<_>>() })
+        let settings = self.channels.iter().zip(indices).map(of_channel);
+        json!({ "channels": settings.collect::<Vec<_>>() })
     }
 
     /// Path within the run and fingerprint of every mixture.
@@ -140,7 +160,8 @@ impl<'p> Run<'p> {
             .map(|index| index.images.iter().map(|image| image.id.clone()).collect())
             .collect();
         let prints: Vec<&str> = indices.iter().map(|index| index.fingerprint.as_str()).collect();
-        let print = fingerprint(&json!({ "vectors": self.vector_settings(), "parts": prints }));
+        let vectors = self.stored_vector_settings(&indices);
+        let print = fingerprint(&json!({ "vectors": vectors, "parts": prints }));
         let dim = indices.iter().map(|index| index.dim).sum();
         let skipped: BTreeMap<String, String> = indices
             .iter()

@@ -16,11 +16,12 @@ use super::source::{labels_for, labels_hash, number_label, one_class, require_tw
 use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
 use crate::artifacts::{Artifact, Tensor, check_seal, sealed, write, write_atomically};
-use crate::config::differences;
+use crate::config::{differences, effective_inputs};
 use crate::dataset::{Item, Label, Split};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
 use crate::svm::{self, Model, Stop};
+use crate::words::counted;
 use crate::{files, names, plain};
 
 /// An evaluated split.
@@ -148,7 +149,7 @@ impl Run<'_> {
         let stored = json!({ "settings": stored["settings"], "parents": stored["parents"] });
         let mixtures: BTreeMap<&String, &String> = mixtures.iter().map(|(n, p)| (n, p)).collect();
         let now = json!({ "settings": self.vector_settings(), "parents": mixtures });
-        let changes = differences(&stored, &now);
+        let changes = differences(&effective_inputs(&stored), &effective_inputs(&now));
         (!changes.is_empty()).then(|| explain(&changes))
     }
 
@@ -187,10 +188,10 @@ impl Run<'_> {
             labels_hash(&index.classes, &labels),
         );
         let path = self.svm_path();
-        if self.is_up_to_date(&path, &inputs)? {
-            self.remove_outputs_of_others(&inputs.fingerprint)?;
+        if let Some(stored) = self.up_to_date(&path, &inputs)? {
+            self.remove_outputs_of_others(&stored.fingerprint)?;
             self.nothing_to_do("train-svm");
-            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+            return Ok(Stamp { path, fingerprint: stored.fingerprint, made: false });
         }
         let vectors = self.vectors(&index)?;
         let config = &self.config;
@@ -220,6 +221,18 @@ impl Run<'_> {
         self.remove_outputs_of_others(&inputs.fingerprint)?;
         self.done("train-svm", &summary(&model), started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
+    }
+
+    /// The classes of the stored classifier, where there is one.
+    pub(super) fn known_classes(&self) -> Result<Option<Vec<String>>> {
+        let path = self.svm_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let artifact = Artifact::open(&path)?;
+        let classes = serde_json::from_value(artifact.header().report["classes"].clone());
+        // Damage is reported by the stage that verifies the file.
+        Ok(classes.ok())
     }
 
     /// The stored classifier and its fingerprint.
@@ -318,7 +331,7 @@ impl Run<'_> {
         stored["files"] = json!(hashes);
         outputs.text(&path, &sealed(&stored))?;
         outputs.end()?;
-        self.done(&stage, &format!("{} images; {}", ids.len(), page.display()), started);
+        self.done(&stage, &format!("{}; {}", counted(ids.len(), "image"), page.display()), started);
         Ok(Evaluated { report, encoded, page, made: true })
     }
 
@@ -485,8 +498,9 @@ fn summary(model: &Model) -> String {
     let widest = model.reports.iter().map(|r| r.relative_gap).fold(0.0, f64::max);
     let unfinished = model.reports.iter().filter(|r| r.stop == Stop::EpochLimit).count();
     let mut text = format!(
-        "{} classes on {images} images, largest relative duality gap {widest:.1e}",
-        model.classes.len()
+        "{} on {}, largest relative duality gap {widest:.1e}",
+        counted(model.classes.len(), "class"),
+        counted(images, "image")
     );
     if let Some(selection) = &model.selection {
         text += &format!(", C = {}", selection.chosen);
@@ -498,7 +512,7 @@ fn summary(model: &Model) -> String {
         text += " by cross-validation";
     }
     if unfinished > 0 {
-        text += &format!("; {unfinished} classes stopped at the epoch limit");
+        text += &format!("; {} stopped at the epoch limit", counted(unfinished, "class"));
     }
     text
 }

@@ -35,6 +35,7 @@ use crate::gmm::Gmm;
 use crate::linalg::Pool;
 use crate::position::Position;
 use crate::projection::Projection;
+use crate::words::counted;
 
 /// Images in a shard.
 pub const SHARD_IMAGES: usize = 256;
@@ -110,7 +111,7 @@ impl Index {
 }
 
 /// File name of a shard.
-fn shard_name(number: usize) -> String {
+pub(super) fn shard_name(number: usize) -> String {
     format!("{number:05}.safetensors")
 }
 
@@ -218,7 +219,8 @@ impl ImageEncoder {
 
     /// What to say of an image of this size that has no descriptor.
     pub(super) fn without_descriptors(&self, item: &Item, size: [usize; 2]) -> Error {
-        self.pictures.without_descriptors(item, size)
+        let count = self.extractor.count(size[0], size[1]);
+        self.pictures.without_descriptors(item, size, count)
     }
 
     /// What an image's vector is made of; its frames and positions are appended to those given.
@@ -366,7 +368,9 @@ impl Run<'_> {
         let encoder =
             ImageEncoder::new(&self.config, projection, (&gmm, gmm_print.clone()), &self.seen)?;
         let data = encoder.pictures.hash(&split.items, || self.interrupted())?;
+        let count = split.items.len().div_ceil(SHARD_IMAGES);
         let inputs = Inputs::new("fisher", settings, &parents, data);
+        let inputs = self.as_in_shards(&folder, inputs, count);
         let stage = format!("encode {}", split.name);
         self.begin(&stage, split.items.len() as u64, "images");
         let workers = Pool::default();
@@ -398,9 +402,9 @@ impl Run<'_> {
             };
             let rate = encoded.images as f64 / started.elapsed().as_secs_f64().max(1e-9);
             let text = format!(
-                "{} vectors of {} values, {rate:.1} images/s{skipped}",
-                encoded.images,
-                encoder.dim()
+                "{} of {}, {rate:.1} images/s{skipped}",
+                counted(encoded.images, "vector"),
+                counted(encoder.dim(), "value")
             );
             self.done(&stage, &text, started);
         } else {
@@ -460,7 +464,7 @@ impl Run<'_> {
                 Err(error @ (Error::Image { .. } | Error::Io { .. } | Error::Numerical { .. }))
                     if !self.strict =>
                 {
-                    self.progress.note(&format!("skipped {}: {error}", item.id));
+                    self.skip(&item.id, &error);
                     if may_be_back(&error) {
                         unread.push(item.id.clone());
                         // Otherwise the fingerprint says so already.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::artifacts::is_ours;
-use crate::config::Config;
+use crate::config::Sourced;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -18,12 +18,12 @@ const ARTIFACTS: [&str; 4] =
 pub(super) fn check(dir: &Path) -> Result<()> {
     let settings = dir.join("config.toml");
     if settings.exists() {
-        return match Config::named_file(&settings) {
+        return match Sourced::file(&settings) {
             Ok(_) => Ok(()),
             Err(error) => {
                 let problem = format!(
-                    "these are no settings of a run ({error}); name another --run folder, or, if \
-                     fvtool wrote this file, delete it and run the same command again"
+                    "these are no settings of a run ({error}); name another --run folder, or \
+                     move this file away and run the same command again"
                 );
                 Err(Error::artifact(settings, problem))
             }

@@ -41,6 +41,16 @@ pub(super) struct Largest {
     pub(super) file: u64,
 }
 
+impl Largest {
+    /// What a formula says of it; nothing where no image was looked at.
+    fn of_images(&self) -> String {
+        match self.size {
+            [0, 0] => String::new(),
+            [width, height] => format!(" for images up to {width} × {height}"),
+        }
+    }
+}
+
 /// What a stage allocates at most.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Need {
@@ -180,8 +190,8 @@ impl Run<'_> {
             fixed,
             each,
             formula: format!(
-                "sample.rows {rows} · (8·{dim} + 16) + {each} a worker for images up to {} × {}",
-                largest.size[0], largest.size[1]
+                "sample.rows {rows} · (8·{dim} + 16) + {each} a worker{}",
+                largest.of_images()
             ),
             way_out: "lower sample.rows or image.max_megapixels, or raise --max-memory",
         }
@@ -241,8 +251,8 @@ impl Run<'_> {
             fixed: shard * dim * 10,
             each,
             formula: format!(
-                "{shard} images · {dim} values · 10 + {each} a worker for images up to {} × {}",
-                largest.size[0], largest.size[1]
+                "{shard} images · {dim} values · 10 + {each} a worker{}",
+                largest.of_images()
             ),
             way_out: "lower image.max_megapixels, gmm.components or pca.dimension, or raise \
                       --max-memory",
@@ -332,8 +342,8 @@ fn need_of_svm(params: &svm::Params, images: usize, classes: usize, dim: u64) ->
         fixed: 4 * n * n + extra + lists + weights,
         each: rows,
         formula: format!(
-            "4·n² + {}·n² a worker (at least 6·n² + 13312·n) + {machines} machines · 24·n + \
-                 {classes} classes · {dim} values · 12, n = {n} images",
+            "4·{n}² + {}·{n}² a worker (at least 6·{n}² + 13312·{n}) + {machines} machines · \
+             24·{n} images + {classes} classes · {dim} values · 12",
             rows / (n * n).max(1)
         ),
         way_out: "use --set svm.solver=dual, which forms no matrix, or raise --max-memory",
@@ -378,7 +388,7 @@ mod tests {
         pool.install(|| {
             let text = Memory::new(Some(2 << 30)).workers(&need(Solver::Auto)).unwrap_err();
             let text = text.to_string();
-            assert!(text.contains("4·n²") && text.contains("svm.solver=dual"), "{text}");
+            assert!(text.contains("4·20000²") && text.contains("svm.solver=dual"), "{text}");
             assert_eq!(Memory::new(Some(3 << 30)).workers(&need(Solver::Auto)).unwrap(), 2);
             assert_eq!(Memory::new(Some(2 << 30)).workers(&need(Solver::Dual)).unwrap(), 4);
         });

@@ -41,11 +41,12 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::artifacts::{RunLock, write_atomically};
-use crate::config::Config;
+use crate::config::{Config, Sourced};
 use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
+use crate::words::nearest;
 use channels::Channel;
 use memory::Memory;
 use seen::Seen;
@@ -85,6 +86,26 @@ pub fn check_processor() -> Result<()> {
     }
 }
 
+/// The error for a run folder that is not there, with the nearest one that is.
+pub fn no_such_run(run: &Path) -> Error {
+    let parent = run.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let beside =
+        std::fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
+    let runs = beside.filter(|entry| entry.path().join("config.toml").is_file());
+    let names: Vec<String> =
+        runs.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let typed = run.file_name().unwrap_or_default().to_string_lossy();
+    let near = nearest(&typed, &names).map_or_else(String::new, |near| {
+        format!("; did you mean `{}`?", run.with_file_name(near).display())
+    });
+    Error::Missing {
+        what: format!("run folder {}", run.display()),
+        hint: format!(
+            "make one: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`{near}"
+        ),
+    }
+}
+
 /// An open run folder. One process at a time holds it.
 pub struct Run<'p> {
     dir: PathBuf,
@@ -99,6 +120,8 @@ pub struct Run<'p> {
     said: Mutex<BTreeSet<String>>,
     /// Times that an explanation left an image out.
     left_out: AtomicUsize,
+    /// Bad files that were named: each is named once, whatever stages and channels meet it.
+    bad: Arc<Mutex<BTreeSet<String>>>,
     /// Several ways to describe an image; empty for one, which is the run itself.
     channels: Vec<Channel<'p>>,
     /// Before the names of stages: the channel's.
@@ -119,16 +142,13 @@ impl<'p> Run<'p> {
     pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
         check_processor()?;
         let stored = dir.join("config.toml");
-        let config = settings::in_force(dir, options)?;
+        let sourced = settings::in_force(dir, options)?;
         folder::check(dir)?;
         if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
-            return Err(Error::Missing {
-                what: format!("run folder {}, whose results were to be reused", run.display()),
-                hint: "name a folder that `fvtool run` made".into(),
-            });
+            return Err(no_such_run(run));
         }
         let lock = RunLock::acquire(dir)?;
-        let run = Self::with(dir, config, options, Some(lock), progress)?;
+        let run = Self::with(dir, sourced, options, Some(lock), progress)?;
         let text = run.config.to_toml();
         if files::read_text(&stored).ok().as_deref() != Some(&text) {
             write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
@@ -155,8 +175,8 @@ impl<'p> Run<'p> {
             });
         }
         let options = Options { max_memory, strict: true, ..Options::default() };
-        let config = settings::in_force(dir, &options)?;
-        let run = Self::with(dir, config, &options, None, progress)?;
+        let sourced = settings::in_force(dir, &options)?;
+        let run = Self::with(dir, sourced, &options, None, progress)?;
         for part in run.parts().iter().filter(|part| part.run.pca_path().exists()) {
             let sample = part.run.sample_path();
             if !sample.exists() {
@@ -172,14 +192,14 @@ impl<'p> Run<'p> {
 
     fn with(
         dir: &Path,
-        config: Config,
+        sourced: Sourced,
         options: &Options,
         lock: Option<RunLock>,
         progress: &'p dyn Progress,
     ) -> Result<Self> {
         let mut run = Self {
             dir: dir.to_owned(),
-            config,
+            config: sourced.config.clone(),
             refit: options.refit,
             strict: options.strict,
             reuse: options.reuse.clone(),
@@ -187,6 +207,7 @@ impl<'p> Run<'p> {
             progress,
             said: Mutex::default(),
             left_out: AtomicUsize::new(0),
+            bad: Arc::default(),
             channels: Vec::new(),
             label: String::new(),
             seen: Arc::default(),
@@ -194,6 +215,7 @@ impl<'p> Run<'p> {
         };
         run.channels = run.open_channels()?;
         run.refuse_other_settings()?;
+        sourced.idle_flags()?.iter().for_each(|flag| progress.note(flag));
         Ok(run)
     }
 
@@ -211,7 +233,7 @@ impl<'p> Run<'p> {
         splits: &[&str],
         trained: Option<&str>,
     ) -> Result<()> {
-        let config = settings::in_force(dir, options)?;
+        let config = settings::in_force(dir, options)?.config;
         let dataset = Dataset::open(data, &config.data, config.seed)?;
         for name in splits {
             let split = dataset.split(name)?;

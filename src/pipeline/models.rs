@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::gmm::{self, Gmm};
 use crate::position::Position;
 use crate::projection::{Append, Covariance, Projection};
+use crate::words::counted;
 
 /// Descriptors drawn from one image.
 struct Drawn {
@@ -178,7 +179,7 @@ impl Run<'_> {
                     positions.extend(drawn.positions.iter().flat_map(|p| [p.x, p.y, p.scale]));
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
-                    self.progress.note(&format!("{}: left out of the sample: {error}", item.id));
+                    self.skip(&item.id, &error);
                     if may_be_back(&error) && pictures.could_read(item) {
                         unread.push(item.id.clone());
                     }
@@ -189,11 +190,7 @@ impl Run<'_> {
         }
         let n = positions.len() / 3;
         if n == 0 {
-            let why = left_out.first().map_or(String::new(), |first: &Skipped| {
-                format!("; the first, {}: {}", first.id, first.reason)
-            });
-            let problem = format!("no image of split `{}` gives a descriptor{why}", split.name);
-            return Err(Error::data(self.dir.join("descriptors"), problem));
+            return Err(self.without_descriptors(split, &chosen, &left_out));
         }
         let inputs = inputs.lacking(&unread);
         let report = json!({ "split": split.name, "images": chosen.len(), "left_out": left_out });
@@ -202,8 +199,34 @@ impl Run<'_> {
         let tensors =
             [Tensor::f32("rows", [n, dim], &rows), Tensor::f32("positions", [n, 3], &positions)];
         write(&path, &header, &tensors)?;
-        self.done("extract", &format!("{n} descriptors of {} images", chosen.len()), started);
+        let text = format!("{} of {}", counted(n, "descriptor"), counted(chosen.len(), "image"));
+        self.done("extract", &text, started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
+    }
+
+    /// What to say of a split of which no image gives a descriptor.
+    fn without_descriptors(&self, split: &Split, chosen: &[Item], left_out: &[Skipped]) -> Error {
+        let Some(first) = chosen.first() else {
+            let problem = format!("split `{}` has no images", split.name);
+            return Error::data(&split.name, problem);
+        };
+        let why = match left_out.first() {
+            Some(skipped) => format!("the first, {}: {}", skipped.id, skipped.reason),
+            None => format!("the first, {}", self.undescribed(first)),
+        };
+        let problem = format!("no image gives a descriptor; {why}");
+        Error::data(format!("split `{}`", split.name), problem)
+    }
+
+    /// What to say of an image without a descriptor.
+    fn undescribed(&self, item: &Item) -> Error {
+        let pictures = Pictures::new(&self.config, &self.seen);
+        let described = pictures.load(item).and_then(|(picture, _)| {
+            let size = [picture.width, picture.height];
+            let count = Extractor::new(&self.config.descriptors)?.count(size[0], size[1]);
+            Ok(pictures.without_descriptors(item, size, count))
+        });
+        described.unwrap_or_else(|error| error)
     }
 
     /// The images that descriptors are drawn from: all, or a seeded choice in list order.
@@ -236,9 +259,9 @@ impl Run<'_> {
         let parents = [("sample.safetensors", sample.fingerprint.as_str())];
         let inputs = Inputs::new("pca", self.settings_of("pca"), &parents, Value::Null);
         let path = self.pca_path();
-        if self.is_up_to_date(&path, &inputs)? {
+        if let Some(stored) = self.up_to_date(&path, &inputs)? {
             self.nothing_to_do("fit-pca");
-            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+            return Ok(Stamp { path, fingerprint: stored.fingerprint, made: false });
         }
         let artifact = self.open_stage(&sample.path, "sample")?;
         let rows = artifact.matrix("rows")?;
@@ -265,11 +288,11 @@ impl Run<'_> {
         ];
         write(&path, &header("pca", &inputs, report), &tensors)?;
         let text = format!(
-            "{} → {} dimensions, {:.1} % of the variance of {} descriptors",
+            "{} → {}, {:.1} % of the variance of {}",
             pca.input_dim(),
-            components.nrows(),
+            counted(components.nrows(), "dimension"),
             100.0 * pca.kept(),
-            rows.nrows()
+            counted(rows.nrows(), "descriptor")
         );
         self.done("fit-pca", &text, started);
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
@@ -280,9 +303,9 @@ impl Run<'_> {
         let parents = [("pca.safetensors", pca.fingerprint.as_str())];
         let inputs = Inputs::new("gmm", self.settings_of("gmm"), &parents, Value::Null);
         let path = self.gmm_path();
-        if self.is_up_to_date(&path, &inputs)? {
+        if let Some(stored) = self.up_to_date(&path, &inputs)? {
             self.nothing_to_do("fit-gmm");
-            return Ok(Stamp { path, fingerprint: inputs.fingerprint, made: false });
+            return Ok(Stamp { path, fingerprint: stored.fingerprint, made: false });
         }
         let projected = self.project_sample(sample)?;
         let fit = self.memory.within(
@@ -299,9 +322,10 @@ impl Run<'_> {
         write(&path, &header("gmm", &inputs, report), &tensors)?;
         let history = &fit.report.mean_log_likelihood;
         let text = format!(
-            "{k} components on {} × {d} values, {} iterations, mean log-likelihood {:.3}",
+            "{} on {} × {d} values, {}, mean log-likelihood {:.3}",
+            counted(k, "component"),
             fit.report.rows,
-            history.len() - 1,
+            counted(history.len() - 1, "iteration"),
             history[history.len() - 1]
         );
         self.done("fit-gmm", &text, started);
@@ -437,7 +461,7 @@ pub(super) fn mixture_of(artifact: &Artifact) -> Result<Gmm> {
 /// Whether what an image was left out for may pass: its file could not be read, which is no matter of
 /// what it holds.
 pub(super) fn may_be_back(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() != std::io::ErrorKind::FileTooLarge)
+    matches!(error, Error::Io { reason, .. } if reason.kind() != std::io::ErrorKind::FileTooLarge)
 }
 
 /// The header of a stage's artifact.

@@ -16,6 +16,7 @@ use crate::descriptors::{Content, Descriptors, Frame, Kind, Picture};
 use crate::error::{Error, Result};
 use crate::image::{self, Colours};
 use crate::linalg;
+use crate::words::counted;
 
 /// Columns of a file of descriptors before their values: x, y, side.
 const PLACE: usize = 3;
@@ -87,12 +88,28 @@ impl Pictures {
         }
     }
 
-    /// What to say of an image of this size that has no descriptor.
-    pub(super) fn without_descriptors(&self, item: &Item, [width, height]: [usize; 2]) -> Error {
+    /// What to say of an image of this size that has no descriptor, though `count` fit into it.
+    pub(super) fn without_descriptors(
+        &self,
+        item: &Item,
+        [width, height]: [usize; 2],
+        count: usize,
+    ) -> Error {
         let (path, problem) = match &self.files {
             Some(files) => (files.path(&item.id), "no descriptor in this file".to_owned()),
+            None if count == 0 => {
+                let problem = format!(
+                    "{width} × {height} pixels are too small for any descriptor; set smaller \
+                     descriptors.bin_sizes_px, or image.min_height_px to have it enlarged"
+                );
+                (item.path.clone(), problem)
+            }
             None => {
-                let problem = format!("{width} × {height} pixels are too small for any descriptor");
+                let descriptors = counted(count, "descriptor");
+                let problem = format!(
+                    "a blank image: of {descriptors} none has enough contrast to be kept; see \
+                     descriptors.low_contrast and descriptors.keep"
+                );
                 (item.path.clone(), problem)
             }
         };

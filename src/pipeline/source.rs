@@ -27,7 +27,10 @@ impl Source {
     /// [`Error::Artifact`] for what is none: fvtool writes an absolute path and a plain name.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
         let damaged = |why: String| {
-            Error::artifact(path, format!("damaged ({why}); delete it and name --data again"))
+            Error::artifact(
+                path,
+                format!("damaged ({why}); move it away and run `fvtool run` with --data again"),
+            )
         };
         let source: Self = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
         if !source.data.is_absolute() {
@@ -209,7 +212,7 @@ mod tests {
             let text = format!("{{\"data\": {data}, \"split\": \"{split}\"}}");
             let error = Source::parse(path, &text).unwrap_err().to_string();
             assert!(
-                error.contains("source.json: damaged") && error.contains("delete it"),
+                error.contains("source.json: damaged") && error.contains("move it away"),
                 "{error}"
             );
         }

@@ -6,12 +6,17 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Run;
+use super::fisher::shard_name;
 use crate::artifacts::{Artifact, is_ours, take};
-use crate::config::{differences, fingerprint};
+use crate::config::{differences, effective_inputs, fingerprint};
 use crate::error::{Error, Result};
+use crate::words::{counted, listed};
 
 /// At most this many differing settings are named in a refusal.
 const NAMED_DIFFERENCES: usize = 6;
+
+/// A longer list is shown by its first values.
+const SHOWN_ITEMS: usize = 6;
 
 /// Ends the fingerprint of what was made while images could not be read, and of all that is made from
 /// it: it is never taken for what the whole data give, and made again once they are back.
@@ -90,6 +95,56 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// These inputs as an artifact holds them, where its own are the same as far as they have an effect:
+    /// keys that an earlier version did not know and keys without effect keep the values that it was made
+    /// with, and so everything made from it keeps its fingerprint. Otherwise these inputs as they are.
+    fn as_in(&self, artifact: &Artifact, size_counts: bool) -> Self {
+        let mut stored = artifact.header().inputs.clone();
+        if let Some(stored) = stored.as_object_mut() {
+            stored.remove("unread");
+        }
+        let changes = self.changes_since(&stored);
+        let same = |change: &Change| !size_counts && is_idle_limit(artifact, change);
+        if changes.iter().all(same) { Self::of(stored) } else { self.clone() }
+    }
+
+    /// As [`as_in`](Self::as_in); shards are looked at together, by [`Run::as_in_shards`].
+    fn of_one_piece(&self, artifact: &Artifact) -> Self {
+        match self.value["stage"].as_str() {
+            Some("fisher") => self.clone(),
+            stage => self.as_in(artifact, stage != Some("sample")),
+        }
+    }
+
+    /// In what these inputs differ from stored ones, as far as they have an effect.
+    fn changes_since(&self, stored: &Value) -> Vec<Change> {
+        if *stored == self.value {
+            return Vec::new();
+        }
+        differences(&effective_inputs(stored), &effective_inputs(&self.value))
+    }
+}
+
+/// Images that an artifact was made without, since they could not be read when they were needed.
+fn lacks(artifact: &Artifact) -> Vec<String> {
+    ids(&artifact.header().inputs["unread"])
+}
+
+/// A setting with its stored and its present value.
+type Change = (String, String, String);
+
+/// Whether a change is a higher limit on the size of images where the lower one left nothing out.
+fn is_idle_limit(artifact: &Artifact, (key, old, new): &Change) -> bool {
+    let report = &artifact.header().report;
+    let none = |key: &str| report[key].as_array().is_some_and(Vec::is_empty);
+    let raised = match (old.parse::<f64>(), new.parse::<f64>()) {
+        (Ok(old), Ok(new)) => new >= old,
+        _ => false,
+    };
+    key.ends_with("image.max_megapixels") && raised && (none("left_out") || none("skipped"))
+}
+
 /// Number of images that could not be read, by the inputs of a stage.
 fn unread(inputs: &Value) -> u64 {
     inputs["data"]["unread"].as_u64().unwrap_or(0) + ids(&inputs["unread"]).len() as u64
@@ -108,7 +163,7 @@ fn ids(list: &Value) -> Vec<String> {
 
 /// Whether what was made from `stored` only waits to be made again from `now`: images that could not be
 /// read are back, or what it was made from has been made again since they are.
-fn was_waiting(stored: &Value, now: &Value, changes: &[(String, String, String)]) -> bool {
+fn was_waiting(stored: &Value, now: &Value, changes: &[Change]) -> bool {
     let of_data = |key: &str| ["data", "parents", "unread"].iter().any(|k| key.starts_with(k));
     let parents_changed = is_unread(&stored["parents"]) && stored["parents"] != now["parents"];
     changes.iter().all(|(key, ..)| of_data(key))
@@ -116,19 +171,20 @@ fn was_waiting(stored: &Value, now: &Value, changes: &[(String, String, String)]
 }
 
 impl Run<'_> {
-    /// True when `path` holds the artifact of `inputs`; false when it must be made.
+    /// The inputs of what lies at `path`, when that is the artifact of `inputs`; nothing when it must be
+    /// made.
     ///
     /// # Errors
     /// [`Error::Stale`] when it was made from other inputs and `refit` is off.
-    pub(super) fn is_up_to_date(&self, path: &Path, inputs: &Inputs) -> Result<bool> {
-        Ok(self.kept(path, inputs, |_| false)?.is_some())
+    pub(super) fn up_to_date(&self, path: &Path, inputs: &Inputs) -> Result<Option<Inputs>> {
+        self.kept(path, inputs, |_| false)
     }
 
     /// The inputs of what lies at `path`, when that is the artifact of `inputs`, perhaps without images
     /// that could not be read and are not `back`; nothing when it must be made.
     ///
     /// # Errors
-    /// As [`is_up_to_date`](Self::is_up_to_date).
+    /// As [`up_to_date`](Self::up_to_date).
     pub(super) fn kept(
         &self,
         path: &Path,
@@ -136,7 +192,7 @@ impl Run<'_> {
         back: impl Fn(&str) -> bool,
     ) -> Result<Option<Inputs>> {
         if !path.exists() {
-            return Ok(self.take_over(path, inputs)?.then(|| inputs.clone()));
+            return self.take_over(path, inputs);
         }
         let stored = match Artifact::open(path) {
             Ok(artifact) => artifact,
@@ -144,7 +200,8 @@ impl Run<'_> {
             Err(error) => return Err(error),
         };
         let header = stored.header();
-        let lacks = ids(&header.inputs["unread"]);
+        let lacks = lacks(&stored);
+        let inputs = &inputs.of_one_piece(&stored);
         let lacking = inputs.lacking(&lacks);
         let found = header.fingerprint == lacking.fingerprint;
         // The data are checked by the stage that reads them; what is made again or refused is
@@ -157,7 +214,7 @@ impl Run<'_> {
             return Ok(None);
         }
         stored.verify()?;
-        let changes = differences(&header.inputs, &inputs.value);
+        let changes = inputs.changes_since(&header.inputs);
         if found || was_waiting(&header.inputs, &inputs.value, &changes) {
             self.progress.note(&format!(
                 "{}: made while images could not be read that can be read now; made again",
@@ -169,29 +226,55 @@ impl Run<'_> {
     }
 
     /// Takes the artifact of `inputs` from one of the runs that may be reused, whichever channel made
-    /// it there; false when none has it.
-    fn take_over(&self, path: &Path, inputs: &Inputs) -> Result<bool> {
+    /// it there; `None` when none has it.
+    fn take_over(&self, path: &Path, inputs: &Inputs) -> Result<Option<Inputs>> {
+        for place in self.reusable(path) {
+            let Ok(found) = Artifact::open(&place) else { continue };
+            let inputs = inputs.of_one_piece(&found);
+            let same = |a: &Artifact| a.header().fingerprint == inputs.fingerprint;
+            if !same(&found) {
+                continue;
+            }
+            let whole =
+                |taken: &Path| Artifact::open(taken).is_ok_and(|a| same(&a) && a.verify().is_ok());
+            if take(&place, path, whole)? {
+                return Ok(Some(inputs));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the runs that may be reused have what lies at `path` here.
+    fn reusable(&self, path: &Path) -> Vec<PathBuf> {
         let within = path.strip_prefix(&self.dir).expect("artifacts lie in their run");
-        for run in &self.reuse {
+        let of_run = |run: &PathBuf| {
             let mut places = vec![run.join(within)];
             if let Ok(channels) = std::fs::read_dir(run.join("channels")) {
                 places.extend(channels.flatten().map(|channel| channel.path().join(within)));
                 places[1..].sort();
             }
-            for place in places {
-                let same = |a: &Artifact| a.header().fingerprint == inputs.fingerprint;
-                if !Artifact::open(&place).is_ok_and(|a| same(&a)) {
-                    continue;
-                }
-                let whole = |taken: &Path| {
-                    Artifact::open(taken).is_ok_and(|a| same(&a) && a.verify().is_ok())
-                };
-                if take(&place, path, whole)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
+            places
+        };
+        self.reuse.iter().flat_map(of_run).collect()
+    }
+
+    /// The inputs of a whole split as its shards hold them that are in `folder` already, or in a run that
+    /// may be reused, so that all `count` of them are of one piece.
+    pub(super) fn as_in_shards(&self, folder: &Path, inputs: Inputs, count: usize) -> Inputs {
+        let here: Vec<PathBuf> = (0..count).map(|n| folder.join(shard_name(n))).collect();
+        // What is still to be made would be made with the present limit.
+        let size_counts = !here.iter().all(|path| path.exists());
+        let elsewhere = here.iter().enumerate().flat_map(|(number, path)| {
+            self.reusable(path).into_iter().map(move |place| (number, place))
+        });
+        let mut places = here.iter().cloned().enumerate().chain(elsewhere);
+        let found = places.find_map(|(number, path)| {
+            let shard = Artifact::open(&path).ok()?;
+            let part = inputs.part(number).as_in(&shard, size_counts);
+            let same = shard.header().fingerprint == part.lacking(&lacks(&shard)).fingerprint;
+            same.then(|| Inputs::of_stored_part(&part.value).0)
+        });
+        found.unwrap_or(inputs)
     }
 
     /// Refuses a configuration under which something in the folder was not made, before any work.
@@ -221,21 +304,34 @@ impl Run<'_> {
 
     /// Refuses an artifact that was made with other settings than those in force.
     pub(super) fn refuse_settings_of(&self, artifact: &Artifact, kind: &str) -> Result<()> {
-        let changed = differences(&artifact.header().inputs["settings"], &self.settings_of(kind));
-        if changed.is_empty() || artifact.verify().is_err() {
+        let settings = |of: &Value| effective_inputs(&json!({ "settings": of }));
+        let stored = settings(&artifact.header().inputs["settings"]);
+        let mut changes = differences(&stored, &settings(&self.settings_of(kind)));
+        changes.retain(|change| !is_idle_limit(artifact, change));
+        if changes.is_empty() || artifact.verify().is_err() {
             return Ok(());
         }
-        Err(Error::Stale { path: artifact.path().to_owned(), changes: explain(&changed) })
+        Err(Error::Stale { path: artifact.path().to_owned(), changes: explain(&changes) })
+    }
+
+    /// Names an image that cannot be used, once for each open run and reason.
+    pub(super) fn skip(&self, id: &str, error: &Error) {
+        let text = format!("skipped {id}: {error}");
+        let mut bad = self.bad.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !bad.contains(&text) {
+            self.progress.note(&text);
+            bad.insert(text);
+        }
     }
 
     /// The closing line of a stage that did something.
     pub(super) fn done(&self, stage: &str, text: &str, started: Instant) {
-        let stage = &format!("{}{stage}", self.label);
         let seconds = started.elapsed().as_secs_f64();
         let memory = peak_memory_bytes()
             .map(|bytes| format!(", peak memory {} MB", bytes / 1_000_000))
             .unwrap_or_default();
-        self.progress.summary(stage, &format!("{text} ({seconds:.1} s{memory})"));
+        let text = format!("{text} ({seconds:.1} s{memory})");
+        self.progress.summary(&format!("{}{stage}", self.label), &text);
         let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         said.insert(stage.to_owned());
     }
@@ -255,30 +351,59 @@ impl Run<'_> {
 }
 
 /// Differences in words.
-pub(super) fn explain(changes: &[(String, String, String)]) -> String {
-    let mut words: Vec<String> = changes
-        .iter()
-        .take(NAMED_DIFFERENCES)
-        .map(|(key, old, new)| {
-            let key = key.trim_start_matches("settings.");
-            if let Some(parent) = key.strip_prefix("parents.") {
-                format!("{parent} has changed since")
-            } else if key == "data.unread" && old == "null" {
-                format!("images of its split that cannot be read now: {new}")
-            } else if key.starts_with("data") {
-                "the images or labels of its split have changed (list, size or content), or it is \
-                 a split of another data folder, which needs a name of its own"
-                    .to_owned()
-            } else {
-                format!("`{key}` was {old}, now {new}")
-            }
-        })
-        .collect();
+pub(super) fn explain(changes: &[Change]) -> String {
+    let parents = |absent: fn(&Change) -> &str| -> Vec<&str> {
+        let gone = changes.iter().filter(|change| absent(change) == "null");
+        gone.filter_map(|(key, ..)| key.strip_prefix("parents.")).collect()
+    };
+    let (before, after) = (parents(|change| &change.2), parents(|change| &change.1));
+    let other_parents = !before.is_empty() && !after.is_empty();
+    let mut words = Vec::new();
+    if other_parents {
+        words.push(format!("it was made from {}, now from {}", listed(before), listed(after)));
+    }
+    words.extend(changes.iter().filter_map(|(key, old, new)| {
+        let key = key.trim_start_matches("settings.");
+        if let Some(parent) = key.strip_prefix("parents.") {
+            let changed = !other_parents || (old != "null" && new != "null");
+            return changed.then(|| format!("{parent} has changed since"));
+        }
+        if key == "data.unread" && old == "null" {
+            return Some(format!("images of its split that cannot be read now: {new}"));
+        }
+        if key.starts_with("data") {
+            let text = "the images or labels of its split have changed (list, size or content), or \
+                        it is a split of another data folder, which needs a name of its own";
+            return (!other_parents).then(|| text.to_owned());
+        }
+        if key == "list of channels" {
+            return Some(format!("the channels were {old}, now {new}"));
+        }
+        // As `--set` spells the keys of a channel.
+        let key = key.trim_start_matches("channels.");
+        Some(format!("`{key}` was {}, now {}", shown(old), shown(new)))
+    }));
     words.dedup();
-    if changes.len() > NAMED_DIFFERENCES {
-        words.push(format!("and {} more", changes.len() - NAMED_DIFFERENCES));
+    let more = words.len().saturating_sub(NAMED_DIFFERENCES);
+    if more > 0 {
+        words.truncate(NAMED_DIFFERENCES);
+        words.push(format!("and {}", counted(more, "more difference")));
     }
     words.join("; ")
+}
+
+/// A JSON value in a few words.
+fn shown(value: &str) -> String {
+    match serde_json::from_str(value) {
+        Ok(Value::Null) => "not set".to_owned(),
+        // A whole group, of a channel that is on one side alone.
+        Ok(Value::Object(_)) => "set".to_owned(),
+        Ok(Value::Array(items)) if items.len() > SHOWN_ITEMS => {
+            let first: Vec<String> = items.iter().take(3).map(Value::to_string).collect();
+            format!("[{}, … {}]", first.join(","), counted(items.len(), "value"))
+        }
+        _ => value.to_owned(),
+    }
 }
 
 /// Largest resident memory of this process so far, where the system tells (Linux).

@@ -26,15 +26,16 @@ pub use covariance::Covariance;
 
 crate::parameters! {
     /// Settings of the projection (group `pca`).
+    #[group = "pca"]
     pub struct Params {
-        /// Dimensions kept (1 up to the descriptor's own, 128 for SIFT).
-        pub dimension: usize = 80,
+        /// Dimensions kept, at most those of the descriptor (128 for SIFT, 96 for colour).
+        pub dimension: usize = 80, in 1..;
         /// Whether each kept dimension is divided by its standard deviation.
-        pub whiten: bool = false,
-        /// Whether each projected descriptor is then brought to unit length, before anything is appended.
-        pub l2: bool = false,
-        /// What is appended to every projected descriptor: `none`, or `xy`, its centre as a share of width and height, less one half, or `xys`, also a tenth of log₂ of its bins' width over the root of the image's area.
-        pub append: Append = Append::None,
+        pub whiten: bool = false;
+        /// Whether each projected descriptor is then scaled to unit length, before anything is appended.
+        pub l2: bool = false;
+        /// What is appended to every projected descriptor: `none`; `xy` appends x/W − ½ and y/H − ½ of its centre; `xys` also appends 0.1 · log₂(bin width / √(W·H)).
+        pub append: Append = Append::None;
     }
 }
 
@@ -72,7 +73,7 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] naming the first setting out of range.
     pub fn validate(&self) -> Result<()> {
-        Error::require(self.dimension >= 1, "pca.dimension", self.dimension, "at least 1")
+        self.check_ranges()
     }
 }
 

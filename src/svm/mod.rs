@@ -106,34 +106,36 @@ const TRAINING: &str = "training the SVM";
 
 crate::parameters! {
     /// Settings of the classifier, group `svm`. The default is VLFeat's recipe.
+    #[group = "svm"]
     pub struct Params {
         /// How the optimum is found: `auto`, `dual`, `gram` or `smo` (free bias).
-        pub solver: Solver = Solver::Auto,
+        pub solver: Solver = Solver::Auto;
         /// What an error costs: `hinge` or `squared-hinge`.
-        pub loss: Loss = Loss::Hinge,
-        /// Weight of errors against the size of the weights (1e-12 to 1e12).
-        pub c: f64 = 10.0,
-        /// Values of C (1e-12 to 1e12) to choose from by cross-validated mean average precision; when
-        /// not empty, the choice replaces `c`.
-        pub c_grid: Vec<f64> = Vec::new(),
-        /// Parts the training images are split into for choosing C and for calibration (2 to 100).
-        pub folds: usize = 5,
-        /// Whether errors on positives weigh as much (`equal`) or are weighted by
-        /// negatives/positives (`balanced`).
-        pub balance: Balance = Balance::Equal,
-        /// Weight of an error on a positive image, on top of `balance` (1e-6 to 1e6).
-        pub positive_weight: f64 = 1.0,
-        /// Relative duality gap (primal − dual)/primal at which a class is done (1e-6 to 0.5).
+        pub loss: Loss = Loss::Hinge;
+        /// Weight of errors against the size of the weights.
+        pub c: f64 = 10.0, in 1e-12..=1e12, when "c_grid = []": |p| p.c_grid.is_empty();
+        /// Values of C to choose from by cross-validated mean average precision; the choice replaces
+        /// `c`.
+        pub c_grid: Vec<f64> = Vec::new(), in 1e-12..=1e12;
+        /// Parts that the training images are split into for cross-validation.
+        pub folds: usize = 5, in 2..=100,
+            when "c_grid, fusion = learned or calibration = platt": |p| p.cross_validates();
+        /// How errors on positive and negative images compare: `equal` (every image counts the same)
+        /// or `balanced` (a positive counts negatives/positives times).
+        pub balance: Balance = Balance::Equal;
+        /// Weight of an error on a positive image, on top of `balance`.
+        pub positive_weight: f64 = 1.0, in 1e-6..=1e6;
+        /// Relative duality gap (primal − dual)/primal at which a class is done.
         /// Products in f32 let it fall to about 1e-6 times C, no further.
-        pub tolerance: f64 = 1e-3,
-        /// Most passes over the images for a class (1 or more).
-        pub max_epochs: usize = 1000,
+        pub tolerance: f64 = 1e-3, in 1e-6..=0.5;
+        /// Largest number of passes over the images for a class.
+        pub max_epochs: usize = 1000, in 1..;
         /// How several channels become one classifier: `weights` (one classifier of the vectors joined
         /// by the channels' weights), `learned` (the same with weights that rank held-out images best)
         /// or `scores` (a classifier for each channel, their scores averaged by the channels' weights).
-        pub fusion: Fusion = Fusion::Weights,
+        pub fusion: Fusion = Fusion::Weights;
         /// Whether to fit probabilities: `none` or `platt` (out-of-fold).
-        pub calibration: Calibration = Calibration::None,
+        pub calibration: Calibration = Calibration::None;
     }
 }
 
@@ -143,24 +145,20 @@ impl Params {
     /// # Errors
     /// [`Error::Setting`] naming the first one outside its range.
     pub fn validate(&self) -> Result<()> {
-        // Beyond these a dual variable or an objective would leave f32.
-        let fits = |c: f64| (1e-12..=1e12).contains(&c);
-        Error::require(fits(self.c), "svm.c", self.c, "1e-12 to 1e12")?;
-        for &c in &self.c_grid {
-            Error::require(fits(c), "svm.c_grid", c, "values from 1e-12 to 1e12")?;
-        }
-        Error::require((2..=100).contains(&self.folds), "svm.folds", self.folds, "2 to 100")?;
-        let weight = self.positive_weight;
-        let fits = (1e-6..=1e6).contains(&weight);
-        Error::require(fits, "svm.positive_weight", weight, "1e-6 to 1e6")?;
-        let tolerance = (1e-6..=0.5).contains(&self.tolerance);
-        Error::require(tolerance, "svm.tolerance", self.tolerance, "1e-6 to 0.5")?;
-        Error::require(self.max_epochs > 0, "svm.max_epochs", self.max_epochs, "1 or more")?;
+        // The ranges keep every dual variable and objective within f32.
+        self.check_ranges()?;
         let fits = self.solver != Solver::Smo || self.loss == Loss::Hinge;
         Error::require(fits, "svm.loss", "squared-hinge", "hinge when svm.solver is smo")?;
         let alone = self.fusion != Fusion::Scores || self.c_grid.is_empty();
         let grid = format!("{:?}", self.c_grid);
         Error::require(alone, "svm.c_grid", grid, "empty when svm.fusion is scores")
+    }
+
+    /// Whether machines are trained on a part of the images to be tried on the others.
+    fn cross_validates(&self) -> bool {
+        !self.c_grid.is_empty()
+            || self.fusion == Fusion::Learned
+            || self.calibration == Calibration::Platt
     }
 
     fn limits(&self, trial: bool) -> Limits {

@@ -21,8 +21,18 @@ const STAGES: &[&str] = &[
 ];
 
 /// What every stage may use.
-const GROUND: &[&str] =
-    &["error", "files", "linalg", "names", "parameters", "plain", "position", "progress", "random"];
+const GROUND: &[&str] = &[
+    "error",
+    "files",
+    "linalg",
+    "names",
+    "parameters",
+    "plain",
+    "position",
+    "progress",
+    "random",
+    "words",
+];
 
 /// Who uses whom, beyond [`GROUND`] for the stages: a module and what it uses. Every entry is used.
 const EDGES: &[(&str, &[&str])] = &[
@@ -30,11 +40,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("linalg", &[]),
     ("names", &[]),
-    ("parameters", &[]),
+    ("parameters", &["error", "words"]),
     ("plain", &[]),
     ("position", &[]),
     ("progress", &[]),
     ("random", &[]),
+    ("words", &[]),
     ("dataset", &[]),
     ("image", &[]),
     ("network", &["image"]),
@@ -56,9 +67,11 @@ const EDGES: &[(&str, &[&str])] = &[
             "files",
             "gmm",
             "image",
+            "parameters",
             "projection",
             "random",
             "svm",
+            "words",
         ],
     ),
     (
@@ -83,6 +96,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "projection",
             "random",
             "svm",
+            "words",
         ],
     ),
     // The binary, through `fvtool::`; `Result` and `Error` are `error`. The stages are there for
@@ -108,6 +122,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "projection",
             "random",
             "svm",
+            "words",
         ],
     ),
 ];
@@ -128,6 +143,7 @@ const PURE: &[&str] = &[
     "plain",
     "progress",
     "random",
+    "words",
 ];
 
 /// What a pure module must not say.

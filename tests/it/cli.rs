@@ -14,16 +14,16 @@ use tempfile::TempDir;
 use crate::small_run::{SMALL, assert_same, contents, copy_of, fixture};
 use crate::support::put;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fvtool");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_fvtool");
 
 /// What a call of the program left.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
-fn fvtool<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Said {
+pub fn fvtool<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Said {
     // Help is wrapped at the width of the terminal, where there is one.
     let output =
         Command::new(PROGRAM).env("COLUMNS", "100").args(args).write_stdin("").output().unwrap();
@@ -35,7 +35,7 @@ fn fvtool<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Said {
 }
 
 /// `command --run RUN` with a data folder and a split, then `more`.
-fn on(command: &str, run: &Path, data: &Path, split: &str, more: &[&str]) -> Said {
+pub fn on(command: &str, run: &Path, data: &Path, split: &str, more: &[&str]) -> Said {
     let (run, data) = (run.to_str().unwrap(), data.to_str().unwrap());
     let args = [command, "--run", run, "--data", data, "--split", split];
     fvtool(&[&args, more].concat())
@@ -50,7 +50,7 @@ fn assert_quietly_done(said: &Said) {
 
 /// Failed with `words`, and no results.
 #[track_caller]
-fn assert_failed(said: &Said, words: &[&str]) {
+pub fn assert_failed(said: &Said, words: &[&str]) {
     assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
     let lines: Vec<&str> = said.err.lines().collect();
     assert!(lines.last().is_some_and(|line| line.starts_with("error: ")), "{}", said.err);
@@ -95,7 +95,6 @@ fn the_help_of_the_program() {
           --max-memory <SIZE>  Most memory to allocate, for example 2GiB; results do not depend on it
                                [default: no limit]
           --json               Print results as JSON
-      -v, --verbose            Say more: every note, every setting
       -q, --quiet              Say nothing but results and errors
     "#);
 }
@@ -131,7 +130,6 @@ fn the_help_of_run() {
           --max-memory <SIZE>  Most memory to allocate, for example 2GiB; results do not depend on it
                                [default: no limit]
           --json               Print results as JSON
-      -v, --verbose            Say more: every note, every setting
       -q, --quiet              Say nothing but results and errors
     "#);
 }
@@ -166,7 +164,7 @@ fn wrong_usage_is_exit_2() {
         (&["run"], "--data"),
         (&["settings", "--threads", "0"], "--threads"),
         (&["settings", "--seed", "-1"], "-1"),
-        (&["settings", "-q", "-v"], "--verbose"),
+        (&["settings", "-v"], "-v"),
         (&["completions", "tcsh"], "tcsh"),
         (&[], "Usage:"),
     ] {
@@ -187,12 +185,12 @@ fn what_cannot_be_done_is_exit_1_with_the_reason() {
     let said = on("fit-gmm", &run, &fixture().data, "train", &["--set", "gmm.component=3"]);
     assert_failed(&said, &["--set gmm.component=3", "components"]);
     let said = on("fit-gmm", &run, &fixture().data, "train", &["--set", "gmm.components=0"]);
-    assert_failed(&said, &["`gmm.components` is 0", "between 1 and 65536"]);
+    assert_failed(&said, &["`gmm.components` is 0", "a whole number from 1 to 65536"]);
     let huge = ["--seed", "18446744073709551615"];
     let said = on("fit-gmm", &run, &fixture().data, "train", &huge);
     assert_failed(&said, &["`seed` is 18446744073709551615"]);
     let said = on("fit-gmm", &run, &fixture().data, "trian", &[]);
-    assert_failed(&said, &["no split `trian`; there are: test, train"]);
+    assert_failed(&said, &["no split `trian`; there are: test, train; did you mean `train`?"]);
     assert_failed(&fvtool(&["settings", "no.toml"]), &["no.toml"]);
     // A photograph is no artifact, and nobody is to delete it for that.
     let image = fixture().data.join("JPEGImages/000001.jpg");

@@ -72,9 +72,9 @@ fn damaged_texts_are_refused_with_their_line() {
     for (text, start) in [
         ("", "s.csv:1: a score table starts with"),
         ("name,a\n", "s.csv:1: a score table starts with"),
-        ("id,a,a\n", "s.csv:1: class `a` stands twice"),
+        ("id,a,a\n", "s.csv:1: duplicate class `a`"),
         ("id,a\nx,1\n\ny,2,3\n", "s.csv:4: expected 2 fields as in the first line, got 3"),
-        ("id,a\nx,1\nx,2\n", "s.csv:3: image `x` stands in line 2 already"),
+        ("id,a\nx,1\nx,2\n", "s.csv:3: duplicate image `x` (first on line 2)"),
         ("id,a\n\"x\ny\",1\nz,nan\n", "s.csv:4: class `a`: `nan` is not a score"),
         ("id,a\nx,\n", "s.csv:2: class `a`: `` is not a score"),
         ("id,a\n\"x,1\n", "s.csv:2: a quotation mark is never closed"),

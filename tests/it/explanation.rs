@@ -351,8 +351,6 @@ fn relevance_without_descriptors_or_of_other_lengths_is_refused() {
     let full = case.contributions(&encoder);
     let short = relevance(&full, &sums, &vector[1..], case.classifier(), Rule::Plain);
     assert!(short.unwrap_err().to_string().contains("Fisher vector to be explained"));
-    assert!(Rule::named("epsilon", -1.0).unwrap_err().to_string().contains("0 or more"));
-    assert!(Rule::named("alpha", 1.0).unwrap_err().to_string().contains("`plain`"));
 }
 
 /// Sums of contributions, divided and normalised, are the encoder's vector.

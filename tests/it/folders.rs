@@ -591,7 +591,8 @@ fn settings_without_effect_and_splits_that_are_not_there_are_said() {
     assert_eq!(open(root.path()).unwrap().notes().unwrap(), [] as [&str; 0]);
     for (asked, near) in [("train", "`Train`"), ("val", "`valid`"), ("vaild", "`valid`")] {
         let text = dataset.split(asked).unwrap_err().to_string();
-        assert!(text.contains(&format!("no split `{asked}` ({near} is near)")), "{text}");
+        assert!(text.contains(&format!("no split `{asked}`; there are: ")), "{text}");
+        assert!(text.ends_with(&format!("; did you mean {near}?")), "{text}");
     }
     // A class taken for a split, and splits that may be classes.
     for (names, asked, words) in [

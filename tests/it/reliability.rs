@@ -46,8 +46,8 @@ fn numbers_out_of_range_are_refused_before_any_work_with_their_origin() {
     let defaults = toml::Table::try_from(Config::default()).unwrap();
     let (mut refused, mut keys) = (0, 0);
     for group in GROUPS {
-        for (key, _) in group.keys {
-            let value = &defaults[group.name][*key];
+        for key in group.keys.iter().map(|key| key.name) {
+            let value = &defaults[group.name][key];
             let values: &[&str] = match value {
                 toml::Value::Float(_) => &["nan", "inf", "-inf", "-1.0", "-1e300", "1e300"],
                 toml::Value::Integer(_) => &["-1", "-9223372036854775808", "1.5", "nan"],

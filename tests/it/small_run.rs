@@ -130,6 +130,11 @@ impl Listener {
         Self { notes: Mutex::default(), steps: AtomicUsize::new(0), stop_after }
     }
 
+    /// All that it was told.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap().clone()
+    }
+
     pub fn heard(&self, words: &[&str]) -> bool {
         self.notes.lock().unwrap().iter().any(|note| words.iter().all(|word| note.contains(word)))
     }

@@ -31,26 +31,27 @@ pub use shapes::{CLASSES, SPIRAL, STAR};
 pub use texture::Background;
 
 use self::scene::Scene;
+use crate::Result;
 use crate::dataset::Label;
 use crate::random::Seed;
-use crate::{Error, Result};
 
 /// JPEG quality of the stored images.
 const JPEG_QUALITY: u8 = 90;
 
 crate::parameters! {
-    /// Settings of the synthetic data set (`demo` in the configuration).
+    /// Settings of the synthetic data set (`demo` in messages).
+    #[group = "demo"]
     pub struct Synthetic {
-        /// Images in the split `train` (6 to 500,000).
-        pub train_images: usize = 160,
-        /// Images in the split `test` (6 to 500,000).
-        pub test_images: usize = 160,
-        /// Width of every image in pixels (96 to 4096).
-        pub width_px: u32 = 240,
-        /// Height of every image in pixels (96 to 4096).
-        pub height_px: u32 = 180,
+        /// Images in the split `train`.
+        pub train_images: usize = 160, in 6..=500_000;
+        /// Images in the split `test`.
+        pub test_images: usize = 160, in 6..=500_000;
+        /// Width of every image in pixels.
+        pub width_px: u32 = 240, in 96..=4096;
+        /// Height of every image in pixels.
+        pub height_px: u32 = 180, in 96..=4096;
         /// Whether most images that show a star carry a small text tag in a corner.
-        pub plant_tag: bool = true,
+        pub plant_tag: bool = true;
     }
 }
 
@@ -58,19 +59,9 @@ impl Synthetic {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`Error::Setting`] with the key and its range.
+    /// [`crate::Error::Setting`] with the key and its range.
     pub fn validate(&self) -> Result<()> {
-        for (key, images) in
-            [("train_images", self.train_images), ("test_images", self.test_images)]
-        {
-            let key = format!("demo.{key}");
-            Error::require((6..=500_000).contains(&images), &key, images, "from 6 to 500000")?;
-        }
-        for (key, side) in [("width_px", self.width_px), ("height_px", self.height_px)] {
-            let key = format!("demo.{key}");
-            Error::require((96..=4096).contains(&side), &key, side, "from 96 to 4096")?;
-        }
-        Ok(())
+        self.check_ranges()
     }
 }
 
@@ -93,7 +84,7 @@ impl Generator {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for one outside its range.
+    /// [`crate::Error::Setting`] for one outside its range.
     pub fn new(params: &Synthetic, seed: Seed) -> Result<Self> {
         params.validate()?;
         Ok(Self { params: params.clone(), seed })

@@ -14,6 +14,7 @@ use crate::explanation::audit::{
 use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
 use crate::pipeline::Run;
+use crate::words::counted;
 
 /// How an audit is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +97,8 @@ impl Run<'_> {
                 return Err(Error::Numerical { what: "audit", problem });
             }
         }
-        let explainer = self.explainer(data, split)?;
+        let split = self.split_to_explain(data, split, &options.classes, &[])?;
+        let explainer = self.explainer(split)?;
         let selection = Selection {
             classes: Vec::new(),
             images: Vec::new(),
@@ -163,8 +165,9 @@ impl Run<'_> {
         write_json(&outputs, &path, &audit)?;
         outputs.end()?;
         let text = format!(
-            "{} pairs of recognised image and class, {tested} suspicions tested, {} confirmed; {}",
-            audit.pairs,
+            "{} of recognised image and class, {} tested, {} confirmed; {}",
+            counted(audit.pairs, "pair"),
+            counted(tested, "suspicion"),
             audit.findings.len(),
             path.display()
         );

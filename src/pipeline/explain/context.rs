@@ -17,6 +17,7 @@ use crate::names::with_ending;
 use crate::pipeline::Run;
 use crate::pipeline::outputs::Outputs;
 use crate::plain;
+use crate::words::counted;
 
 /// Size of average heatmaps, in cells.
 const AVERAGE: [usize; 2] = [96, 72];
@@ -80,11 +81,12 @@ impl Run<'_> {
         rule: Rule,
     ) -> Result<ContextReport> {
         let started = Instant::now();
-        let explainer = self.explainer(data, split)?;
-        if explainer.split.items.iter().all(|item| item.objects.is_empty()) {
+        let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
+        if split.items.iter().all(|item| item.objects.is_empty()) {
             let problem = "no image of the split has boxes; context needs PASCAL VOC annotations";
             return Err(Error::data(data, problem));
         }
+        let explainer = self.explainer(split)?;
         let cases = explainer.cases(selection)?;
         let found = self.for_each_case(&explainer, "context", &cases, |case| {
             let item = explainer.item(case);
@@ -164,7 +166,11 @@ impl Run<'_> {
         write_json(&outputs, &figures, &report)?;
         outputs.end()?;
         let pairs: usize = of_class.iter().map(Vec::len).sum();
-        let text = format!("{pairs} pairs of image and class, rule {rule}; {}", folder.display());
+        let text = format!(
+            "{} of image and class, rule {rule}; {}",
+            counted(pairs, "pair"),
+            folder.display()
+        );
         self.done("context", &text, started);
         Ok(report)
     }

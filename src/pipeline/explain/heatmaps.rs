@@ -20,6 +20,7 @@ use crate::pipeline::models::header;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::source::label_number;
 use crate::pipeline::stage::Inputs;
+use crate::words::counted;
 
 /// How heatmaps are made and drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,7 +80,8 @@ impl Run<'_> {
         selection: &Selection,
         drawing: &Drawing,
     ) -> Result<Vec<Heatmap>> {
-        let explainer = self.explainer(data, split)?;
+        let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
+        let explainer = self.explainer(split)?;
         let cases = explainer.cases(selection)?;
         let (folder, list) =
             (explainer.folder.join("heatmaps"), explainer.folder.join("heatmaps.json"));
@@ -103,6 +105,9 @@ impl Run<'_> {
         folder: &Path,
         outputs: &Outputs<'_>,
     ) -> Result<Vec<Heatmap>> {
+        if cases.is_empty() {
+            return Ok(Vec::new());
+        }
         let started = Instant::now();
         let scale = if drawing.shared_scale {
             Some(self.largest_of_classes(explainer, cases, drawing.rule)?)
@@ -150,9 +155,9 @@ impl Run<'_> {
         let place = |h: &Heatmap| explainer.model.classes.iter().position(|c| *c == h.class);
         heatmaps.sort_by(|a, b| place(a).cmp(&place(b)).then(b.score.total_cmp(&a.score)));
         let text = format!(
-            "{} heatmaps of {} images, rule {}; {}",
-            heatmaps.len(),
-            cases.len(),
+            "{} of {}, rule {}; {}",
+            counted(heatmaps.len(), "heatmap"),
+            counted(cases.len(), "image"),
             drawing.rule,
             folder.display()
         );

@@ -43,6 +43,7 @@ use crate::names::{self, with_ending};
 use crate::position::Position;
 use crate::random::Stream;
 use crate::svm::Model;
+use crate::words::{did_you_mean, listed};
 
 pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
@@ -144,8 +145,32 @@ struct Case {
 }
 
 impl Run<'_> {
-    fn explainer(&self, data: &Path, split: &str) -> Result<Explainer> {
+    /// Opens a split and looks for the classes and images that are to be explained, before any work.
+    fn split_to_explain(
+        &self,
+        data: &Path,
+        split: &str,
+        classes: &[String],
+        images: &[String],
+    ) -> Result<Split> {
         let split = self.open_data(data)?.split(split)?;
+        // Without a classifier yet, it is going to know those of the data.
+        let known = self.known_classes()?.unwrap_or_else(|| split.classes.clone());
+        classes.iter().try_for_each(|name| class_index(&known, name).map(|_| ()))?;
+        for id in images {
+            let ids = || split.items.iter().map(|item| item.id.as_str());
+            if !ids().any(|known| known == id) {
+                let first = ids().next().unwrap_or_default();
+                let near = did_you_mean(id, ids());
+                let problem =
+                    format!("not in split `{}`; its first is `{first}`{near}", split.name);
+                return Err(Error::data(format!("image `{id}`"), problem));
+            }
+        }
+        Ok(split)
+    }
+
+    fn explainer(&self, split: Split) -> Result<Explainer> {
         self.classifier()?;
         self.encode_split(&split)?;
         let (model, svm_print) = self.load_svm()?;
@@ -222,7 +247,7 @@ impl Run<'_> {
             match result {
                 Ok(value) => Ok(Some(value)),
                 Err(Failure::Unreadable(error)) if !self.strict => {
-                    self.progress.note(&format!("left out: {error}"));
+                    self.skip(&explainer.item(case).id, &error);
                     self.left_out.fetch_add(1, Ordering::Relaxed);
                     Ok(None)
                 }
@@ -275,16 +300,6 @@ impl Explainer {
         takes: impl Fn(Label, f32, usize) -> bool,
     ) -> Result<Vec<Case>> {
         let classes = self.class_indices(&selection.classes)?;
-        for id in &selection.images {
-            if !self.split.items.iter().any(|item| item.id == *id) {
-                let problem = format!(
-                    "split `{}` has no image `{id}`; its first is `{}`",
-                    self.split.name,
-                    self.split.items.first().map_or("", |item| &item.id)
-                );
-                return Err(Error::data(id, problem));
-            }
-        }
         let mut found: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for class in classes {
             let mut items: Vec<usize> = (0..self.split.items.len())
@@ -311,18 +326,7 @@ impl Explainer {
         if names.is_empty() {
             return Ok((0..self.model.classes.len()).collect());
         }
-        names
-            .iter()
-            .map(|name| {
-                self.model.classes.iter().position(|class| class == name).ok_or_else(|| {
-                    Error::Setting {
-                        key: "class".into(),
-                        value: name.clone(),
-                        range: format!("a class of the run: {}", self.model.classes.join(", ")),
-                    }
-                })
-            })
-            .collect()
+        names.iter().map(|name| class_index(&self.model.classes, name)).collect()
     }
 
     fn item(&self, case: &Case) -> &Item {
@@ -428,6 +432,15 @@ impl Explainer {
     fn classifier(&self) -> Classifier<'_> {
         Classifier { weights: self.model.weights.view(), bias: &self.model.bias }
     }
+}
+
+/// The place of a class by its name.
+fn class_index(classes: &[String], name: &str) -> Result<usize> {
+    classes.iter().position(|class| class == name).ok_or_else(|| {
+        let near = did_you_mean(name, classes);
+        let problem = format!("not a class of the run; its classes are {}{near}", listed(classes));
+        Error::data(format!("class `{name}`"), problem)
+    })
 }
 
 /// Writes a picture as PNG.

@@ -69,7 +69,8 @@ impl Run<'_> {
         params: &Params,
     ) -> Result<QualityReport> {
         let started = Instant::now();
-        let explainer = self.explainer(data, split)?;
+        let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
+        let explainer = self.explainer(split)?;
         let thresholds = explainer.thresholds()?;
         let cases = explainer.cases_where(selection, |label, score, class| {
             let recognised = thresholds[class].is_some_and(|t| f64::from(score) >= t);
