@@ -248,7 +248,7 @@ impl Config {
     }
 
     /// The configuration with `group.key=value` overrides, applied in order. Values are TOML; a bare
-    /// word is a string.
+    /// word is a string, and so is a number or a truth value where a string belongs.
     ///
     /// # Errors
     /// [`Error::Config`] naming the override that is not understood, and the known keys.

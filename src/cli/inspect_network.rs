@@ -37,8 +37,7 @@ pub fn run(
         (None, _) => [USUAL_SIDE; 2],
     };
     let (values, reasons) = network.values_at(size);
-    let shown: Vec<&Output> =
-        values.iter().filter(|value| global.verbose || !value.inner).collect();
+    let shown: Vec<&Output> = values.iter().filter(|value| !value.inner).collect();
     let trial = match &picture {
         Some(picture) => Some(trial(&network, picture, size, scaling, &values)?),
         None => None,
@@ -85,10 +84,7 @@ pub fn run(
     write_values(&shown, size, out)?;
     if shown.len() < values.len() {
         let hidden = values.len() - shown.len();
-        writeln!(
-            out,
-            "  and {hidden} before an activation or normalisation (--verbose lists them)"
-        )?;
+        writeln!(out, "  and {hidden} before an activation or normalisation (--json lists them)")?;
     }
     for reason in &reasons {
         writeln!(out, "unsupported  {reason}")?;

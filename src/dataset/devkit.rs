@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::inventory::{Inventory, Tally};
 use super::names::{ending, shown};
-use super::{Item, image_rank, tree};
+use super::{Item, image_rank, tree, without_ending};
 use crate::{Result, files};
 
 /// The files of a devkit.
@@ -77,6 +77,10 @@ fn listed_ids(root: &Path, splits: &[String]) -> BTreeMap<String, BTreeSet<usize
         for line in String::from_utf8_lossy(&text).trim_start_matches('\u{feff}').lines() {
             let Some(id) = line.split_whitespace().next() else { continue };
             ids.entry(id.to_owned()).or_default().insert(number);
+            // As it is read where the image has another ending than none.
+            if let Some(bare) = without_ending(id) {
+                ids.entry(bare.to_owned()).or_default().insert(number);
+            }
         }
     }
     ids

@@ -278,6 +278,7 @@ impl Folders {
             labels: images.iter().map(row).collect(),
             single_label: true,
             files: self.inventory(Some(name)),
+            notes: Vec::new(),
         })
     }
 

@@ -1,12 +1,13 @@
 //! The text files of `ImageSets/Main`: one image id per line, or one id and a label per line.
 //!
 //! Lines may end in CR-LF, fields be separated by several spaces or tabs, blank lines and a
-//! byte-order mark are skipped. Everything else is an error with path and line.
+//! byte-order mark are skipped. An id may have the ending of its image file, which then belongs to no
+//! id. Everything else is an error with path and line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Label, at_line};
+use super::{Label, at_line, without_ending};
 use crate::{Error, Result};
 
 /// Bytes of a list that are read to tell which kind it is.
@@ -28,7 +29,13 @@ pub(super) fn peek(path: &Path) -> Result<Kind> {
     let bytes = crate::files::read_start(path, PEEKED_BYTES).map_err(Error::io("read", path))?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_start_matches('\u{feff}');
-    Ok(if text.lines().any(|line| line.split_whitespace().nth(1).is_some()) {
+    // What is not written with spaces is a list of labels all the same, and refused as one.
+    let number = |label: &str| matches!(label.trim(), "1" | "0" | "-1");
+    let has_label = |line: &str| {
+        line.split_whitespace().nth(1).is_some()
+            || line.rsplit_once([',', ';', ':']).is_some_and(|(_, label)| number(label))
+    };
+    Ok(if text.lines().any(has_label) {
         Kind::Labels
     } else if text.trim().is_empty() {
         Kind::Empty
@@ -49,13 +56,13 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Reads `<split>.txt`.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(path, &read_text(path)?)
+    /// Reads `<split>.txt`. `has_image` says whether there is an image of that id.
+    pub fn read(path: &Path, has_image: impl Fn(&str) -> bool) -> Result<Self> {
+        Self::parse(path, &read_text(path)?, has_image)
     }
 
     /// Reads the text of `<split>.txt`, which stands at `path`.
-    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+    pub fn parse(path: &Path, text: &str, has_image: impl Fn(&str) -> bool) -> Result<Self> {
         let (mut ids, mut lines) = (Vec::new(), Vec::new());
         for (line, fields) in rows(text) {
             let [id] = fields[..] else {
@@ -66,7 +73,9 @@ impl Ids {
                 ));
             };
             check_id(path, line, id)?;
-            ids.push(id.to_owned());
+            // An id such as `a.jpg` may really be that of `a.jpg.png`.
+            let bare = without_ending(id).filter(|bare| !has_image(id) && has_image(bare));
+            ids.push(bare.unwrap_or(id).to_owned());
             lines.push(line);
         }
         if ids.is_empty() {
@@ -127,7 +136,8 @@ impl Ids {
             };
             // Class lists normally follow the order of the split.
             let in_order = self.ids.get(next).is_some_and(|expected| expected == id);
-            let place = if in_order { Some(next) } else { self.position(id) };
+            let bare = || without_ending(id).and_then(|bare| self.position(bare));
+            let place = if in_order { Some(next) } else { self.position(id).or_else(bare) };
             let Some(place) = place else {
                 return Err(Error::data(
                     at_line(path, line),

@@ -6,7 +6,9 @@
 //! Opening looks only at folders and lists; what is missing or contradictory there is an error that
 //! names the file and line. Nothing depends on the order in which a file system lists its entries.
 
+mod agreement;
 mod annotation;
+pub mod boxes;
 mod devkit;
 pub mod folder;
 mod form;
@@ -19,6 +21,7 @@ pub mod parsers;
 pub mod synthetic;
 mod tree;
 pub mod voc;
+mod xml;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -62,10 +65,24 @@ pub enum Label {
 pub struct Object {
     /// Index into [`Split::classes`].
     pub class: usize,
-    /// Left, top, right, bottom edge in pixels, 0-based, right and bottom inclusive.
+    /// Left, top, right, bottom edge in pixels, 0-based, right and bottom inclusive; with
+    /// [`Ruler::Shares`] shares of width and height. [`boxes::place`] finds the place in the picture.
     pub bounds: [f32; 4],
+    /// What the edges are measured on.
+    pub ruler: Ruler,
     /// Marked as hard to recognise by the annotator.
     pub difficult: bool,
+}
+
+/// What the edges of a box are measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruler {
+    /// Pixels of a picture whose size the annotation does not state.
+    Pixels,
+    /// Pixels of a picture of this width and height.
+    PixelsOf([u32; 2]),
+    /// Shares of width and height, from 0 to 1.
+    Shares,
 }
 
 /// One image of a split.
@@ -102,6 +119,8 @@ pub struct Split {
     pub single_label: bool,
     /// What became of every file of the data folder.
     pub files: Inventory,
+    /// What the user should know of its lists and annotations, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// How a data folder is laid out.
@@ -413,6 +432,12 @@ fn image_rank(name: &str) -> Option<usize> {
         return None;
     }
     IMAGE_ENDINGS.iter().position(|known| known.eq_ignore_ascii_case(ending))
+}
+
+/// The name without the ending of an image file, where it has one.
+fn without_ending(name: &str) -> Option<&str> {
+    image_rank(name)?;
+    name.rsplit_once('.').map(|(stem, _)| stem)
 }
 
 /// Names of folders, image files and texts in a folder, each sorted.

@@ -11,7 +11,7 @@ use crate::Result;
 /// As [`super::Dataset::split`].
 pub fn lists(ids: &[u8], labels: &[u8]) -> Result<usize> {
     let (own, other) = (Path::new("train.txt"), Path::new("cat_train.txt"));
-    let ids = lists::Ids::parse(own, &lists::text_of(own, ids.to_vec())?)?;
+    let ids = lists::Ids::parse(own, &lists::text_of(own, ids.to_vec())?, |_| false)?;
     let labels = lists::text_of(other, labels.to_vec())?;
     ids.parse_labels(own, other, &labels).map(|labels| labels.len())
 }
@@ -21,6 +21,6 @@ pub fn lists(ids: &[u8], labels: &[u8]) -> Result<usize> {
 /// # Errors
 /// As [`super::Dataset::split`].
 pub fn boxes(text: &str) -> Result<Vec<[f32; 4]>> {
-    let objects = annotation::parse(Path::new("annotation.xml"), text)?;
-    Ok(objects.into_iter().map(|object| object.bounds).collect())
+    let read = annotation::parse(Path::new("annotation.xml"), text)?;
+    Ok(read.objects.into_iter().map(|object| object.edges).collect())
 }

@@ -12,7 +12,12 @@
 //! a list in some split takes its labels there from the annotations: `Yes` with an object that is
 //! not difficult, `Ignored` with difficult ones alone, `No` otherwise. Then every image of the
 //! split needs its annotation, because a missing file would silently make a negative. Objects of
-//! classes that no list names are left out.
+//! classes that no list names are left out. Where lists and annotations tell different things, the lists
+//! are used and a note says how often (`agreement`).
+//!
+//! Boxes are written 1-based with both edges inclusive, and come out 0-based. When a box of the split
+//! begins before pixel 1, all of its boxes are taken as 0-based with the far edges exclusive, as most
+//! other programs write them.
 //!
 //! Source: the VOC2007 development kit (`VOCcode/VOCreadxml.m`, `example_classifier.m`).
 
@@ -21,9 +26,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::annotation::{self, Named};
+use super::agreement::Contradictions;
+use super::annotation::{self, Annotation};
 use super::lists::{self, Ids, Kind};
-use super::{Inventory, Item, Label, Object, Split, image_rank, list};
+use super::{
+    Inventory, Item, Label, Object, Ruler, Split, agreement, image_rank, list, without_ending,
+};
 use crate::{Error, Result};
 
 /// Finds the devkit folder in `root`: itself, or the only folder like one in `root` or
@@ -136,11 +144,12 @@ impl Voc {
     fn find_classes(&self) -> Result<Vec<String>> {
         let mut classes: BTreeSet<String> = self.splits.values().flatten().cloned().collect();
         if classes.is_empty() {
+            let images = self.images()?;
             for split in self.splits.keys() {
                 let list = self.split_list(split);
-                let ids = Ids::read(&list)?;
-                for named in self.annotations(&ids)?.into_iter().flatten().flatten() {
-                    classes.insert(named.class);
+                let ids = Ids::read(&list, |id| images.contains_key(id))?;
+                for annotation in self.annotations(&ids)?.into_iter().flatten() {
+                    classes.extend(annotation.objects.into_iter().map(|named| named.class));
                 }
             }
         }
@@ -172,8 +181,8 @@ impl Voc {
         self.root.join("ImageSets/Main").join(format!("{split}.txt"))
     }
 
-    /// The objects of each image, `None` where it has no annotation.
-    fn annotations(&self, ids: &Ids) -> Result<Vec<Option<Vec<Named>>>> {
+    /// The annotation of each image, where it has one.
+    fn annotations(&self, ids: &Ids) -> Result<Vec<Option<Annotation>>> {
         let folder = self.root.join("Annotations");
         if !folder.is_dir() {
             return Ok(vec![None; ids.ids.len()]);
@@ -194,13 +203,17 @@ impl Voc {
     pub fn split(&self, name: &str) -> Result<Option<Split>> {
         let Some(listed) = self.splits.get(name) else { return Ok(None) };
         let list = self.split_list(name);
-        let ids = Ids::read(&list)?;
+        let images = self.images()?;
+        let ids = Ids::read(&list, |id| images.contains_key(id))?;
         let annotations = self.annotations(&ids)?;
         let mut labels = vec![Vec::with_capacity(self.classes.len()); ids.ids.len()];
+        let mut contradictions = Contradictions::default();
         for class in &self.classes {
             let column = if listed.contains(class) {
                 let path = list.with_file_name(format!("{class}_{name}.txt"));
-                ids.labels(&list, &path)?
+                let column = ids.labels(&list, &path)?;
+                contradictions.compare(class, &ids.ids, &column, &annotations);
+                column
             } else {
                 self.labels_from_objects(class, &list, &ids, &annotations)?
             };
@@ -208,12 +221,20 @@ impl Voc {
                 row.push(label);
             }
         }
-        let paths = self.image_paths(&ids)?;
+        let mut notes: Vec<String> = contradictions.note(name).into_iter().collect();
+        notes.extend(agreement::hidden_classes(name, &self.classes, &annotations));
+        notes.extend(agreement::lists_without_negatives(name, &self.classes, listed, &labels));
+        notes.extend(agreement::similar_classes(&self.classes));
+        notes.extend(agreement::other_files(name, &ids.ids, &annotations));
+        notes.extend(agreement::unread_elements(name, &annotations));
+        let from_zero = annotations.iter().flatten().filter(|a| a.begins_at_zero()).count();
+        notes.extend(agreement::first_pixel(name, from_zero));
+        let paths = self.image_paths(&ids, &images);
         let items = ids.ids.into_iter().zip(paths).zip(annotations);
         let items = items
-            .map(|((id, path), named)| {
-                let objects = named.unwrap_or_default();
-                Item { id, path, objects: self.known_objects(objects) }
+            .map(|((id, path), annotation)| {
+                let annotation = annotation.unwrap_or_default();
+                Item { id, path, objects: self.known_objects(annotation, from_zero > 0) }
             })
             .collect();
         Ok(Some(Split {
@@ -223,6 +244,7 @@ impl Voc {
             labels,
             single_label: false,
             files: Inventory::default(),
+            notes,
         }))
     }
 
@@ -231,10 +253,10 @@ impl Voc {
         class: &str,
         list: &Path,
         ids: &Ids,
-        annotations: &[Option<Vec<Named>>],
+        annotations: &[Option<Annotation>],
     ) -> Result<Vec<Label>> {
-        let label = |(i, objects): (usize, &Option<Vec<Named>>)| {
-            let Some(objects) = objects else {
+        let label = |(i, annotation): (usize, &Option<Annotation>)| {
+            let Some(annotation) = annotation else {
                 let split = list.file_stem().unwrap_or_default().display();
                 return Err(Error::data(
                     ids.place(list, i),
@@ -245,42 +267,55 @@ impl Voc {
                     ),
                 ));
             };
-            let of_class = || objects.iter().filter(|object| object.class == class);
-            Ok(match (of_class().any(|object| !object.difficult), of_class().next()) {
-                (true, _) => Label::Yes,
-                (false, Some(_)) => Label::Ignored,
-                (false, None) => Label::No,
-            })
+            Ok(agreement::label_of(class, annotation))
         };
         annotations.iter().enumerate().map(label).collect()
     }
 
-    fn known_objects(&self, named: Vec<Named>) -> Vec<Object> {
-        let known = named.into_iter().filter_map(|object| {
-            let class = self.classes.binary_search(&object.class).ok()?;
-            Some(Object { class, bounds: object.bounds, difficult: object.difficult })
+    fn known_objects(&self, annotation: Annotation, from_zero: bool) -> Vec<Object> {
+        let ruler = match (annotation.shares, annotation.size) {
+            (true, _) => Ruler::Shares,
+            (false, Some(size)) => Ruler::PixelsOf(size),
+            (false, None) => Ruler::Pixels,
+        };
+        let known = annotation.objects.into_iter().filter_map(|named| {
+            let class = self.classes.binary_search(&named.class).ok()?;
+            let [left, top, right, bottom] = named.edges;
+            let bounds = match (ruler, from_zero) {
+                (Ruler::Shares, _) => named.edges,
+                (_, false) => named.edges.map(|edge| edge - 1.0),
+                (_, true) => [left, top, (right - 1.0).max(left), (bottom - 1.0).max(top)],
+            };
+            Some(Object { class, bounds, ruler, difficult: named.difficult })
         });
         known.collect()
     }
 
-    /// The file of each id; where there is none, the path that it should have.
-    fn image_paths(&self, ids: &Ids) -> Result<Vec<PathBuf>> {
+    /// The file names of the images, by name without ending; the preferred ending where there are
+    /// several.
+    fn images(&self) -> Result<BTreeMap<String, String>> {
         let folder = self.root.join("JPEGImages");
         let names = if folder.is_dir() { list(&folder)?.images } else { Vec::new() };
-        let mut best: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-        for name in &names {
-            let Some((rank, stem)) = image_rank(name).zip(stem(name)) else { continue };
-            let entry = best.entry(stem).or_insert((rank, name));
-            *entry = (*entry).min((rank, name));
+        let mut best: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for name in names {
+            let Some((rank, stem)) = image_rank(&name).zip(without_ending(&name)) else { continue };
+            let stem = stem.to_owned();
+            match best.get_mut(&stem) {
+                Some(before) if (rank, &name) < (before.0, &before.1) => *before = (rank, name),
+                Some(_) => {}
+                None => _ = best.insert(stem, (rank, name)),
+            }
         }
-        let path = |id: &String| match best.get(id.as_str()) {
-            Some((_, name)) => folder.join(name),
+        Ok(best.into_iter().map(|(stem, (_, name))| (stem, name)).collect())
+    }
+
+    /// The file of each id; where there is none, the path that it should have.
+    fn image_paths(&self, ids: &Ids, images: &BTreeMap<String, String>) -> Vec<PathBuf> {
+        let folder = self.root.join("JPEGImages");
+        let path = |id: &String| match images.get(id) {
+            Some(name) => folder.join(name),
             None => folder.join(format!("{id}.jpg")),
         };
-        Ok(ids.ids.iter().map(path).collect())
+        ids.ids.iter().map(path).collect()
     }
-}
-
-fn stem(name: &str) -> Option<&str> {
-    name.rsplit_once('.').map(|(stem, _)| stem)
 }

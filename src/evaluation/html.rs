@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::confusion;
+use super::leak::{Same, TrainingImages};
 use super::report::{ClassReport, Report, percent};
 use super::svg;
 use super::template::fill;
@@ -12,6 +13,8 @@ use crate::plain;
 
 /// Mistakes that are listed beside the confusion matrix.
 const MISTAKES: usize = 15;
+/// Training images that are listed.
+const COPIES: usize = 50;
 
 #[derive(Serialize)]
 struct Page {
@@ -23,6 +26,7 @@ struct Page {
     has_ignored: bool,
     has_unscored: bool,
     remarks: Vec<String>,
+    copies: Vec<Copied>,
     single_label: bool,
     classes: Vec<Row>,
     confusion: Option<String>,
@@ -69,6 +73,28 @@ struct Stage {
     text: String,
 }
 
+/// A training image in the split.
+#[derive(Serialize)]
+struct Copied {
+    id: String,
+    training_id: String,
+    same: &'static str,
+    other_labels: bool,
+}
+
+/// Those that are listed.
+fn copied(found: &TrainingImages) -> impl Iterator<Item = Copied> {
+    found.copies.iter().take(COPIES).map(|copy| Copied {
+        id: plain::line(&copy.id).into_owned(),
+        training_id: plain::line(&copy.training_id).into_owned(),
+        same: match copy.same {
+            Same::File => "file",
+            Same::Vector => "vector",
+        },
+        other_labels: copy.other_labels,
+    })
+}
+
 /// The whole page: summary, table of classes, curves, confusion matrix where there is one, what
 /// each stage said (`stages`: name and text), and the settings as TOML.
 pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> String {
@@ -100,6 +126,7 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
             has_ignored: report.classes.iter().any(|class| class.ignored > 0),
             has_unscored: report.classes.iter().any(|class| class.unscored > 0),
             remarks: report.remarks(),
+            copies: report.training_images.iter().flat_map(copied).collect(),
             single_label: matrix.is_some(),
             classes: rows.collect(),
             confusion: matrix.map(svg::confusion),

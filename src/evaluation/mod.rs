@@ -22,6 +22,7 @@ pub mod average_precision;
 pub mod confusion;
 pub mod curve;
 pub mod html;
+pub mod leak;
 pub mod ranking;
 mod report;
 pub mod roc;
@@ -109,6 +110,7 @@ pub fn evaluate(scored: &Scored<'_>) -> Result<Report> {
         accuracy: confusion.as_ref().and_then(Confusion::accuracy),
         confusion,
         classes,
+        training_images: None,
     })
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confusion::{Accuracy, Confusion};
 use super::curve::Curve;
+use super::leak::TrainingImages;
 use crate::plain;
 
 /// Result of [`evaluate`](super::evaluate) on one split.
@@ -29,6 +30,9 @@ pub struct Report {
     pub confusion: Option<Confusion>,
     /// One entry a class, in class order.
     pub classes: Vec<ClassReport>,
+    /// Images that the classifier was trained on, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_images: Option<TrainingImages>,
 }
 
 /// Mean average precision under each definition, over the classes that have positives; `None` when
@@ -134,7 +138,7 @@ impl Report {
 
     /// What a reader of the figures must know of them: what is missing, what is tied.
     pub(super) fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
+        let mut remarks: Vec<String> = self.training_images_note().into_iter().collect();
         let are = |count: usize| if count == 1 { "is" } else { "are" };
         if self.missing > 0 {
             remarks.push(format!(

@@ -63,8 +63,8 @@ pub fn inside(boxes: &[[f32; 4]], width: usize, height: usize) -> Vec<bool> {
     for &[left, top, right, bottom] in boxes {
         let side = |from: f32, to: f32, pixels: usize| {
             let from = from.max(0.0).round() as usize;
-            let to = to.max(-1.0).round() as isize + 1;
-            from.min(pixels)..(to.max(0) as usize).clamp(from.min(pixels), pixels)
+            let to = (to.min(pixels as f32).max(-1.0).round() + 1.0) as usize;
+            from.min(pixels)..to.clamp(from.min(pixels), pixels)
         };
         for y in side(top, bottom, height) {
             for x in side(left, right, width) {
@@ -121,6 +121,8 @@ mod tests {
         // Overlapping boxes count once; boxes over the border are cut.
         let cut = context(&map, &[[-5.0, -5.0, 1.0, 9.0], [0.0, 0.0, 0.0, 0.0]]).unwrap();
         assert_eq!(cut, found);
+        let far = context(&map, &[[f32::MIN, -1e30, 1.0, f32::MAX]]).unwrap();
+        assert_eq!(far, found);
         assert_eq!(context(&map, &[]), None);
         assert_eq!(context(&map, &[[0.0, 0.0, 3.0, 1.0]]), None);
         assert_eq!(context(&map, &[[-9.0, 0.0, -3.0, 1.0]]), None);

@@ -77,7 +77,14 @@ pub fn panels(photograph: &RgbImage, map: &Map, largest: f64, boxes: &[[f32; 4]]
 
 /// Draws boxes two pixels wide.
 fn outline(panel: &mut RgbImage, boxes: &[[f32; 4]]) {
-    for [left, top, right, bottom] in boxes.iter().map(|b| b.map(|edge| edge.round() as i32)) {
+    let (width, height) = panel.dimensions();
+    // An edge beyond the picture is not seen wherever it lies, and drawn pixel by pixel.
+    let within = |edge: f32, side: u32| edge.round().clamp(-4.0, side as f32 + 3.0) as i32;
+    for &[left, top, right, bottom] in boxes {
+        let ([left, right], [top, bottom]) = (
+            [left, right].map(|edge| within(edge, width)),
+            [top, bottom].map(|edge| within(edge, height)),
+        );
         for inset in 0..2 {
             let (wide, high) = (right - left + 1 - 2 * inset, bottom - top + 1 - 2 * inset);
             if wide > 0 && high > 0 {
@@ -116,6 +123,11 @@ mod tests {
             assert_eq!((at(panel, 10, 2), at(panel, 14, 7)), (BOX_COLOUR, BOX_COLOUR));
             assert_ne!(at(panel, 12, 5), BOX_COLOUR);
         }
+        // However far a box reaches, what is seen of it is drawn at once.
+        let far = panels(&photograph, &map, 2.0, &[[10.0, 2.0, 2e9, f32::MAX]]);
+        let near = panels(&photograph, &map, 2.0, &[[10.0, 2.0, 30.0, 30.0]]);
+        assert_eq!(far, near);
+        assert_eq!((*far.get_pixel(10, 9), *far.get_pixel(19, 2)), (BOX_COLOUR, BOX_COLOUR));
         // Nothing to show is no reason to fail.
         map.values.fill(0.0);
         assert_eq!(*panels(&photograph, &map, 0.0, &[]).get_pixel(26, 0), colour(0.0));

@@ -17,10 +17,12 @@
 mod decode;
 mod resize;
 mod smooth;
+mod upright;
 
 pub use decode::{Check, load, load_if, load_luminance, load_rgb, load_rgb_if, stated_size};
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};
+pub use upright::orientation;
 
 use crate::{Error, Result};
 

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::Run;
-use super::fisher::{Encoded, ImageEncoder, Index, Skipped, Worker};
+use super::fisher::{Encoded, ImageEncoder, Worker};
+use super::index::{Index, Skipped};
 use super::stage::Stamp;
 use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
@@ -178,6 +179,15 @@ impl<'p> Run<'p> {
             }
         }
         joint.images.retain(|image| ids.iter().all(|ids| ids.contains(&image.id)));
+        // Copies are those that no channel can tell apart.
+        for index in &indices {
+            let hashes: BTreeMap<&str, Option<&str>> =
+                index.images.iter().map(|image| (&*image.id, image.vector.as_deref())).collect();
+            for image in &mut joint.images {
+                let other = hashes.get(&*image.id).copied().flatten();
+                image.vector = image.vector.take().zip(other).map(|(hash, other)| hash + other);
+            }
+        }
         joint.skipped = skipped.into_iter().map(|(id, reason)| Skipped { id, reason }).collect();
         joint.shards.clear();
         Ok(Index { fingerprint: print, dim, ..joint })

@@ -70,7 +70,7 @@ impl Run<'_> {
             && (self.index(split).is_err()
                 || self.open_data(&source.data)?.splits().iter().any(|name| name == split))
         {
-            let of_split = self.open_data(&source.data)?.split(split)?;
+            let of_split = self.split(&self.open_data(&source.data)?, split)?;
             require_two_classes(&of_split)?;
             self.models_for(&source.data, &of_split)?;
             self.encode_split(&of_split)?;
@@ -99,7 +99,7 @@ impl Run<'_> {
         let dataset = self.open_data(&source.data)?;
         // Vectors that came from another data folder are used as they are.
         if dataset.splits().contains(&name) {
-            self.encode_split(&dataset.split(&name)?)?;
+            self.encode_split(&self.split(&dataset, &name)?)?;
         }
         self.train_svm(&name).map(|_| ())
     }
@@ -193,6 +193,7 @@ impl Run<'_> {
             self.nothing_to_do("train-svm");
             return Ok(Stamp { path, fingerprint: stored.fingerprint, made: false });
         }
+        self.note_contradictions(&index);
         let vectors = self.vectors(&index)?;
         let config = &self.config;
         let train = || {
@@ -281,9 +282,15 @@ impl Run<'_> {
         for class in unknown {
             self.progress.note(&format!("class `{class}` is unknown to the classifier: left out"));
         }
+        let training = self.training_images(split, &index, &model.classes, &labels)?;
+        // A report that knows of no training image is not the one of a split that has some.
+        let settings = match &training.copies {
+            Some(copies) if !copies.is_empty() => json!({ "training_images": copies.len() }),
+            _ => json!({}),
+        };
         let inputs = Inputs::new(
             "eval",
-            json!({}),
+            settings,
             &[("svm.safetensors", svm_print.as_str()), ("fisher", index.fingerprint.as_str())],
             labels_hash(&model.classes, &labels),
         );
@@ -297,20 +304,25 @@ impl Run<'_> {
         self.remove_outdated_outputs(&origin, &group)?;
         let stored = self.stored_report(&path, &inputs.fingerprint);
         if let Some(report) = stored.filter(|_| self.has_outputs(&group, &origin)) {
+            self.note_training_images(&training, &report);
             self.nothing_to_do(&stage);
             return Ok(Evaluated { report, encoded, page, made: false });
         }
 
         let scores = self.split_scores(split, &model)?;
         let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
-        let report = evaluation::evaluate(&Scored {
+        let scored = Scored {
             split: &split.name,
             ids: &ids,
             classes: &model.classes,
             labels: &labels,
             scores: scores.view(),
             single_label: split.single_label,
-        })?;
+        };
+        let report = evaluation::evaluate(&scored)?;
+        let copies = training.copies.clone().unwrap_or_default();
+        let report = report.with_training_images(&scored, &training.split, copies)?;
+        self.note_training_images(&training, &report);
         let mut files = self.write_results(&split.name, &ids, &model, scores, &report)?;
         let settings = self.config.to_toml();
         let stages = [("Classifier", summary(&model))];

@@ -12,10 +12,10 @@ use std::time::Instant;
 use ::image::RgbImage;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Run;
+use super::index::{Index, IndexedImage, Skipped, shard_name};
 use super::models::{header, may_be_back};
 use super::pictures::Pictures;
 use super::seen::Seen;
@@ -23,7 +23,7 @@ use super::source::label_number;
 use super::stage::{Inputs, Stamp};
 use super::storage::{Stored, store};
 use crate::artifacts::{
-    Artifact, Shards, Tensor, VECTORS, check_seal, is_ours, sealed, write, write_atomically,
+    Artifact, Shards, Tensor, VECTORS, is_ours, sealed, write, write_atomically,
 };
 use crate::config::Config;
 use crate::dataset::{Inventory, Item, Split};
@@ -39,99 +39,6 @@ use crate::words::counted;
 
 /// Images in a shard.
 pub const SHARD_IMAGES: usize = 256;
-
-/// What `index.json` says of an encoded split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Index {
-    /// Version of the layout of artifacts.
-    pub format: String,
-    /// Fingerprint of the encoding.
-    pub fingerprint: String,
-    /// The split.
-    pub split: String,
-    /// Class names, in the order of labels.
-    pub classes: Vec<String>,
-    /// Whether every image has exactly one class.
-    pub single_label: bool,
-    /// Values of one vector.
-    pub dim: usize,
-    /// Shard files, in order.
-    pub shards: Vec<String>,
-    /// Encoded images; the rows of the shards, in order.
-    pub images: Vec<IndexedImage>,
-    /// Images that could not be used.
-    pub skipped: Vec<Skipped>,
-    /// What became of every file of the data folder.
-    #[serde(default)]
-    pub files: Inventory,
-}
-
-impl Index {
-    /// Reads the text of an index at `path`.
-    ///
-    /// # Errors
-    /// [`Error::Artifact`] when it was changed since it was written, is of another version, or
-    /// contradicts itself.
-    pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        check_seal(path, text)?;
-        let refuse = |why: String| {
-            let problem = format!("of another version ({why}); run `fvtool encode` again");
-            Error::artifact(path, problem)
-        };
-        let index: Self = serde_json::from_str(text).map_err(|e| refuse(e.to_string()))?;
-        index.check().map_err(refuse)?;
-        Ok(index)
-    }
-
-    /// What whoever reads an index relies on.
-    fn check(&self) -> Result<(), String> {
-        if self.format != crate::artifacts::FORMAT {
-            return Err(format!("format {}", self.format.escape_debug()));
-        }
-        // So that no name leads out of the folder.
-        let misnamed = self.shards.iter().zip(0..).find(|(name, i)| **name != shard_name(*i));
-        if let Some((name, i)) = misnamed {
-            return Err(format!("shard {i} is `{}`", name.escape_debug()));
-        }
-        let mut ids = std::collections::BTreeSet::new();
-        for IndexedImage { id, labels } in &self.images {
-            let id = id.escape_debug();
-            if labels.len() != self.classes.len() {
-                return Err(format!("`{id}` has {} labels", labels.len()));
-            }
-            if labels.iter().any(|label| !(-1..=1).contains(label)) {
-                return Err(format!("`{id}` has a label that is not 1, 0 or -1"));
-            }
-            if !ids.insert(id.to_string()) {
-                return Err(format!("`{id}` stands twice"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// File name of a shard.
-pub(super) fn shard_name(number: usize) -> String {
-    format!("{number:05}.safetensors")
-}
-
-/// One encoded image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IndexedImage {
-    /// Its id.
-    pub id: String,
-    /// Labels per class: 1 yes, −1 no, 0 ignored.
-    pub labels: Vec<i8>,
-}
-
-/// One image that could not be used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// Its id.
-    pub id: String,
-    /// Why.
-    pub reason: String,
-}
 
 /// An encoded split.
 #[derive(Debug, Clone, PartialEq)]
@@ -347,6 +254,8 @@ struct Shard {
     skipped: Vec<Skipped>,
     /// Of these, images that could not be read when they were needed.
     unread: Vec<String>,
+    /// A hash of each vector, in order; a shard of an earlier version has none.
+    hashes: Option<Vec<String>>,
     made: bool,
 }
 
@@ -394,7 +303,7 @@ impl Run<'_> {
         let shards = shards?;
         let unread: Vec<String> = shards.iter().flat_map(|shard| shard.unread.clone()).collect();
         let inputs = inputs.lacking(&unread);
-        let encoded = self.write_index(split, &inputs, encoder.dim(), &shards)?;
+        let encoded = self.write_index(split, &inputs, &encoder, &shards)?;
         if shards.iter().any(|shard| shard.made) {
             let skipped = match encoded.skipped {
                 0 => String::new(),
@@ -433,7 +342,9 @@ impl Run<'_> {
         }
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (.., unread) = Inputs::of_stored_part(&kept.value);
-        Ok(Some(Shard { file, skipped, unread, made: false }))
+        let hashes = serde_json::from_value(shard.header().report["hashes"].clone())
+            .map_err(|e| Error::artifact(path, format!("damaged (`hashes`: {e})")))?;
+        Ok(Some(Shard { file, skipped, unread, hashes, made: false }))
     }
 
     /// Encodes a shard of a split and writes it.
@@ -446,21 +357,24 @@ impl Run<'_> {
         encoder: &ImageEncoder,
         workers: &Pool<Worker>,
     ) -> Result<Shard> {
-        let results: Vec<Result<Vec<f32>>> = items
+        let results: Vec<Result<(Vec<f32>, String)>> = items
             .par_iter()
             .with_max_len(1)
             .map(|item| {
                 self.interrupted()?;
                 let vector = workers.with(|worker| encoder.encode(item, worker));
                 self.progress.advance(1);
-                vector
+                let vector = vector?;
+                let hash = IndexedImage::short(&blake3::hash(bytemuck::cast_slice(&vector)));
+                Ok((vector, hash))
             })
             .collect();
         let mut vectors = Stored::new(self.config.encoding.storage);
         let (mut skipped, mut unread, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
+        let mut hashes = Vec::new();
         for (result, item) in results.into_iter().zip(items) {
-            match result.and_then(|vector| vectors.push(&vector)) {
-                Ok(()) => {}
+            match result.and_then(|(vector, hash)| vectors.push(&vector).map(|()| hash)) {
+                Ok(hash) => hashes.push(hash),
                 Err(error @ (Error::Image { .. } | Error::Io { .. } | Error::Numerical { .. }))
                     if !self.strict =>
                 {
@@ -478,25 +392,30 @@ impl Run<'_> {
             }
         }
         let dim = encoder.dim();
-        let report = json!({ "split": split, "skipped": skipped, "unread": unread, "dim": dim });
+        let report = json!({
+            "split": split, "skipped": skipped, "unread": unread, "dim": dim, "hashes": hashes,
+        });
         let shape = vec![items.len() - skipped.len(), vectors.width(dim)];
         let tensor = Tensor { name: VECTORS, shape, values: vectors.values() };
         write(path, &header("fisher", &inputs.lacking(&lacking), report), &[tensor])?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Shard { file, skipped, unread: lacking, made: true })
+        Ok(Shard { file, skipped, unread: lacking, hashes: Some(hashes), made: true })
     }
 
     fn write_index(
         &self,
         split: &Split,
         inputs: &Inputs,
-        dim: usize,
+        encoder: &ImageEncoder,
         shards: &[Shard],
     ) -> Result<Encoded> {
         let skipped: Vec<Skipped> =
             shards.iter().flat_map(|shard| shard.skipped.iter().cloned()).collect();
         let left_out: std::collections::BTreeSet<&str> =
             skipped.iter().map(|s| s.id.as_str()).collect();
+        let hashes: Option<Vec<&Vec<String>>> =
+            shards.iter().map(|shard| shard.hashes.as_ref()).collect();
+        let mut vectors = hashes.into_iter().flatten().flatten().cloned();
         let images: Vec<IndexedImage> = split
             .items
             .iter()
@@ -505,6 +424,8 @@ impl Run<'_> {
             .map(|(item, labels)| IndexedImage {
                 id: item.id.clone(),
                 labels: labels.iter().map(|&label| label_number(label)).collect(),
+                file: encoder.pictures.hash_of(item).map(|hash| IndexedImage::short(&hash)),
+                vector: vectors.next(),
             })
             .collect();
         let index = Index {
@@ -513,7 +434,7 @@ impl Run<'_> {
             split: split.name.clone(),
             classes: split.classes.clone(),
             single_label: split.single_label,
-            dim,
+            dim: encoder.dim(),
             shards: shards.iter().map(|shard| shard.file.clone()).collect(),
             images,
             skipped,
@@ -533,29 +454,6 @@ impl Run<'_> {
             skipped: index.skipped.len(),
             files: index.files,
         })
-    }
-
-    /// The stored index of an encoded split.
-    pub(super) fn part_index(&self, split: &str) -> Result<Index> {
-        let path = self.split_dir(split)?.join("index.json");
-        let text = match crate::files::read_text(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::Missing {
-                    what: format!("{} (Fisher vectors of split `{split}`)", path.display()),
-                    hint: format!(
-                        "make them: `fvtool encode --data DATA --split {split} --run RUN`"
-                    ),
-                });
-            }
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        };
-        let index = Index::parse(&path, &text)?;
-        if index.split != split {
-            let problem = format!("of split `{}`, not of `{split}`", index.split.escape_debug());
-            return Err(Error::artifact(path, problem));
-        }
-        Ok(index)
     }
 
     /// The stored vectors of an encoded split, mapped from disk.

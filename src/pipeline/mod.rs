@@ -21,6 +21,8 @@ mod describe;
 pub mod explain;
 mod fisher;
 mod folder;
+mod index;
+mod leak;
 mod memory;
 mod models;
 mod outputs;
@@ -53,7 +55,8 @@ use seen::Seen;
 use source::require_two_classes;
 
 pub use classify::{ClassScore, Evaluated, Prediction};
-pub use fisher::{Encoded, Index, IndexedImage, Skipped};
+pub use fisher::Encoded;
+pub use index::{Index, IndexedImage, Skipped};
 pub use stage::Stamp;
 
 /// How a run folder is opened.
@@ -275,7 +278,7 @@ impl<'p> Run<'p> {
     /// As the single stages.
     pub fn run_all(&self, data: &Path, train: &str, test: &str) -> Result<(Encoded, Evaluated)> {
         let dataset = self.open_data(data)?;
-        let (train, test) = (dataset.split(train)?, dataset.split(test)?);
+        let (train, test) = (self.split(&dataset, train)?, self.split(&dataset, test)?);
         require_two_classes(&train)?;
         self.check_memory(train.items.len(), train.classes.len())?;
         self.fit_models(data, &train)?;
@@ -343,7 +346,7 @@ impl<'p> Run<'p> {
     /// # Errors
     /// As the single stages.
     pub fn encode(&self, data: &Path, split: &str) -> Result<Encoded> {
-        let split = self.open_data(data)?.split(split)?;
+        let split = self.split(&self.open_data(data)?, split)?;
         self.models_for(data, &split)?;
         self.encode_split(&split)
     }
@@ -355,7 +358,7 @@ impl<'p> Run<'p> {
     /// [`Error::Missing`] when nothing was fitted in this folder; [`Error::Stale`] when the classifier
     /// or what it is made from is of other settings or data.
     pub fn evaluate(&self, data: &Path, split: &str) -> Result<Evaluated> {
-        let split = self.open_data(data)?.split(split)?;
+        let split = self.split(&self.open_data(data)?, split)?;
         self.classifier()?;
         self.encode_and_evaluate(&split)
     }

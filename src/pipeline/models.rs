@@ -47,7 +47,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Data`] when no image of the split gives a descriptor.
     pub fn extract(&self, data: &Path, split: &str) -> Result<Stamp> {
-        let split = self.open_data(data)?.split(split)?;
+        let split = self.split(&self.open_data(data)?, split)?;
         let samples: Result<Vec<Stamp>> =
             self.parts().iter().map(|part| part.run.fit_sample(&split)).collect();
         let samples = samples?;
@@ -60,7 +60,7 @@ impl Run<'_> {
     /// # Errors
     /// As [`Projection::fit`].
     pub fn extract_and_fit_pca(&self, data: &Path, split: &str) -> Result<Stamp> {
-        let split = self.open_data(data)?.split(split)?;
+        let split = self.split(&self.open_data(data)?, split)?;
         let mut fitted = Vec::new();
         for part in self.parts() {
             let sample = part.run.fit_sample(&split)?;
@@ -88,7 +88,7 @@ impl Run<'_> {
     /// # Errors
     /// As [`gmm::fit`].
     pub fn extract_and_fit_gmm(&self, data: &Path, split: &str) -> Result<Stamp> {
-        let split = self.open_data(data)?.split(split)?;
+        let split = self.split(&self.open_data(data)?, split)?;
         self.fit_models(data, &split)
     }
 
@@ -107,7 +107,7 @@ impl Run<'_> {
             ));
             return Ok(());
         }
-        let split = self.open_data(&source.data)?.split(&source.split)?;
+        let split = self.split(&self.open_data(&source.data)?, &source.split)?;
         self.fit_models(&source.data, &split).map(|_| ())
     }
 

@@ -71,6 +71,11 @@ impl Seen {
         self.seen().get(path).is_some_and(Option::is_some)
     }
 
+    /// The hash of a file when it was looked at, if it could be read.
+    pub(super) fn hash_of(&self, path: &Path) -> Option<Hash> {
+        self.seen().get(path).copied().flatten()
+    }
+
     /// Compares the bytes of a file with what was seen of it; a file that nobody looked at is
     /// remembered.
     ///

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Run;
 use crate::artifacts::write_atomically;
-use crate::dataset::{Label, Split};
+use crate::dataset::{Dataset, Label, Split};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -107,6 +107,18 @@ impl Run<'_> {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", &path)(e)),
         }
+    }
+
+    /// Opens a split, and says once what there is to say of its lists and annotations.
+    pub(super) fn split(&self, dataset: &Dataset, name: &str) -> Result<Split> {
+        let split = dataset.split(name)?;
+        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for note in &split.notes {
+            if said.insert(note.clone()) {
+                self.progress.note(note);
+            }
+        }
+        Ok(split)
     }
 
     pub(super) fn record_source(&self, data: &Path, split: &str) -> Result<()> {

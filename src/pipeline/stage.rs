@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Run;
-use super::fisher::shard_name;
+use super::index::shard_name;
 use crate::artifacts::{Artifact, is_ours, take};
 use crate::config::{differences, effective_inputs, fingerprint};
 use crate::error::{Error, Result};

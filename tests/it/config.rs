@@ -89,6 +89,21 @@ fn overrides_are_toml_and_bare_words() {
     assert_eq!(with(&[]).unwrap(), Config::default());
 }
 
+/// A folder may have any name, also one that TOML reads as a number, a date or a truth value.
+#[test]
+fn a_string_may_look_like_anything() {
+    for name in ["2024", "2024-01-01", "1e3", "0x10", "true", "inf", "-5", "3.50", "07"] {
+        let config = with(&[&format!("descriptors.folder={name}")]).unwrap();
+        assert_eq!(config.descriptors.folder, std::path::Path::new(name));
+    }
+    let own = "descriptors.kind=\"files\"";
+    let text = format!("[[channel]]\nname = \"own\"\n{own}\n[[channel]]\nname = \"sift\"\n");
+    let config = Config::parse(&text, "test").unwrap();
+    let config = config.with_overrides(&["own.descriptors.folder=2024".to_owned()]).unwrap();
+    let own = config.of_channel(&config.channel[0]).unwrap();
+    assert_eq!(own.descriptors.folder, std::path::Path::new("2024"));
+}
+
 #[test]
 fn overrides_that_are_not_understood_say_what_would_be() {
     let text = refusal("gmm.components");

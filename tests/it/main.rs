@@ -36,3 +36,5 @@ mod small_run;
 mod support;
 mod svm;
 mod synthetic;
+mod training_images;
+mod two_sources;

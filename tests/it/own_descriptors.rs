@@ -129,6 +129,48 @@ fn a_file_that_cannot_be_used_costs_its_image_alone() {
     }
 }
 
+/// The image of every file below is 120 × 96 pixels.
+#[test]
+fn places_outside_the_image_are_refused() {
+    let (_folder, given, dir) = folders();
+    let put = |id: &str, places: &[[f32; 3]]| {
+        let mut rows = Array2::<f32>::from_elem((places.len(), 131), 0.1);
+        for (mut row, place) in rows.rows_mut().into_iter().zip(places) {
+            row.slice_mut(s![..3]).assign(&ArrayView1::from(place));
+        }
+        write_npy(given.join(format!("{id}.npy")), &rows).unwrap();
+    };
+    // y before x, as some programs write frames.
+    put("000001", &[[20.0, 110.0, 16.0], [90.0, 119.0, 16.0]]);
+    put("000002", &[[60.0, 40.0, 16.0], [300.0, 250.0, 16.0]]);
+    put("000003", &[[60.0, -30.0, 16.0]]);
+    put("000004", &[[0.5, 0.25, 16.0], [1.0, 0.75, 16.0]]);
+    put("000005", &[[60.0, 40.0, 4000.0]]);
+    put("000006", &[[60.0, 40.0, 16.0], [1e9, 1e9, 16.0]]);
+    // Just at the border: other programs count from 1, or from the corner of the first pixel.
+    put("000007", &[[-1.5, -2.0, 16.0], [120.0, 96.0, 16.0], [121.0, 97.0, 200.0]]);
+    put("000008", &[[0.0, 0.0, 120.0]]);
+    let run = open(&dir, &files(&given, &[]));
+    run.run_all(&fixture().data, "train", "test").unwrap();
+    let reasons = run.index("train").unwrap().skipped;
+    for (id, words) in [
+        (
+            "000001",
+            "x = 20, y = 110, outside the 120 × 96 pixels of the image (2 of 2 rows do); all lie \
+                    inside with x and y exchanged",
+        ),
+        ("000002", "row 1 has its centre at x = 300, y = 250, outside"),
+        ("000003", "pixels of the upright image"),
+        ("000004", "all centres lie between 0 and 1"),
+        ("000005", "row 0 has a side of 4000"),
+        ("000006", "1 of 2 rows do"),
+    ] {
+        let found = reasons.iter().find(|skipped| skipped.id == id).unwrap();
+        assert!(found.reason.contains(words), "{id}: {}", found.reason);
+    }
+    assert_eq!(reasons.len(), 6, "{reasons:?}");
+}
+
 #[test]
 fn settings_that_cannot_be_obeyed_are_refused() {
     let (folder, given, dir) = folders();

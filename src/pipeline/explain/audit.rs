@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Case, Drawing, Examined, Explainer, Only, Selection, write_json};
+use super::{Case, Drawing, Examined, Explainer, Failure, Only, Selection, write_json};
 use crate::error::{Error, Result};
 use crate::explanation::Rule;
 use crate::explanation::audit::{
@@ -150,6 +150,7 @@ impl Run<'_> {
         planned.push(path.clone());
         let outputs = self.explanations(&explainer, "audit", &planned)?;
         self.draw_cases(&explainer, &examples, &drawing, &heatmaps, &outputs)?;
+        explainer.remarks.say(self.progress);
         let mut findings: Vec<Finding> = findings.into_iter().map(|(found, ..)| found).collect();
         rank(&mut findings);
         let audit = Audit {
@@ -181,17 +182,17 @@ impl Run<'_> {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
-            let of_class = |(at, &class): (usize, &usize)| {
+            let of_class = |(at, &class): (usize, &usize)| -> Result<Sample, Failure> {
                 let map = explainer.map(&examined, &relevance, at);
-                let boxes = explainer.boxes(item, class, &examined);
-                Sample {
+                let boxes = explainer.boxes(item, class, &examined)?;
+                Ok(Sample {
                     id: item.id.clone(),
                     score: relevance.scores[at],
                     outside: outside(&map, &boxes),
                     mu_positive: context(&map, &boxes).and_then(|c| c.mu_positive),
-                }
+                })
             };
-            Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<Sample>>())
+            case.classes.iter().enumerate().map(of_class).collect::<Result<Vec<Sample>, Failure>>()
         })?;
         let count = explainer.model.classes.len();
         let mut all = Samples { of_class: vec![Vec::new(); count], items: vec![Vec::new(); count] };
@@ -228,7 +229,7 @@ impl Run<'_> {
                 (0..examined.frames.len()).filter(|&l| within(l)).map(|l| l as u32).collect()
             };
             let positions = &examined.positions;
-            let boxes = explainer.boxes(explainer.item(case), class, &examined);
+            let boxes = explainer.boxes(explainer.item(case), class, &examined)?;
             let [width, height] = examined.size;
             let near = inside(&grown(&boxes, width, height), width, height);
             let (fallen, controls) = match &suspicion.kind {

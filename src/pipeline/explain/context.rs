@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Selection, write_json, write_png};
+use super::{Failure, Selection, write_json, write_png};
 use crate::error::{Error, Result};
 use crate::evaluation::push_record;
 use crate::explanation::Rule;
@@ -92,18 +92,20 @@ impl Run<'_> {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, rule)?;
-            let of_class = |(at, &class): (usize, &usize)| {
+            let of_class = |(at, &class): (usize, &usize)| -> Result<Found, Failure> {
                 let map = explainer.map(&examined, &relevance, at);
                 let grid = (map.width >= map.height).then(|| {
                     let total: f64 = map.values.iter().map(|v| v.abs()).sum();
                     let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
                     map.on_grid(AVERAGE[0], AVERAGE[1], |v| v * scale)
                 });
-                let boxes = explainer.boxes(item, class, &examined);
-                Found { class, score: relevance.scores[at], context: context(&map, &boxes), grid }
+                let boxes = explainer.boxes(item, class, &examined)?;
+                let context = context(&map, &boxes);
+                Ok(Found { class, score: relevance.scores[at], context, grid })
             };
-            Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<Found>>())
+            case.classes.iter().enumerate().map(of_class).collect::<Result<Vec<Found>, Failure>>()
         })?;
+        explainer.remarks.say(self.progress);
         let mut of_class: Vec<Vec<Found>> =
             explainer.model.classes.iter().map(|_| Vec::new()).collect();
         let mut table = String::new();

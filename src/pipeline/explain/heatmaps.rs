@@ -89,6 +89,7 @@ impl Run<'_> {
         planned.push(list.clone());
         let outputs = self.explanations(&explainer, "heatmaps", &planned)?;
         let heatmaps = self.draw_cases(&explainer, &cases, drawing, &folder, &outputs)?;
+        explainer.remarks.say(self.progress);
         let text = json!({
             "split": explainer.split.name, "rule": drawing.rule.to_string(), "heatmaps": heatmaps,
         });
@@ -123,7 +124,8 @@ impl Run<'_> {
             (case.classes.iter().enumerate())
                 .map(|(at, &class)| {
                     let map = explainer.map(&examined, &relevance, at);
-                    let boxes = explainer.boxes(item, class, &examined);
+                    // What the pixels say does not depend on boxes: a heatmap without them is right.
+                    let boxes = explainer.boxes(item, class, &examined).unwrap_or_default();
                     let strongest = scale.as_ref().map_or(map.largest(), |s| s[class]);
                     let picture = panels(&photograph, &map, strongest, &boxes);
                     let file = explainer.picture(folder, case.item, class, ".png");

@@ -9,6 +9,7 @@
 //! answers, made anew by each command in place of what it wrote before, and part of no fingerprint.
 
 mod audit;
+mod boxes;
 mod context;
 mod heatmaps;
 mod quality;
@@ -24,6 +25,7 @@ use ndarray::{Array2, Axis, s};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use self::boxes::Remarks;
 use super::Run;
 use super::fisher::{self, ImageEncoder, Worker};
 use super::memory::{Largest, Need};
@@ -31,7 +33,7 @@ use super::outputs::{Origin, Outputs};
 use super::source::labels_for;
 use super::storage::store;
 use crate::artifacts::Shards;
-use crate::dataset::{Item, Label, Split};
+use crate::dataset::{Item, Label, Object, Split};
 use crate::descriptors::Frame;
 use crate::error::{Error, Result};
 use crate::explanation::pixels::{Map, spread};
@@ -109,6 +111,7 @@ struct Explainer {
     item_files: Vec<String>,
     workers: Pool<Worker>,
     need: Need,
+    remarks: Remarks,
 }
 
 /// What makes one part of the joint vector.
@@ -125,8 +128,8 @@ struct Part {
 struct Examined<'e> {
     /// Width and height as encoded.
     size: [usize; 2],
-    /// Width and height in the file.
-    file_size: [usize; 2],
+    /// The boxes of the item's objects in pixels of the image as encoded, or why they cannot be placed.
+    bounds: Result<Vec<[f32; 4]>, String>,
     /// Frames of the descriptors of all parts, one part after the other, in the image as it is (those
     /// from its mirror image too).
     frames: Vec<Frame>,
@@ -153,7 +156,7 @@ impl Run<'_> {
         classes: &[String],
         images: &[String],
     ) -> Result<Split> {
-        let split = self.open_data(data)?.split(split)?;
+        let split = self.split(&self.open_data(data)?, split)?;
         // Without a classifier yet, it is going to know those of the data.
         let known = self.known_classes()?.unwrap_or_else(|| split.classes.clone());
         classes.iter().try_for_each(|name| class_index(&known, name).map(|_| ()))?;
@@ -209,6 +212,7 @@ impl Run<'_> {
             origin,
             workers,
             need,
+            remarks: Remarks::default(),
         })
     }
 
@@ -339,15 +343,16 @@ impl Explainer {
         let mut examined = Examined {
             vector: self.vectors.row(row, &mut Vec::new()).to_vec(),
             size: [0; 2],
-            file_size: [0; 2],
+            bounds: Ok(Vec::new()),
             frames: Vec::new(),
             positions: Vec::new(),
             parts: Vec::new(),
         };
-        let Examined { size, file_size, frames, positions, parts, .. } = &mut examined;
+        let Examined { size, bounds, frames, positions, parts, .. } = &mut examined;
+        let mut upright = [0; 2];
         for part in &self.parts {
             let (picture, in_file) = part.encoder.load(item).map_err(Failure::of_reading)?;
-            (*size, *file_size) = ([picture.width, picture.height], in_file);
+            (*size, upright) = ([picture.width, picture.height], in_file);
             let before = frames.len();
             parts.push(
                 self.workers
@@ -357,6 +362,7 @@ impl Explainer {
                 return Err(Failure::of_reading(part.encoder.without_descriptors(item, *size)));
             }
         }
+        *bounds = self.remarks.place(item, upright, *size);
         Ok(examined)
     }
 
@@ -392,19 +398,26 @@ impl Explainer {
     }
 
     /// Boxes of a class in pixels of the image as encoded.
-    fn boxes(&self, item: &Item, class: usize, examined: &Examined<'_>) -> Vec<[f32; 4]> {
+    ///
+    /// # Errors
+    /// When the class has boxes that cannot be placed: without them what lies outside of them is not
+    /// known either, and the image is left out.
+    fn boxes(
+        &self,
+        item: &Item,
+        class: usize,
+        examined: &Examined<'_>,
+    ) -> Result<Vec<[f32; 4]>, Failure> {
         let name = &self.model.classes[class];
-        let [x, y] =
-            [0, 1].map(|axis| examined.size[axis] as f32 / examined.file_size[axis] as f32);
-        item.objects
-            .iter()
-            .filter(|object| self.split.classes[object.class] == *name)
-            .map(|object| {
-                let [left, top, right, bottom] = object.bounds;
-                // Edges of pixels scale; an inclusive edge is one pixel short of its edge.
-                [left * x, top * y, (right + 1.0) * x - 1.0, (bottom + 1.0) * y - 1.0]
-            })
-            .collect()
+        let of_class = |object: &Object| self.split.classes[object.class] == *name;
+        if !item.objects.iter().any(of_class) {
+            return Ok(Vec::new());
+        }
+        let bounds = examined.bounds.as_ref().map_err(|problem| {
+            Failure::Unreadable(Error::Image { path: item.path.clone(), problem: problem.clone() })
+        })?;
+        let boxes = item.objects.iter().zip(bounds).filter(|(object, _)| of_class(object));
+        Ok(boxes.map(|(_, bounds)| *bounds).collect())
     }
 
     /// An image ready to be perturbed.
