@@ -314,13 +314,19 @@ pub fn main() -> ExitCode {
     let interrupted = signals::attend();
     // For the thread that waits for signals as long as there is a process.
     let ui: &'static Ui = Box::leak(Box::new(Ui::new(&cli.global, &interrupted)));
-    signals::give_up_after(&interrupted, || ui.error(&fvtool::Error::Interrupted));
+    let stopped = format!("{}; {}", fvtool::Error::Interrupted, cli.command.kept());
+    signals::give_up_after(&interrupted, {
+        let stopped = stopped.clone();
+        move || ui.error(&stopped)
+    });
     if let Err(error) = start_threads(&cli.global, ui) {
         ui.error(&error);
         return ExitCode::FAILURE;
     }
-    let mut out = std::io::stdout().lock();
-    let outcome = cli.command.run(&cli.global, ui, &mut out);
+    let mut stdout = std::io::stdout().lock();
+    let mut plain = ui::PlainText(&mut stdout);
+    let out: &mut dyn Write = if cli.global.json { plain.0 } else { &mut plain };
+    let outcome = cli.command.run(&cli.global, ui, out);
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Partly(what)) => {
@@ -335,7 +341,7 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) if matches!(error.downcast_ref(), Some(fvtool::Error::Interrupted)) => {
-            ui.error(&format!("{error}; {}", cli.command.kept()));
+            ui.error(&stopped);
             ExitCode::FAILURE
         }
         Err(error) => {

@@ -14,6 +14,23 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Global;
 
+/// Tables on their way to stdout: whatever names are in them, nothing is a command to a terminal. (JSON
+/// has escapes of its own.)
+pub struct PlainText<'w>(pub &'w mut dyn Write);
+
+impl Write for PlainText<'_> {
+    /// Text comes in whole pieces of it, as `write!` forms them.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        self.0.write_all(plain::lines(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// The person at the terminal.
 pub struct Ui {
     stderr: Stderr,
