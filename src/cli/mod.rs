@@ -44,8 +44,8 @@ struct Cli {
     command: Command,
 }
 
-/// More than any machine has; a typing error should not start sixty thousand.
-const MOST_THREADS: u16 = 1024;
+/// Starting more takes seconds; a typing error should not start sixty thousand.
+const MOST_THREADS: u16 = 512;
 
 /// Options of every command.
 #[derive(Args)]
@@ -351,22 +351,49 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Starts the threads that work is shared between: here, where it can fail with a word. Where not even
-/// the usual number can be started, this one thread does all.
+/// Starts the threads that work is shared between: here, where it can fail with a word. Without a
+/// number that was asked for, as many as can be had do the work, this one alone if need be.
 fn start_threads(global: &Global, ui: &Ui) -> fvtool::Result<()> {
+    let usual = std::thread::available_parallelism().map_or(1, usize::from);
+    // A pool that cannot be started cannot be tried again with fewer.
+    let (startable, error) = startable(global.threads.map_or(usual, usize::from));
     let pool = rayon::ThreadPoolBuilder::new();
-    let Some(threads) = global.threads else {
-        let Err(error) = pool.build_global() else { return Ok(()) };
-        ui.do_without_bars();
-        ui.progress().note(&format!("no threads can be started ({error}); one does all the work"));
-        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
-        return alone.build_global().map_err(|e| cannot_start(1, e));
+    let pool = match (global.threads, error) {
+        (Some(threads), None) => pool.num_threads(threads.into()),
+        (Some(threads), Some(error)) => return Err(cannot_start(threads.into(), &error)),
+        (None, None) => pool,
+        (None, Some(error)) => {
+            ui.do_without_bars();
+            let note = format!("fewer threads than usual: the system starts no more ({error})");
+            ui.progress().note(&note);
+            match startable {
+                0 | 1 => pool.num_threads(1).use_current_thread(),
+                several => pool.num_threads(several - 1),
+            }
+        }
     };
-    pool.num_threads(threads.into()).build_global().map_err(|e| cannot_start(threads, e))
+    pool.build_global().map_err(|e| cannot_start(startable, &e))
 }
 
-fn cannot_start(threads: u16, error: rayon::ThreadPoolBuildError) -> fvtool::Error {
-    let problem = format!("the system does not start so many ({error}); give fewer");
+/// How many threads can be started at once, up to those `wanted`, and why not more.
+fn startable(wanted: usize) -> (usize, Option<std::io::Error>) {
+    let gate = std::sync::Mutex::new(());
+    let closed = gate.lock();
+    std::thread::scope(|scope| {
+        // Declared here to be dropped, and so opened, before the scope waits for its threads.
+        let _closed = closed;
+        for started in 0..wanted {
+            let wait = || drop(gate.lock());
+            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, wait) {
+                return (started, Some(error));
+            }
+        }
+        (wanted, None)
+    })
+}
+
+fn cannot_start(threads: usize, error: &dyn std::fmt::Display) -> fvtool::Error {
+    let problem = format!("the system does not start so many threads ({error}); give fewer");
     fvtool::Error::Config { origin: format!("--threads {threads}"), problem }
 }
 

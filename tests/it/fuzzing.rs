@@ -23,17 +23,20 @@ fn no_input_makes_a_parser_panic() {
 /// A corpus of another version would test little more than that it is refused.
 #[test]
 fn the_corpus_is_of_this_version() {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let renew = "copy the file of a new run of two classes and three images there";
     for name in ["artifact", "stored"] {
-        for path in std::fs::read_dir(fuzz.join("corpus").join(name)).unwrap() {
-            let path = path.unwrap().path();
-            fvtool::pipeline::parsers::stored(&path).unwrap_or_else(|e| panic!("{e}"));
+        for entry in std::fs::read_dir(corpus.join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            fvtool::pipeline::parsers::stored(&path).unwrap_or_else(|e| panic!("{e}; {renew}"));
         }
     }
     for name in ["index", "sealed"] {
-        let folder = fuzz.join("corpus").join(name);
-        let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-        fvtool::pipeline::Index::parse(&folder, &text("index")).unwrap();
-        assert!(fvtool::pipeline::parsers::figures(&text("eval")).is_some());
+        let path = |file: &str| corpus.join(name).join(file);
+        let text = |file: &str| std::fs::read_to_string(path(file)).unwrap();
+        let index = fvtool::pipeline::Index::parse(&path("index"), &text("index"));
+        index.unwrap_or_else(|e| panic!("{e}; {renew}"));
+        let figures = fvtool::pipeline::parsers::figures(&text("eval"));
+        assert!(figures.is_some(), "{}; {renew}", path("eval").display());
     }
 }
