@@ -10,6 +10,7 @@ use fvtool::artifacts::{Artifact, Npy, Shards, check_seal};
 use fvtool::config::Config;
 use fvtool::dataset::parsers;
 use fvtool::evaluation::{Scores, voc_results};
+use fvtool::image::{self, Colours};
 use fvtool::linalg::Rows;
 use fvtool::network::Network;
 use fvtool::pipeline::{self, Index};
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("source", source),
     ("scores", scores),
     ("network", network),
+    ("image", image),
 ];
 
 /// A file with these bytes, one for each thread: artifacts and arrays are mapped from disk.
@@ -178,4 +180,22 @@ pub fn network(data: &[u8]) {
             assert!(value.channels > 0 && value.size.iter().all(|&side| side > 0));
         }
     }
+}
+
+/// Images of every format that is read, with EXIF and colour profiles.
+pub fn image(data: &[u8]) {
+    on_disk(data, |path| {
+        let params = image::Params { max_megapixels: 0.01, ..image::Params::default() };
+        let loaded = image::load(path, &params, Colours::Rgb);
+        let stated = image::stated_size(path);
+        let Ok(loaded) = loaded else { return };
+        let [width, height] = loaded.size_in_file;
+        assert!(width * height <= 10_000);
+        let stated = stated.expect("what is decoded states its size");
+        assert!(stated == [width, height] || stated == [height, width]);
+        for plane in &loaded.planes {
+            assert_eq!([plane.width, plane.height], [width, height]);
+            assert!(plane.values.iter().all(|value| (0.0..=1.0).contains(value)));
+        }
+    });
 }

@@ -142,7 +142,7 @@ fn of_value(value: &Output) -> Value {
 }
 
 fn decoded(path: &Path) -> fvtool::Result<Vec<Plane>> {
-    Ok(image::load(path, &image::Params::default(), Colours::Rgb)?.0)
+    Ok(image::load(path, &image::Params::default(), Colours::Rgb)?.planes)
 }
 
 /// The shorter side of the usual length, both of a multiple.

@@ -281,6 +281,16 @@ impl Extractor {
         self.params.colours()
     }
 
+    /// Whether a descriptor counts as empty: one of less contrast than the threshold, or a given one of
+    /// zeros.
+    pub fn is_empty(&self, frame: &Frame) -> bool {
+        match self.params.kind {
+            Kind::Sift => f64::from(frame.contrast) < self.params.contrast_threshold,
+            Kind::Colour => false,
+            Kind::Files => frame.contrast == 0.0,
+        }
+    }
+
     /// Number of descriptors of an image of this size, before any is left out for its contrast.
     pub fn count(&self, width: usize, height: usize) -> usize {
         self.levels.iter().map(|level| level.count(width, height)).sum()

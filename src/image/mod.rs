@@ -12,14 +12,29 @@
 //! Transparent pixels are composited on white, as a viewer or a printed page shows them: what
 //! colour a file keeps under alpha 0 is an accident of the program that wrote it.
 //!
+//! JPEG and the pixels of TIFF files are decoded here (`jpeg`, `tiff`), the other formats by the `image` crate.
+//! Which values are black and white is settled before anything else (`range`).
+//!
 //! Departs from the `image` crate's `to_luma32f`, which weighs by Rec. 709 in integers.
 
 mod decode;
+mod frames;
+mod jpeg;
+mod kinds;
+mod netpbm;
+mod panics;
+mod planes;
+mod range;
 mod resize;
 mod smooth;
+mod tiff;
 mod upright;
 
-pub use decode::{Check, load, load_if, load_luminance, load_rgb, load_rgb_if, stated_size};
+pub(crate) use decode::most_file_bytes;
+pub use decode::{
+    Check, Loaded, Remarks, load, load_if, load_luminance, load_rgb, load_rgb_if, stated_size,
+};
+pub use range::ValueRange;
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};
 pub use upright::orientation;
@@ -43,6 +58,11 @@ crate::parameters! {
         /// Images of more millions of pixels are refused before they are decoded, so that a small
         /// hostile file cannot fill the memory.
         pub max_megapixels: f64 = 100.0, in 1e-6..=2000.0;
+        /// Which values of a file are black and white: `auto` takes the ends of the pixels' type (0 to
+        /// 255, 0 to 65535, for signed integers 0 to the largest) and 0 to 1 for floats; or two
+        /// numbers, for example `[0, 4095]` for 12 bits in files of 16. An image with a value outside
+        /// is left out.
+        pub value_range: ValueRange = ValueRange::Auto;
     }
 }
 
@@ -53,6 +73,12 @@ impl Params {
     /// [`Error::Setting`] with the first one outside its range.
     pub fn validate(&self) -> Result<()> {
         self.check_ranges()?;
+        if let ValueRange::Given([low, high]) = self.value_range {
+            let holds = low.is_finite() && high.is_finite() && low < high;
+            let value = format!("[{low}, {high}]");
+            let range = "`auto`, or two numbers, the first below the second";
+            Error::require(holds, "image.value_range", value, range)?;
+        }
         let (lowest, highest) = (self.min_height_px, self.max_height_px);
         let range = format!("at most image.max_height_px ({highest})");
         Error::require(highest == 0 || lowest <= highest, "image.min_height_px", lowest, &range)

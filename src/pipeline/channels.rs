@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Run;
 use super::fisher::{Encoded, ImageEncoder, Worker};
 use super::index::{Index, Skipped};
+use super::remarks::Noticed;
 use super::stage::Stamp;
 use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
@@ -260,13 +261,19 @@ impl JointEncoder {
         self.parts.iter().map(|_| Worker::default()).collect()
     }
 
-    /// The joint vector of an image, the values that would be read back were it stored.
-    pub(super) fn encode(&self, item: &Item, workers: &mut [Worker]) -> Result<Vec<f32>> {
-        let mut joint = Vec::new();
+    /// The joint vector of an image, the values that would be read back were it stored, and what was
+    /// noticed of it.
+    pub(super) fn encode(
+        &self,
+        item: &Item,
+        workers: &mut [Worker],
+    ) -> Result<(Vec<f32>, Noticed)> {
+        let (mut joint, mut all) = (Vec::new(), None);
         for ((encoder, factor), worker) in self.parts.iter().zip(workers) {
-            let vector = encoder.encode_as_stored(item, worker)?;
+            let (vector, noticed) = encoder.encode_as_stored(item, worker)?;
             joint.extend(vector.iter().map(|value| value * factor));
+            all = Some(all.map_or(noticed, |all: Noticed| all.joined(noticed)));
         }
-        Ok(joint)
+        Ok((joint, all.unwrap_or_default()))
     }
 }

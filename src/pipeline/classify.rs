@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use ndarray::Array2;
@@ -12,6 +13,7 @@ use super::channels::{JointEncoder, Mixtures};
 use super::fisher::{Encoded, Worker};
 use super::models::header;
 use super::outputs::Origin;
+use super::remarks::{Noted, Noticed};
 use super::source::{labels_for, labels_hash, number_label, one_class, require_two_classes};
 use super::stage::{Inputs, Stamp, explain};
 use super::{Index, Run};
@@ -430,6 +432,7 @@ impl Run<'_> {
         self.progress.begin("predict", images.len() as u64, "images");
         let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
         let need = || Ok(self.need_of_prediction(self.largest(&items)));
+        let noted = Mutex::new(Noted::default());
         let predictions = self.memory.within(need, || {
             items
                 .par_iter()
@@ -439,6 +442,10 @@ impl Run<'_> {
                         self.interrupted()?;
                         let outcome = predict_one(item, &encoder, &model, workers);
                         self.progress.advance(1);
+                        let outcome = outcome.map(|(scores, noticed)| {
+                            noted.lock().expect("no thread panics while it adds").add(&noticed);
+                            scores
+                        });
                         let outcome = outcome.map_err(|e| e.to_string());
                         Ok(Prediction { path: item.path.clone(), outcome })
                     },
@@ -446,19 +453,26 @@ impl Run<'_> {
                 .collect()
         });
         self.progress.end();
+        let noted = noted.into_inner().expect("no thread panics while it adds");
+        let threshold = self.config.descriptors.contrast_threshold;
+        for sentence in noted.sentences(images.len(), "", threshold) {
+            self.progress.note(&sentence);
+        }
         predictions?
     }
 }
 
+/// Scores of an image, and what was noticed of it.
 fn predict_one(
     item: &Item,
     encoder: &JointEncoder,
     model: &Model,
     workers: &mut [Worker],
-) -> Result<Vec<ClassScore>> {
-    let scores = model.score(&encoder.encode(item, workers)?)?;
+) -> Result<(Vec<ClassScore>, Noticed)> {
+    let (vector, noticed) = encoder.encode(item, workers)?;
+    let scores = model.score(&vector)?;
     let probabilities = model.probabilities(&scores);
-    Ok(model
+    let scores = model
         .classes
         .iter()
         .zip(scores)
@@ -468,7 +482,8 @@ fn predict_one(
             score,
             probability,
         })
-        .collect())
+        .collect();
+    Ok((scores, noticed))
 }
 
 /// Reads an `svm` artifact.

@@ -35,7 +35,7 @@ impl Run<'_> {
         for (part, encoder) in self.parts().iter().zip(encoder.parts()) {
             part.run.describe_part(image, encoder, &mut tensors)?;
         }
-        let vector = encoder.encode(&Item::of_file(image), &mut encoder.workers())?;
+        let (vector, _) = encoder.encode(&Item::of_file(image), &mut encoder.workers())?;
         tensors.push(("vector".to_owned(), vec![vector.len()], vector));
 
         let mixtures = encoder.mixtures();
@@ -92,7 +92,7 @@ impl Run<'_> {
         tensors: &mut Vec<(String, Vec<usize>, Vec<f32>)>,
     ) -> Result<()> {
         let (extractor, projection) = (encoder.extractor(), encoder.projection());
-        let (picture, _) = encoder.load(&Item::of_file(image))?;
+        let (picture, ..) = encoder.load(&Item::of_file(image))?;
         let (width, height) = (picture.width, picture.height);
         let described = picture.extract(extractor, &mut Scratch::default());
         let n = described.frames.len();

@@ -12,12 +12,13 @@ use std::time::Instant;
 use ::image::RgbImage;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Run;
 use super::index::{Index, IndexedImage, Skipped, shard_name};
 use super::models::{header, may_be_back};
 use super::pictures::Pictures;
+use super::remarks::{Noted, Noticed};
 use super::seen::Seen;
 use super::source::label_number;
 use super::stage::{Inputs, Stamp};
@@ -114,8 +115,9 @@ impl ImageEncoder {
         &self.mixture
     }
 
-    /// Reads an image for [`examine`](Self::examine); also its width and height in its file.
-    pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2])> {
+    /// Reads an image for [`examine`](Self::examine); also its width and height in its file, and what was
+    /// noticed of it.
+    pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2], Noticed)> {
         self.pictures.load(item)
     }
 
@@ -158,10 +160,14 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// As [`encode`](Self::encode) and [`store`].
-    pub(super) fn encode_as_stored(&self, item: &Item, worker: &mut Worker) -> Result<Vec<f32>> {
-        let mut vector = self.encode(item, worker)?;
+    pub(super) fn encode_as_stored(
+        &self,
+        item: &Item,
+        worker: &mut Worker,
+    ) -> Result<(Vec<f32>, Noticed)> {
+        let (mut vector, noticed) = self.encode(item, worker)?;
         store(self.storage, &mut vector)?;
-        Ok(vector)
+        Ok((vector, noticed))
     }
 
     /// How the vectors of this channel are stored.
@@ -169,20 +175,19 @@ impl ImageEncoder {
         self.storage
     }
 
-    /// The Fisher vector of an image.
-    pub(super) fn encode(&self, item: &Item, worker: &mut Worker) -> Result<Vec<f32>> {
-        let picture = self.load(item)?.0;
+    /// The Fisher vector of an image, and what was noticed of it.
+    pub(super) fn encode(&self, item: &Item, worker: &mut Worker) -> Result<(Vec<f32>, Noticed)> {
+        let (picture, _, mut noticed) = self.load(item)?;
         let size = [picture.width, picture.height];
-        let mut count = 0;
         self.encoder.begin(&mut worker.workspace);
         self.project(picture, worker, &mut |rows, frames, positions, _, workspace| {
-            count += frames.len();
+            noticed.add(&self.extractor, frames);
             self.encoder.push(rows, positions, workspace)
         })?;
-        if count == 0 {
+        if noticed.counts()[0] == 0 {
             return Err(self.without_descriptors(item, size));
         }
-        self.encoder.finish(&mut worker.workspace)
+        Ok((self.encoder.finish(&mut worker.workspace)?, noticed))
     }
 
     /// Hands the image's projected descriptors to `consume` block by block, while they are in cache,
@@ -256,6 +261,8 @@ struct Shard {
     unread: Vec<String>,
     /// A hash of each vector, in order; a shard of an earlier version has none.
     hashes: Option<Vec<String>>,
+    /// What was noticed of the others.
+    noted: Noted,
     made: bool,
 }
 
@@ -316,6 +323,13 @@ impl Run<'_> {
                 counted(encoder.dim(), "value")
             );
             self.done(&stage, &text, started);
+            let mut noted = Noted::default();
+            shards.iter().for_each(|shard| noted.join(&shard.noted));
+            let of = format!(" of split `{}`", split.name);
+            let threshold = self.config.descriptors.contrast_threshold;
+            for sentence in noted.sentences(encoded.images, &of, threshold) {
+                self.progress.note(&format!("{}{sentence}", self.label));
+            }
         } else {
             self.nothing_to_do(&stage);
         }
@@ -336,15 +350,20 @@ impl Run<'_> {
         let skipped: Vec<Skipped> =
             serde_json::from_value(shard.header().report["skipped"].clone())
                 .map_err(|e| Error::artifact(path, format!("damaged (`skipped`: {e})")))?;
+        let noted = match &shard.header().report["noted"] {
+            Value::Null => Noted::default(),
+            noted => serde_json::from_value(noted.clone())
+                .map_err(|e| Error::artifact(path, format!("damaged (`noted`: {e})")))?,
+        };
         // The index is made from these names; the vectors are verified by who reads them.
-        if !skipped.is_empty() {
+        if !skipped.is_empty() || !noted.is_nothing() {
             shard.verify()?;
         }
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (.., unread) = Inputs::of_stored_part(&kept.value);
         let hashes = serde_json::from_value(shard.header().report["hashes"].clone())
             .map_err(|e| Error::artifact(path, format!("damaged (`hashes`: {e})")))?;
-        Ok(Some(Shard { file, skipped, unread, hashes, made: false }))
+        Ok(Some(Shard { file, skipped, unread, hashes, noted, made: false }))
     }
 
     /// Encodes a shard of a split and writes it.
@@ -357,24 +376,31 @@ impl Run<'_> {
         encoder: &ImageEncoder,
         workers: &Pool<Worker>,
     ) -> Result<Shard> {
-        let results: Vec<Result<(Vec<f32>, String)>> = items
+        let results: Vec<Result<(Vec<f32>, String, Noticed)>> = items
             .par_iter()
             .with_max_len(1)
             .map(|item| {
                 self.interrupted()?;
                 let vector = workers.with(|worker| encoder.encode(item, worker));
                 self.progress.advance(1);
-                let vector = vector?;
+                let (vector, noticed) = vector?;
                 let hash = IndexedImage::short(&blake3::hash(bytemuck::cast_slice(&vector)));
-                Ok((vector, hash))
+                Ok((vector, hash, noticed))
             })
             .collect();
         let mut vectors = Stored::new(self.config.encoding.storage);
         let (mut skipped, mut unread, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
-        let mut hashes = Vec::new();
+        let (mut hashes, mut noted) = (Vec::new(), Noted::default());
         for (result, item) in results.into_iter().zip(items) {
-            match result.and_then(|(vector, hash)| vectors.push(&vector).map(|()| hash)) {
-                Ok(hash) => hashes.push(hash),
+            let stored = result.and_then(|(vector, hash, noticed)| {
+                vectors.push(&vector)?;
+                Ok((hash, noticed))
+            });
+            match stored {
+                Ok((hash, noticed)) => {
+                    hashes.push(hash);
+                    noted.add(&noticed);
+                }
                 Err(error @ (Error::Image { .. } | Error::Io { .. } | Error::Numerical { .. }))
                     if !self.strict =>
                 {
@@ -392,14 +418,17 @@ impl Run<'_> {
             }
         }
         let dim = encoder.dim();
-        let report = json!({
+        let mut report = json!({
             "split": split, "skipped": skipped, "unread": unread, "dim": dim, "hashes": hashes,
         });
+        if !noted.is_nothing() {
+            report["noted"] = json!(noted);
+        }
         let shape = vec![items.len() - skipped.len(), vectors.width(dim)];
         let tensor = Tensor { name: VECTORS, shape, values: vectors.values() };
         write(path, &header("fisher", &inputs.lacking(&lacking), report), &[tensor])?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Shard { file, skipped, unread: lacking, hashes: Some(hashes), made: true })
+        Ok(Shard { file, skipped, unread: lacking, hashes: Some(hashes), noted, made: true })
     }
 
     fn write_index(
@@ -411,6 +440,8 @@ impl Run<'_> {
     ) -> Result<Encoded> {
         let skipped: Vec<Skipped> =
             shards.iter().flat_map(|shard| shard.skipped.iter().cloned()).collect();
+        let mut noted = Noted::default();
+        shards.iter().for_each(|shard| noted.join(&shard.noted));
         let left_out: std::collections::BTreeSet<&str> =
             skipped.iter().map(|s| s.id.as_str()).collect();
         let hashes: Option<Vec<&Vec<String>>> =
@@ -439,6 +470,7 @@ impl Run<'_> {
             images,
             skipped,
             files: split.files.clone(),
+            noted,
         };
         let folder = self.split_dir(&split.name)?;
         let path = folder.join("index.json");

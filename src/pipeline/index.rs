@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Run;
+use super::remarks::Noted;
 use crate::artifacts::check_seal;
 use crate::dataset::Inventory;
 use crate::error::{Error, Result};
@@ -36,6 +37,9 @@ pub struct Index {
     /// What became of every file of the data folder.
     #[serde(default)]
     pub files: Inventory,
+    /// How many of the others are blank, or otherwise not as one expects.
+    #[serde(default, skip_serializing_if = "Noted::is_nothing")]
+    pub noted: Noted,
 }
 
 impl Index {

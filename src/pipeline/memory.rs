@@ -20,8 +20,11 @@ use crate::svm::{self, Calibration, Solver};
 /// The program, its lists and buffers of fixed size.
 const BASE: u64 = 64 << 20;
 
-/// Bytes of an image's file and its decoder, for a pixel of the largest type.
+/// Bytes of an image and its decoder, for a pixel of the largest type.
 const DECODED: u64 = 32;
+
+/// Bytes of an image whatever its size: what a decoder may need beside the pixels, and buffers.
+const OF_IMAGE: u64 = 12 << 20;
 
 /// Tasks whose sums a mixture is fitted by.
 const TASKS: u64 = 64;
@@ -37,6 +40,8 @@ pub(super) struct Memory {
 pub(super) struct Largest {
     /// Width and height.
     pub(super) size: [usize; 2],
+    /// Bytes of the file of an image, with all that is attached to it.
+    pub(super) image_file: u64,
     /// Bytes of a file of descriptors.
     pub(super) file: u64,
 }
@@ -141,23 +146,31 @@ impl Run<'_> {
         needs.iter().try_for_each(|need| self.memory.workers(need).map(|_| ()))
     }
 
-    /// The image with most pixels, as files state them or as they are scaled up, and the largest file of
-    /// descriptors. Images that say nothing or are too large are not decoded.
+    /// The image with most pixels, as files state them or as they are scaled up, the largest file of an
+    /// image and the largest file of descriptors. Images that say nothing or are too large are not
+    /// decoded.
     pub(super) fn largest(&self, items: &[Item]) -> Largest {
         let most = self.config.image.max_megapixels * 1e6;
-        let sizes = items.par_iter().filter_map(|item| image::stated_size(&item.path).ok());
-        let size = sizes
-            .filter(|[width, height]| *width as f64 * *height as f64 <= most)
-            .map(|size| {
-                let [width, height] = self.config.image.fitted(size);
-                [width.max(size[0]), height.max(size[1])]
-            })
-            .max_by_key(|&[width, height]| (width * height, width))
-            .unwrap_or([0, 0]);
+        let stated = items.par_iter().filter_map(|item| {
+            let [width, height] = image::stated_size(&item.path).ok()?;
+            let file = std::fs::metadata(&item.path).ok()?.len();
+            let read = width as f64 * height as f64 <= most
+                && file <= image::most_file_bytes([width, height]);
+            read.then_some(([width, height], file))
+        });
+        let larger = |(a, a_file): ([usize; 2], u64), (b, b_file): ([usize; 2], u64)| {
+            let key = |[width, height]: [usize; 2]| (width * height, width);
+            (if key(a) >= key(b) { a } else { b }, a_file.max(b_file))
+        };
+        let upscaled = stated.map(|(size, file)| {
+            let [width, height] = self.config.image.fitted(size);
+            ([width.max(size[0]), height.max(size[1])], file)
+        });
+        let (size, image_file) = upscaled.reduce(|| ([0, 0], 0), larger);
         let runs = self.parts();
         let files =
             runs.iter().map(|part| Pictures::new(&part.run.config, &self.seen).largest_file(items));
-        Largest { size, file: files.max().unwrap_or(0) }
+        Largest { size, image_file, file: files.max().unwrap_or(0) }
     }
 
     /// Components, dimensions of a projected descriptor, values of a Fisher vector.
@@ -177,7 +190,9 @@ impl Run<'_> {
         let factor = self.config.descriptors.scales.iter().copied().fold(1.0, f64::max);
         let planes = self.config.descriptors.colours().planes() as u64;
         let planes = planes * ((8.0 * factor * factor) as u64 + 4);
-        (width as u64 * height as u64) * (DECODED + planes) + largest.file + (4 << 20)
+        // The file itself, and a copy of what is attached to the picture.
+        let files = 2 * largest.image_file + largest.file;
+        (width as u64 * height as u64) * (DECODED + planes) + files + OF_IMAGE
     }
 
     pub(super) fn need_of_sample(&self, largest: Largest) -> Need {

@@ -29,6 +29,7 @@ mod outputs;
 #[doc(hidden)]
 pub mod parsers;
 mod pictures;
+mod remarks;
 mod seen;
 mod settings;
 mod source;
@@ -57,6 +58,7 @@ use source::require_two_classes;
 pub use classify::{ClassScore, Evaluated, Prediction};
 pub use fisher::Encoded;
 pub use index::{Index, IndexedImage, Skipped};
+pub use remarks::Noted;
 pub use stage::Stamp;
 
 /// How a run folder is opened.

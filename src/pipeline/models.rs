@@ -24,6 +24,7 @@ use crate::words::counted;
 struct Drawn {
     rows: Array2<f32>,
     positions: Vec<Position>,
+    empty: usize,
 }
 
 impl Run<'_> {
@@ -172,10 +173,12 @@ impl Run<'_> {
         let mut rows: Vec<f32> = Vec::new();
         let mut positions: Vec<f32> = Vec::new();
         let (mut left_out, mut unread) = (Vec::new(), Vec::new());
+        let mut empty = 0;
         for (result, item) in drawn.into_iter().zip(&chosen) {
             match result {
                 Ok(drawn) => {
                     rows.extend(drawn.rows.iter());
+                    empty += drawn.empty;
                     positions.extend(drawn.positions.iter().flat_map(|p| [p.x, p.y, p.scale]));
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. })) if !self.strict => {
@@ -201,6 +204,16 @@ impl Run<'_> {
         write(&path, &header, &tensors)?;
         let text = format!("{} of {}", counted(n, "descriptor"), counted(chosen.len(), "image"));
         self.done("extract", &text, started);
+        if 2 * empty > n {
+            self.progress.note(&format!(
+                "{}{:.1} % of the descriptors drawn are empty, of a contrast below \
+                 descriptors.contrast_threshold = {}: many images are blank, dark or blurred, or their \
+                 values are of another range than their type (image.value_range)",
+                self.label,
+                100.0 * empty as f64 / n as f64,
+                self.config.descriptors.contrast_threshold
+            ));
+        }
         Ok(Stamp { path, fingerprint: inputs.fingerprint, made: true })
     }
 
@@ -221,7 +234,7 @@ impl Run<'_> {
     /// What to say of an image without a descriptor.
     fn undescribed(&self, item: &Item) -> Error {
         let pictures = Pictures::new(&self.config, &self.seen);
-        let described = pictures.load(item).and_then(|(picture, _)| {
+        let described = pictures.load(item).and_then(|(picture, ..)| {
             let size = [picture.width, picture.height];
             let count = Extractor::new(&self.config.descriptors)?.count(size[0], size[1]);
             Ok(pictures.without_descriptors(item, size, count))
@@ -248,10 +261,11 @@ impl Run<'_> {
         quota: usize,
         scratch: &mut Scratch,
     ) -> Result<Drawn> {
-        let (picture, _) = pictures.load(item)?;
+        let (picture, ..) = pictures.load(item)?;
         let drawn = sample::draw(extractor, &picture, quota, self.config.seed, number, scratch);
         let positions = fisher::positions(&drawn.frames, picture.width, picture.height);
-        Ok(Drawn { rows: drawn.rows, positions })
+        let empty = drawn.frames.iter().filter(|frame| extractor.is_empty(frame)).count();
+        Ok(Drawn { rows: drawn.rows, positions, empty })
     }
 
     fn fit_pca(&self, sample: &Stamp) -> Result<Stamp> {

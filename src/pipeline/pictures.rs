@@ -8,6 +8,7 @@ use ::image::RgbImage;
 use ndarray::{ArrayView1, ArrayView2, Axis, s};
 use serde_json::Value;
 
+use super::remarks::Noticed;
 use super::seen::Seen;
 use crate::artifacts::Npy;
 use crate::config::Config;
@@ -54,21 +55,23 @@ impl Pictures {
         Self { image: config.image.clone(), colours: params.colours(), files, seen }
     }
 
-    /// An image, and its width and height in its file.
+    /// An image, its width and height in its file, and what was noticed of it.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Image`] when the image, or the file of its descriptors, cannot be used;
     /// the first also when it is not as this command saw it first.
-    pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2])> {
-        let (planes, in_file) = self.as_seen(&item.path, |check| {
+    pub(super) fn load(&self, item: &Item) -> Result<(Picture, [usize; 2], Noticed)> {
+        let loaded = self.as_seen(&item.path, |check| {
             image::load_if(&item.path, &self.image, self.colours, check)
         })?;
-        let mut picture = Picture::from(planes);
+        let in_file = loaded.size_in_file;
+        let mut picture = Picture::from(loaded.planes);
+        let noticed = Noticed::new(loaded.remarks, &picture);
         if let Some(files) = &self.files {
             let size = [picture.width, picture.height];
             picture.content = Content::Given(files.read(&item.id, in_file, size, &self.seen)?);
         }
-        Ok((picture, in_file))
+        Ok((picture, in_file, noticed))
     }
 
     /// The photograph, for pictures shown to people.

@@ -168,7 +168,7 @@ fn opponent_colours_see_what_luminance_does_not() {
         let params = descriptors::Params { plane, bin_sizes_px: vec![4], ..Default::default() };
         let extractor = Extractor::new(&params).unwrap();
         let described = |file: &NamedTempFile| {
-            let planes = load(file.path(), &Params::default(), extractor.colours()).unwrap().0;
+            let planes = load(file.path(), &Params::default(), extractor.colours()).unwrap().planes;
             let found = extractor.extract(&planes, &mut Scratch::default());
             (planes[0].values.clone(), found.frames.iter().any(|frame| frame.contrast > 1e-3))
         };

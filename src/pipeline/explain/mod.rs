@@ -351,7 +351,7 @@ impl Explainer {
         let Examined { size, bounds, frames, positions, parts, .. } = &mut examined;
         let mut upright = [0; 2];
         for part in &self.parts {
-            let (picture, in_file) = part.encoder.load(item).map_err(Failure::of_reading)?;
+            let (picture, in_file, _) = part.encoder.load(item).map_err(Failure::of_reading)?;
             (*size, upright) = ([picture.width, picture.height], in_file);
             let before = frames.len();
             parts.push(
