@@ -225,7 +225,8 @@ fn undecodable(error: ImageError) -> String {
         ImageError::Limits(_) => {
             let most = BYTES_BASE >> 20;
             format!(
-                "what is attached to the picture (a colour profile, text) takes more than {most} MB, or its frames are larger than it states; save it without"
+                "what is attached to the picture takes more than {most} MB, or its frames are larger \
+                 than it states"
             )
         }
         other => format!("cannot be decoded: {other}"),
@@ -274,6 +275,13 @@ fn decode_other(
     check_size(size, params)?;
     if format == ImageFormat::Pnm {
         netpbm::check_samples(bytes)?;
+    }
+    // Its decoder goes on with zeros where bytes are missing.
+    if format == ImageFormat::WebP
+        && let Some(length) = bytes.get(4..8)
+        && u32::from_le_bytes(length.try_into().expect("four bytes")) as usize + 8 > bytes.len()
+    {
+        return Err("the WebP file is cut short".to_owned());
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits(size[0] as u64 * size[1] as u64));

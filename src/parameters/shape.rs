@@ -22,6 +22,8 @@ pub enum Shape {
     Choice(&'static [&'static str]),
     /// A list.
     List(Box<Shape>),
+    /// Of several kinds: the type itself says what is wrong with a value.
+    Own,
 }
 
 impl Shape {
@@ -29,15 +31,17 @@ impl Shape {
     pub fn of<T: for<'de> Deserialize<'de>>() -> Self {
         match T::deserialize(Probe) {
             Err(Answer(Some(shape))) => shape,
-            // What says nothing of itself is written as text.
-            Ok(_) | Err(Answer(None)) => Self::Text,
+            // It asks for any value and looks at it itself.
+            Ok(_) | Err(Answer(None)) => Self::Own,
         }
     }
 
     /// Whether a TOML value is of this kind.
     pub fn takes(&self, value: &toml::Value) -> bool {
         match (self, value) {
-            (Self::Truth, toml::Value::Boolean(_)) | (Self::Text, toml::Value::String(_)) => true,
+            (Self::Truth, toml::Value::Boolean(_))
+            | (Self::Text, toml::Value::String(_))
+            | (Self::Own, _) => true,
             (Self::Whole, toml::Value::Integer(number)) => *number >= 0,
             (Self::Number, toml::Value::Integer(_) | toml::Value::Float(_)) => true,
             (Self::Choice(names), toml::Value::String(name)) => names.contains(&name.as_str()),
@@ -51,7 +55,7 @@ impl Shape {
     /// Whether it is text, or a list of texts.
     pub(super) fn is_text(&self) -> bool {
         match self {
-            Self::Text => true,
+            Self::Text | Self::Own => true,
             Self::List(items) => items.is_text(),
             _ => false,
         }
@@ -87,6 +91,7 @@ impl Shape {
                 (one, format!("the names {}", listed(&quoted)))
             }
             Self::List(_) => nouns("a list", "lists"),
+            Self::Own => nouns("as its meaning says", "values"),
         }
     }
 }
