@@ -114,7 +114,7 @@ impl Look<'_> {
             return Ok(files);
         }
         for (name, kind) in tree::entries(&path)? {
-            let is_folder = tree::is_folder(&path.join(&name), kind);
+            let is_folder = tree::is_folder(&path, &name, kind);
             if is_folder && known.iter().any(|known| name == *known) {
                 continue;
             }

@@ -454,7 +454,7 @@ struct Listing {
 fn list(path: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
     for (name, kind) in tree::entries(path)? {
-        let folder = tree::is_folder(&path.join(&name), kind);
+        let folder = tree::is_folder(path, &name, kind);
         if tree::passed_over(&name, folder).is_some() {
             continue;
         }

@@ -142,7 +142,7 @@ impl Walk<'_> {
         let mut images = Vec::new();
         let mut stems: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
         for (name, kind) in entries {
-            if is_folder(&path.join(&name), kind) {
+            if is_folder(&path, &name, kind) {
                 self.enter(below, name, kind, &mut folder)?;
                 continue;
             }
@@ -265,16 +265,16 @@ pub(super) fn entries(path: &Path) -> Result<Vec<(OsString, FileType)>> {
     Ok(all)
 }
 
-/// Whether an entry is a folder, or a link to one.
-pub(super) fn is_folder(path: &Path, kind: FileType) -> bool {
-    kind.is_dir() || kind.is_symlink() && fs::metadata(path).is_ok_and(|found| found.is_dir())
+/// Whether an entry of a folder is one too, or a link to one.
+pub(super) fn is_folder(folder: &Path, name: &OsStr, kind: FileType) -> bool {
+    let leads_to_one = || fs::metadata(folder.join(name)).is_ok_and(|found| found.is_dir());
+    kind.is_dir() || kind.is_symlink() && leads_to_one()
 }
 
 /// Why an entry is passed over by its name alone.
 pub(super) fn passed_over(name: &OsStr, folder: bool) -> Option<&'static str> {
     let clutter = if folder { CLUTTER_FOLDERS } else { CLUTTER_FILES };
-    let lower = name.to_string_lossy().to_lowercase();
-    if clutter.contains(&lower.as_str()) {
+    if clutter.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Some(CLUTTER);
     }
     name.as_encoded_bytes().starts_with(b".").then_some(HIDDEN)

@@ -298,8 +298,9 @@ impl Voc {
         let names = if folder.is_dir() { list(&folder)?.images } else { Vec::new() };
         let mut best: BTreeMap<String, (usize, String)> = BTreeMap::new();
         for name in names {
-            let Some((rank, stem)) = image_rank(&name).zip(without_ending(&name)) else { continue };
-            let stem = stem.to_owned();
+            // The listing takes files without an ending by their contents.
+            let rank = image_rank(&name).unwrap_or(usize::MAX);
+            let stem = without_ending(&name).unwrap_or(&name).to_owned();
             match best.get_mut(&stem) {
                 Some(before) if (rank, &name) < (before.0, &before.1) => *before = (rank, name),
                 Some(_) => {}

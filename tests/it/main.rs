@@ -14,6 +14,7 @@ mod evaluation;
 mod evaluation_report;
 mod explanation;
 mod files;
+mod folder_layouts;
 mod folders;
 mod fusion;
 mod fuzzing;
