@@ -111,6 +111,11 @@ impl Folders {
                 Self::divided(classes, params.train_fraction, seed, &mut reader.notes)
             }
         };
+        if folders.splits.is_empty() {
+            let problem =
+                format!("holds images and no class folders; {}", layouts::class_folders());
+            return Err(Error::data(place, problem));
+        }
         if let (Some(like), None, [_]) = (like, given, &folders.classes[..]) {
             return Err(Error::data(place, like));
         }
@@ -415,10 +420,10 @@ impl Reader<'_> {
                 self.notes
                     .push(format!("split `{name}` is the folder {}", self.place(&below).display()));
             }
+            // Known to be no split but where the setting says that all are.
             if folder.below == 0 {
-                let problem =
-                    format!("holds images and no class folders; {}", layouts::class_folders());
-                return Err(Error::data(self.place(&below), problem));
+                self.leave_out_strays(&below, folder.images);
+                continue;
             }
             splits.insert(name, self.classes(&below, folder, guessed)?);
         }

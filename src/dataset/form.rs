@@ -9,7 +9,7 @@
 //!    folders called like its neighbours or like those of another one, which is refused.
 //! 3. None holds images itself. A single one is a split. Otherwise they are splits when they hold folders
 //!    of the same names (those of one may lack some, but there must be two), and classes when no name
-//!    occurs twice or the only one that occurs does in all. Anything else is refused, and so is a
+//!    occurs twice or the only one does in all and holds no folders. Anything else is refused, and so is a
 //!    class called `images`, or `labels` and the like beside one.
 //!
 //! The rules use names and structure alone, never what a command asks for, so that a data folder is
@@ -117,10 +117,13 @@ impl Form {
         if union.len() > 1 && inner.iter().all(|names| names.is_subset(largest)) {
             return Ok(Form::Splits);
         }
-        let same = union.len() == 1;
+        // `car/images/1.jpg`; folders in such a folder may be the classes.
+        let flat =
+            |(_, folder): &(&String, &Folder)| folder.kids().all(|(_, inner)| inner.below == 0);
+        let same = union.len() == 1 && kids.iter().all(flat);
         let are_parts = names.iter().any(|name| is_beside_name(name) || is_images_name(name))
             || !same && union.iter().any(|name| is_images_name(name));
-        if (same || total == union.len()) && !are_parts {
+        if (same || union.len() > 1 && total == union.len()) && !are_parts {
             return Ok(Form::Classes);
         }
         refuse(format!(

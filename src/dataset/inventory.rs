@@ -119,7 +119,7 @@ impl Inventory {
         if words.len() > NAMED {
             let more: usize = self.left_out[NAMED..].iter().map(|l| l.count).sum();
             words.truncate(NAMED);
-            words.push(format!("{more} others"));
+            words.push(format!("{more} more"));
         }
         words.join(", ")
     }
@@ -159,6 +159,6 @@ mod tests {
             ["a/b/x\\x0Ay"]
         );
         let words = inventory.left_out_in_words();
-        assert!(words.contains("100 .heic") && words.ends_with(" others"), "{words}");
+        assert!(words.contains("100 .heic") && words.ends_with(" more"), "{words}");
     }
 }

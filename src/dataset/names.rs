@@ -11,7 +11,8 @@ const UNREAD_IMAGES: &[&str] = &[
     ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".dng", ".cr2", ".cr3",
     ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".raw", ".srw",
     ".x3f", ".3fr", ".iiq", ".tga", ".ico", ".exr", ".hdr", ".psd", ".xcf", ".svg", ".dcm",
-    ".fits", ".fit", ".qoi", ".pcx", ".dds", ".czi", ".lif", ".nd2", ".svs",
+    ".fits", ".fit", ".qoi", ".pcx", ".dds", ".czi", ".lif", ".nd2", ".svs", ".apng", ".pam",
+    ".dib",
 ];
 
 /// The ending of a file name, with its dot and in lower case. None for a name without a dot, and where

@@ -129,6 +129,8 @@ fn what_may_be_both_is_refused_and_the_setting_decides() {
     for names in [
         &["front/car/1.jpg", "front/bus/1.jpg", "side/car/2.jpg", "side/van/2.jpg"][..],
         &["train/a/1.jpg", "test/a/2.jpg", "copy/train/a/1.jpg", "copy/test/a/2.jpg"],
+        // Is it the source, or what the folders below show?
+        &["amazon/images/a/1.jpg", "amazon/images/b/2.jpg", "webcam/images/a/3.jpg"],
     ] {
         let text = refused(names);
         assert!(
@@ -146,6 +148,26 @@ fn what_may_be_both_is_refused_and_the_setting_decides() {
         let found: BTreeSet<&str> = classes.classes().iter().map(String::as_str).collect();
         assert_eq!(found, tops);
     }
+}
+
+/// By the setting, a folder without class folders is left out in place of being refused.
+#[test]
+fn folders_without_class_folders_are_left_out_where_splits_are_asked_for() {
+    let names = ["train/a/1.jpg", "train/b/2.jpg", "test/a/3.jpg", "store/4.jpg", "store/5.jpg"];
+    let text = refused(&names);
+    assert!(text.contains("`store`") && text.contains("data.layout=splits"), "{text}");
+    let root = folder(&names);
+    let params = Params { layout: Layout::Splits, ..Params::default() };
+    let dataset = Dataset::open(root.path(), &params, Seed(1)).unwrap();
+    assert_eq!(dataset.splits(), ["test", "train"]);
+    let files = dataset.split("train").unwrap().files;
+    assert_eq!((files.used, files.left_out[0].count), (2, 2));
+    assert_adds_up(&files, 5);
+    let notes = dataset.notes().unwrap().join("\n");
+    assert!(notes.contains("`store/4.jpg`, `store/5.jpg`"), "{notes}");
+    let flat = folder(&["store/4.jpg", "other/5.jpg"]);
+    let text = Dataset::open(flat.path(), &params, Seed(1)).unwrap_err().to_string();
+    assert!(text.contains("no class folders"), "{text}");
 }
 
 /// Layouts of other programs, and folders that fit none: what the refusal names.
