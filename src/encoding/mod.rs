@@ -198,6 +198,16 @@ impl Encoder {
         })
     }
 
+    /// Takes descriptors that begin with `rounded` for the point `exact`, of which they are the f32
+    /// numbers: what [`crate::projection::Projection::of_zeros`] says of an empty descriptor.
+    ///
+    /// # Panics
+    /// When the two are of different lengths, or longer than a descriptor.
+    pub fn knowing(mut self, rounded: Vec<f32>, exact: &[f64]) -> Self {
+        self.evaluator = self.evaluator.knowing(rounded, exact);
+        self
+    }
+
     /// Length of the vectors this encoder makes.
     pub fn len(&self) -> usize {
         self.cells.regions()

@@ -11,6 +11,7 @@
 
 pub mod em;
 pub mod kmeans;
+mod known;
 pub mod minibatch;
 mod posteriors;
 mod sharp;

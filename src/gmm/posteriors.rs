@@ -19,6 +19,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 use super::Gmm;
 use super::em::Mixture;
+use super::known::Known;
 use super::sharp::Sharp;
 use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS};
@@ -50,6 +51,7 @@ pub struct Evaluator {
     /// `b_k`; `−∞` for a sharp component.
     constants: Vec<f32>,
     pub(super) sharp: Sharp,
+    pub(super) known: Option<Known>,
     /// `−Σ_d ln s_d`, which turns densities of `y` into densities of `x`.
     log_jacobian: f64,
 }
@@ -161,8 +163,20 @@ impl Evaluator {
             coefficients,
             constants,
             sharp,
+            known: None,
             log_jacobian,
         }
+    }
+
+    /// Takes rows that begin with `rounded` for the point `exact`, of which they are the f32 numbers.
+    ///
+    /// # Panics
+    /// When the two are of different lengths, or longer than a row.
+    pub fn knowing(mut self, rounded: Vec<f32>, exact: &[f64]) -> Self {
+        assert_eq!(rounded.len(), exact.len(), "values of a known row");
+        assert!(rounded.len() <= self.dim(), "values of a known row");
+        self.known = Some(Known::new(rounded, exact));
+        self
     }
 
     /// Number of components `K`.

@@ -15,6 +15,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::known::Known;
 use super::posteriors::{Block, Evaluator, Scratch};
 use super::task_rows;
 use crate::error::{Error, Result};
@@ -158,6 +159,8 @@ pub(super) struct Buffers {
     largest: Vec<f32>,
     /// The pairs of one sharp component.
     pairs: Vec<(u32, f32)>,
+    /// Whether a row is known beyond f32.
+    known: Vec<bool>,
 }
 
 impl Evaluator {
@@ -187,6 +190,11 @@ impl Evaluator {
                     block.select_winners();
                     block.add_kept(self, sums);
                 }
+            }
+            if let Some(known) = &self.known
+                && known.find(block.rows, self.dim(), &mut block.sums.known)
+            {
+                block.add_known(self, known, assignment == Assignment::EXACT, sums);
             }
         }
         Ok(())
@@ -333,6 +341,34 @@ impl Block<'_> {
             let pairs = &bucket[..count as usize];
             *mass += pairs.iter().map(|(_, gamma)| f64::from(*gamma)).sum::<f64>();
             evaluator.add_pairs(self.rows, component, pairs, moments);
+        }
+    }
+}
+
+impl Block<'_> {
+    /// Adds what f32 has left out of rows that are known beyond it. `all` says whether all posteriors
+    /// count, or those in the buckets.
+    fn add_known(&self, evaluator: &Evaluator, known: &Known, all: bool, sums: &mut Statistics) {
+        let (k, width) = sums.moments.dim();
+        let Buffers { kept, counts, known: found, .. } = &*self.sums;
+        let mut masses = vec![0.0f64; k];
+        if all {
+            for (gammas, _) in self.posteriors.rows().into_iter().zip(found).filter(|row| *row.1) {
+                masses.iter_mut().zip(gammas).for_each(|(mass, &gamma)| *mass += f64::from(gamma));
+            }
+        } else {
+            let buckets = kept.chunks_exact(BUCKET).zip(counts);
+            for (mass, (bucket, &count)) in masses.iter_mut().zip(buckets) {
+                let of_known =
+                    bucket[..count as usize].iter().filter(|pair| found[pair.0 as usize]);
+                *mass = of_known.map(|pair| f64::from(pair.1)).sum();
+            }
+        }
+        let moments = sums.moments.as_slice_mut().expect("sums are row-major");
+        let components = masses.into_iter().zip(moments.chunks_exact_mut(width)).enumerate();
+        for (component, (mass, moments)) in components.filter(|(_, (mass, _))| *mass > 0.0) {
+            let means = evaluator.scaled_means.row(component).to_slice().expect("contiguous");
+            known.add(mass, &evaluator.inverse_scale, means, moments);
         }
     }
 }

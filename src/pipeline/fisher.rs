@@ -88,7 +88,8 @@ impl ImageEncoder {
         };
         shape("descriptors for the stored PCA", projection.input_dim(), extractor.dim())?;
         shape("projection for the stored mixture", gmm.dim(), projection.output_dim())?;
-        let encoder = Encoder::new(gmm, &config.encoding)?;
+        let (rounded, exact) = projection.of_zeros();
+        let encoder = Encoder::new(gmm, &config.encoding)?.knowing(rounded, &exact);
         let (mirrored, storage) = (config.encoding.mirrored, config.encoding.storage);
         let pictures = Pictures::new(config, seen);
         Ok(Self { pictures, extractor, projection, encoder, mirrored, mixture, storage })

@@ -6,6 +6,13 @@ use half::slice::HalfFloatSliceExt;
 use crate::artifacts::{Values, compress, compressed_len, expand};
 use crate::encoding::Storage;
 use crate::error::{Error, Result};
+use crate::linalg;
+
+/// The least step of f16: half of it is lost of a value near 0.
+const SMALLEST_F16: f64 = 1.0 / (1 << 24) as f64;
+
+/// The share of a vector's length that may be lost of small values.
+const LOST: f64 = 1e-2;
 
 /// Vectors as a shard holds them.
 pub(super) enum Stored {
@@ -26,8 +33,14 @@ impl Stored {
     /// Takes one vector, or nothing of it.
     ///
     /// # Errors
-    /// [`Error::Numerical`] when a value leaves the range of what is stored.
+    /// [`Error::Numerical`] when values leave the range of what is stored, at either end.
     pub(super) fn push(&mut self, vector: &[f32]) -> Result<()> {
+        if !matches!(self, Self::F32(_)) {
+            let norm = linalg::norm(vector);
+            if norm > 0.0 && SMALLEST_F16 * (vector.len() as f64).sqrt() > LOST * norm {
+                return Err(out_of_range("too small for 16 bits"));
+            }
+        }
         match self {
             Self::F32(all) => all.extend_from_slice(vector),
             Self::F16(all) => {
@@ -36,12 +49,7 @@ impl Stored {
                 all[before..].convert_from_f32_slice(vector);
                 if !all[before..].iter().all(|value| value.is_finite()) {
                     all.truncate(before);
-                    let problem = "values are beyond the range of `f16`; normalise them, or set \
-                                   encoding.storage to f32";
-                    return Err(Error::Numerical {
-                        what: "Fisher vector",
-                        problem: problem.into(),
-                    });
+                    return Err(out_of_range("beyond the range of `f16`"));
                 }
             }
             Self::Compressed(all) => {
@@ -67,6 +75,11 @@ impl Stored {
             Self::Compressed(all) => Values::U8(all),
         }
     }
+}
+
+fn out_of_range(why: &str) -> Error {
+    let problem = format!("values are {why}; normalise them, or set encoding.storage to f32");
+    Error::Numerical { what: "Fisher vector", problem }
 }
 
 /// Replaces a vector by what is read back when it was stored.
@@ -108,6 +121,25 @@ mod tests {
                 Values::F32(_) => false,
             });
         }
+        for storage in [Storage::F16, Storage::Compressed] {
+            let mut stored = Stored::new(storage);
+            // Values that f16 takes for 0, or for 6e-8; and the same beside one that counts.
+            for small in [[1e-9, -1e-8, 3e-9], [1e-45, 0.0, 0.0], [2e-7, 2e-7, 1e-7]] {
+                let text = stored.push(&small).unwrap_err().to_string();
+                assert!(text.contains("too small") && text.contains("f32"), "{text}");
+            }
+            assert!(matches!(stored.values(), Values::F16([]) | Values::U8([])));
+            for fine in [[0.0; 3], [1e-9, 1.0, 1e-9]] {
+                stored.push(&fine).unwrap();
+            }
+            let mut vector = [0.5, -0.25, 1e-9];
+            store(storage, &mut vector).unwrap();
+            let mut again = vector;
+            store(storage, &mut again).unwrap();
+            assert_eq!(vector, again, "what was read back is stored as it is");
+        }
+        let mut stored = Stored::new(Storage::F32);
+        stored.push(&[1e-45]).unwrap();
         let mut stored = Stored::new(Storage::F32);
         stored.push(&large).unwrap();
         assert!(matches!(stored.values(), Values::F32([0.5, 1e6, 2.0])));

@@ -14,6 +14,8 @@ mod covariance;
 mod eigen;
 mod residual;
 
+use std::ops::RangeInclusive;
+
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::linalg;
 use crate::position::Position;
 use crate::progress::Progress;
+use eigen::failed;
 
 pub use covariance::Covariance;
 
@@ -77,6 +80,10 @@ impl Params {
     }
 }
 
+/// Admissible variances along the first component. A mixture's are smaller, down to its floor, and
+/// have to be f32 numbers; sums of squares are larger.
+const VARIANCES: RangeInclusive<f64> = 1e-24..=1e30;
+
 /// What an octave of scale counts for beside a whole width or height. A mixture is fitted to rows that
 /// k-means grouped by distance: with the natural logarithm of SPC12 (0.69) it parted scales where it had
 /// better parted patterns (docs/ABLATION.md).
@@ -123,6 +130,17 @@ impl Projection {
             return Err(Error::Numerical { what: "PCA", problem });
         }
         let (values, vectors) = eigen::eigen(covariance.covariance(), progress)?;
+        let largest = values[0];
+        if largest != 0.0 && !VARIANCES.contains(&largest) {
+            let way_out = if largest < 1.0 { "up" } else { "down" };
+            return Err(failed(&format!(
+                "the largest variance of the training descriptors is {largest:.1e}, beyond what f32 \
+                 can be reckoned with ({:.0e} to {:.0e}); scale the descriptors {way_out}, or leave \
+                 out those that are far from all others",
+                VARIANCES.start(),
+                VARIANCES.end()
+            )));
+        }
         let k = params.dimension;
         let total: f64 = values.iter().map(|v| v.max(0.0)).sum();
         let mut components = vectors.slice(s![..k, ..]).to_owned();
@@ -177,10 +195,7 @@ impl Projection {
             let problem = "a value is NaN or infinite".into();
             return Err(Error::Numerical { what: "PCA", problem });
         }
-        let offset = |row: ArrayView1<'_, f32>| -> f32 {
-            let dot: f64 = row.iter().zip(&mean).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-            -dot as f32
-        };
+        let offset = |row: ArrayView1<'_, f32>| -dot(row, mean.view()) as f32;
         let offsets = components.rows().into_iter().map(offset).collect();
         let transposed = components.t().as_standard_layout().into_owned();
         Ok(Self { mean, components, variances, kept, l2, append, offsets, transposed })
@@ -224,6 +239,20 @@ impl Projection {
     /// What is appended.
     pub fn append(&self) -> Append {
         self.append
+    }
+
+    /// What a descriptor of zeros is projected to, before anything is appended: as [`apply`](Self::apply)
+    /// gives it, and in f64.
+    pub fn of_zeros(&self) -> (Vec<f32>, Vec<f64>) {
+        let mut rounded = self.offsets.clone();
+        self.scale_rows(&mut rounded);
+        let mut exact: Vec<f64> =
+            self.components.rows().into_iter().map(|row| -dot(row, self.mean.view())).collect();
+        if self.l2 {
+            let length = exact.iter().map(|v| v * v).sum::<f64>().sqrt();
+            exact.iter_mut().for_each(|v| *v *= if length > 0.0 { 1.0 / length } else { 0.0 });
+        }
+        (rounded, exact)
     }
 
     /// Projects `rows` (`N × D`) into the leading rows of `out` (at least `N ×`
@@ -271,6 +300,11 @@ impl Projection {
     /// From products with the components (rows of `k`) to projections.
     fn finish(&self, products: &mut [f32]) {
         linalg::add_to_rows(products, &self.offsets);
+        self.scale_rows(products);
+    }
+
+    /// Brings rows of `k` values to unit length, where that is asked for.
+    fn scale_rows(&self, products: &mut [f32]) {
         if self.l2 {
             for row in products.chunks_exact_mut(self.components.nrows()) {
                 let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
@@ -280,4 +314,8 @@ impl Projection {
             }
         }
     }
+}
+
+fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }

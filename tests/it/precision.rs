@@ -1,10 +1,12 @@
 //! Vectors and likelihoods against the definition in double precision where a mixture has components
 //! of almost no width far from its centre: black borders, white backgrounds, clear skies.
 
-use fvtool::encoding::{AssignmentKind, Params, encode_with};
+use fvtool::encoding::{AssignmentKind, Encoder, Params, Workspace, encode_with};
 use fvtool::gmm::em::{self, Mixture};
 use fvtool::gmm::{self, Evaluator, Gmm};
+use fvtool::position::Position;
 use fvtool::progress::Silent;
+use fvtool::projection::{self, Append, Covariance, Projection};
 use fvtool::random::{Seed, Stream};
 use ndarray::{Array2, ArrayView2, Axis, array, concatenate};
 use proptest::prelude::*;
@@ -13,9 +15,12 @@ use crate::gmm::{reference_posteriors, reference_step};
 
 /// Orders 0 to 2 of a Fisher vector, from the definition. Posteriors at or below `threshold` are 0.
 fn reference(x: ArrayView2<'_, f32>, gmm: &Gmm, threshold: f64, hard: bool) -> Vec<f64> {
+    reference_f64(x.mapv(f64::from), gmm, threshold, hard)
+}
+
+fn reference_f64(x: Array2<f64>, gmm: &Gmm, threshold: f64, hard: bool) -> Vec<f64> {
     let (k, d, n) = (gmm.components(), gmm.dim(), x.nrows() as f64);
     let mixture = Mixture::from(gmm);
-    let x = x.mapv(f64::from);
     let (mut gamma, _) = reference_posteriors(x.view(), &mixture);
     for mut row in gamma.rows_mut() {
         let best = (0..k).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a))).unwrap();
@@ -219,6 +224,62 @@ fn no_unit_is_too_large_or_too_small() {
         )
         .unwrap();
         check(&gmm, x.mapv(scaled).view(), true, &format!("unit {unit:e}"));
+    }
+}
+
+/// From descriptors to the vector: those of flat regions are zeros, and a component lies where all of
+/// them are projected to.
+#[test]
+fn empty_descriptors_are_projected_in_double_precision() {
+    let mut stream = Seed(2).stream("empty", 0);
+    let (n, d, k) = (900, 64, 24);
+    let x = Array2::from_shape_fn((n, d), |(i, j)| match i % 3 {
+        0 => 0.0,
+        _ => (stream.unit().powi(3) * if j % 5 == i % 5 { 0.3 } else { 0.1 }) as f32,
+    });
+    for (l2, append) in [(false, Append::None), (true, Append::None), (false, Append::Xy)] {
+        let params =
+            projection::Params { dimension: k, l2, append, ..projection::Params::default() };
+        let mut covariance = Covariance::new(x.row(1));
+        covariance.add(x.view(), &Silent).unwrap();
+        let pca = Projection::fit(&covariance, &params, &Silent).unwrap();
+        let positions: Vec<Position> =
+            (0..n).map(|i| Position::at(i as f32 / n as f32, 0.5)).collect();
+        let mut projected = Array2::<f32>::zeros((n, pca.output_dim()));
+        let out = projected.as_slice_mut().unwrap();
+        pca.apply(x.view(), &positions, &mut Vec::new(), out).unwrap();
+        let fit = gmm::fit(
+            projected.view(),
+            &gmm::Params { components: 8, ..gmm::Params::default() },
+            Seed(1),
+            &Silent,
+        )
+        .unwrap();
+        // The projection in f64, of the rows as they are.
+        let centred = x.mapv(f64::from) - pca.mean().mapv(f64::from);
+        let mut exact = centred.dot(&pca.components().mapv(f64::from).t());
+        if l2 {
+            exact.rows_mut().into_iter().for_each(|mut row| row /= row.dot(&row).sqrt());
+        }
+        let mut all = projected.mapv(f64::from);
+        all.slice_mut(ndarray::s![.., ..k]).assign(&exact);
+        let params = Params { orders: vec![0, 1, 2], ..Params::default() };
+        let expected = reference_f64(all, &fit.gmm, params.posterior_threshold, false);
+        let root = expected.iter().map(|v| v.abs().sqrt().copysign(*v));
+        let length = expected.iter().map(|v| v.abs()).sum::<f64>().sqrt();
+        let expected: Vec<f64> = root.map(|v| v / length).collect();
+        let (rounded, zeros) = pca.of_zeros();
+        assert_eq!(rounded, projected.row(0).as_slice().unwrap()[..k]);
+        let encoder = Encoder::new(&fit.gmm, &params).unwrap();
+        let encode = |encoder: &Encoder| {
+            let mut workspace = Workspace::default();
+            encoder.begin(&mut workspace);
+            encoder.push(projected.view(), &positions, &mut workspace).unwrap();
+            error(&encoder.finish(&mut workspace).unwrap(), &expected)
+        };
+        let without = encode(&encoder);
+        let with = encode(&encoder.knowing(rounded, &zeros));
+        assert!(with < 2e-5 && without > 5.0 * with, "{with:e} {without:e}");
     }
 }
 

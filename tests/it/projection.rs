@@ -236,3 +236,23 @@ fn wide_rows_are_projected() {
     let three = in_pool(3, || fit(x.view(), &Params { dimension: 8, ..Params::default() }));
     assert_eq!(one, three);
 }
+
+/// Beyond these units a mixture's variances would be no f32 numbers, and all rows one to it.
+#[test]
+fn units_that_f32_cannot_reckon_with_are_refused() {
+    let mut stream = Seed(4).stream("unit", 0);
+    let x = Array2::from_shape_simple_fn((60, 6), || stream.normal() as f32);
+    let fitted = |unit: f32| {
+        let x = x.mapv(|v| v * unit);
+        let mut covariance = Covariance::new(x.row(0));
+        covariance.add(x.view(), &Silent)?;
+        Projection::fit(&covariance, &Params { dimension: 3, ..Params::default() }, &Silent)
+    };
+    for unit in [1e-10, 1e-3, 1.0, 255.0, 1e14] {
+        fitted(unit).unwrap();
+    }
+    for (unit, way_out) in [(1e-15, "up"), (1e-30, "up"), (1e17, "down"), (1e30, "down")] {
+        let text = fitted(unit).unwrap_err().to_string();
+        assert!(text.contains(&format!("scale the descriptors {way_out}")), "{unit:e}: {text}");
+    }
+}
