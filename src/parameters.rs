@@ -148,6 +148,11 @@ impl Key {
             return Err(Error::setting(key, shown(value), format!("{values}{near}")));
         }
         (self.read)(value.clone()).map_err(|problem| {
+            if let (Shape::Own, Some((_, wanted))) =
+                (&values.shape, problem.split_once("expected "))
+            {
+                return Error::setting(key, shown(value), wanted.to_owned());
+            }
             // A type that is read from text says what is wrong with it, a number only its own name.
             let problem =
                 if values.shape.is_text() { format!(": {problem}") } else { String::new() };

@@ -66,6 +66,9 @@ struct Global {
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Also say how the program runs, and how long it took
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 /// A number of bytes with an optional unit.
@@ -323,10 +326,18 @@ pub fn main() -> ExitCode {
         ui.error(&error);
         return ExitCode::FAILURE;
     }
+    let started = std::time::Instant::now();
+    if cli.global.verbose {
+        let (version, threads) = (env!("CARGO_PKG_VERSION"), rayon::current_num_threads());
+        ui.say(&format!("fvtool {version}, {}, {}", counted(threads, "thread"), instructions()));
+    }
     let mut stdout = std::io::stdout().lock();
     let mut plain = ui::PlainText(&mut stdout);
     let out: &mut dyn Write = if cli.global.json { plain.0 } else { &mut plain };
     let outcome = cli.command.run(&cli.global, ui, out);
+    if cli.global.verbose {
+        ui.say(&format!("ended after {:.1} s", started.elapsed().as_secs_f64()));
+    }
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Partly(what)) => {
@@ -349,6 +360,17 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The widest instructions that products are made with.
+fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        return "AVX-512";
+    } else if std::arch::is_x86_feature_detected!("avx2") {
+        return "AVX2";
+    }
+    "no wide instructions"
 }
 
 /// Starts the threads that work is shared between: here, where it can fail with a word. Without a

@@ -313,7 +313,8 @@ impl Evaluator {
             let values = row.iter().zip(&self.centre_f32).zip(&self.inverse_scale);
             clamped.extend(values.map(|((&x, &centre), &inverse)| {
                 let reach = LARGEST_STANDARDISED / inverse;
-                x.clamp(centre - reach, centre + reach)
+                // Where these are no numbers, the posteriors name the descriptor.
+                x.max(centre - reach).min(centre + reach)
             }));
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ::image::{DynamicImage, Rgb32FImage, Rgba32FImage};
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The setting `image.value_range`: `"auto"`, or two numbers.
@@ -37,14 +37,15 @@ impl<'de> Deserialize<'de> for ValueRange {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ValueRange, E> {
                 match text {
                     "auto" => Ok(ValueRange::Auto),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
                 }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ValueRange, A::Error> {
                 let mut range = [0.0; 2];
                 for (i, value) in range.iter_mut().enumerate() {
-                    let found = list.next_element()?;
+                    let other = |_| A::Error::invalid_type(Unexpected::Seq, &self);
+                    let found = list.next_element().map_err(other)?;
                     *value = found.ok_or_else(|| A::Error::invalid_length(i, &self))?;
                 }
                 match list.next_element::<f64>()? {

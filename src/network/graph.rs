@@ -308,7 +308,8 @@ impl Input {
         let shown = shown.join(" × ");
         match self.dims[..] {
             [batch, channels, height, width]
-                if batch.unwrap_or(1) <= 1 && channels.is_none_or(|channels| channels == 3) =>
+                if batch.unwrap_or(1) <= 1
+                    && (channels == Some(3) || channels.is_none() && width != Some(3)) =>
             {
                 Ok([height, width].map(|side| side.filter(|&side| side > 0)))
             }

@@ -76,37 +76,57 @@ impl Node {
         out.bytes(3, self.name.as_bytes());
         out.bytes(4, self.operator.as_bytes());
         for (name, value) in &self.attributes {
-            out.message(5, |out| {
-                out.bytes(1, name.as_bytes());
-                let code = match value {
-                    Attribute::Float(value) => {
-                        out.float(2, *value);
-                        1
-                    }
-                    Attribute::Int(value) => {
-                        out.number(3, *value);
-                        2
-                    }
-                    Attribute::Text(text) => {
-                        out.bytes(4, text.as_bytes());
-                        3
-                    }
-                    Attribute::Tensor(tensor) => {
-                        out.message(5, |out| tensor.write("", file, out));
-                        4
-                    }
-                    Attribute::Floats(values) => {
-                        values.iter().for_each(|value| out.float(7, *value));
-                        6
-                    }
-                    Attribute::Ints(values) => {
-                        values.iter().for_each(|value| out.number(8, *value));
-                        7
-                    }
-                };
-                out.number(20, code);
-            });
+            value.write(name, file, out);
         }
+        self.defaults().for_each(|(name, value)| value.write(name, file, out));
+    }
+
+    /// What the standard says of windows that state nothing. The engine takes it from `kernel_shape`
+    /// alone, which need not be there.
+    fn defaults(&self) -> impl Iterator<Item = (&'static str, Attribute)> {
+        let windowed = matches!(self.operator.as_str(), "Conv" | "ConvTranspose");
+        let padded = self.text("auto_pad").is_some_and(|kind| kind != "NOTSET");
+        [("strides", vec![1; 2]), ("dilations", vec![1; 2]), ("pads", vec![0; 4])]
+            .into_iter()
+            .filter(move |(name, _)| {
+                windowed && !self.attributes.contains_key(*name) && !(padded && *name == "pads")
+            })
+            .map(|(name, values)| (name, Attribute::Ints(values)))
+    }
+}
+
+impl Attribute {
+    fn write(&self, name: &str, file: &[u8], out: &mut Writer) {
+        out.message(5, |out| {
+            out.bytes(1, name.as_bytes());
+            let code = match self {
+                Attribute::Float(value) => {
+                    out.float(2, *value);
+                    1
+                }
+                Attribute::Int(value) => {
+                    out.number(3, *value);
+                    2
+                }
+                Attribute::Text(text) => {
+                    out.bytes(4, text.as_bytes());
+                    3
+                }
+                Attribute::Tensor(tensor) => {
+                    out.message(5, |out| tensor.write("", file, out));
+                    4
+                }
+                Attribute::Floats(values) => {
+                    values.iter().for_each(|value| out.float(7, *value));
+                    6
+                }
+                Attribute::Ints(values) => {
+                    values.iter().for_each(|value| out.number(8, *value));
+                    7
+                }
+            };
+            out.number(20, code);
+        });
     }
 }
 

@@ -83,9 +83,9 @@ impl Window {
         if !self.ceil {
             return room / self.stride + 1;
         }
-        let places = room.div_ceil(self.stride) + 1;
         // A window must begin before the padding behind the end.
-        if (places - 1) * self.stride >= length + self.before { places - 1 } else { places }
+        let begun = (length + self.before).saturating_sub(1) / self.stride + 1;
+        (room.div_ceil(self.stride) + 1).min(begun)
     }
 }
 

@@ -96,6 +96,7 @@ fn the_help_of_the_program() {
                                [default: no limit]
           --json               Print results as JSON
       -q, --quiet              Say nothing but results and errors
+      -v, --verbose            Also say how the program runs, and how long it took
     "#);
 }
 
@@ -131,6 +132,7 @@ fn the_help_of_run() {
                                [default: no limit]
           --json               Print results as JSON
       -q, --quiet              Say nothing but results and errors
+      -v, --verbose            Also say how the program runs, and how long it took
     "#);
 }
 
@@ -164,7 +166,7 @@ fn wrong_usage_is_exit_2() {
         (&["run"], "--data"),
         (&["settings", "--threads", "0"], "--threads"),
         (&["settings", "--seed", "-1"], "-1"),
-        (&["settings", "-v"], "-v"),
+        (&["settings", "-z"], "-z"),
         (&["completions", "tcsh"], "tcsh"),
         (&[], "Usage:"),
     ] {
@@ -428,8 +430,8 @@ fn explanations_are_tables_or_json() {
     assert_eq!(said.code, 2);
     assert_eq!(explain(&["--quality", "--only", "all"]).code, 2);
     let said = explain(&["--rule", "alpha"]);
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("`plain`, `epsilon` or `absolute`"), "{}", said.err);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("plain, epsilon, absolute"), "{}", said.err);
     let said = on("audit", &run, &fixture().data, "test", &["-q", "--json"]);
     assert_quietly_done(&said);
     let value: Value = serde_json::from_str(&said.out).unwrap();
@@ -559,4 +561,22 @@ fn results_that_cannot_be_written_are_an_error() {
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.starts_with("error: ") && err.contains("space"), "{err}");
+}
+
+#[test]
+fn verbose_says_how_every_command_runs() {
+    let run = fixture().run.to_str().unwrap();
+    let svm = fixture().run.join("svm.safetensors");
+    for call in [&["settings"][..], &["inspect", svm.to_str().unwrap()], &["predict", "--run", run]]
+    {
+        let plain = fvtool(call);
+        let said = fvtool(&[call, &["-v", "--threads", "1"]].concat());
+        assert_eq!((said.code, &said.out), (plain.code, &plain.out), "{call:?}");
+        if said.code == 0 {
+            let first = format!("fvtool {}, 1 thread, ", env!("CARGO_PKG_VERSION"));
+            assert!(said.err.starts_with(&first), "{}", said.err);
+            assert!(said.err.contains("ended after "), "{}", said.err);
+        }
+    }
+    assert_eq!(fvtool(&["settings", "-v", "-q"]).code, 2);
 }

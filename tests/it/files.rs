@@ -184,8 +184,8 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
         ("audit", |run| {
             let rule = fvtool::explanation::Rule::PUBLISHED;
             let options = pipeline::explain::AuditOptions {
-                images: 1,
-                tested: 1,
+                images: 5,
+                tested: 5,
                 classes: vec!["star".into()],
                 ..pipeline::explain::AuditOptions::of_all_classes(rule)
             };
@@ -322,12 +322,15 @@ fn an_image_that_comes_and_goes_is_noticed_and_made_up_for() {
             let outcome = opened.run_all(&data, "train", "test");
             drop(opened);
             assert!(when.listener.heard(&[&format!("{victim:06}")]), "{stage}, {what}: not said");
-            // Later stages see another image, and refuse; or the split was the last.
+            // Later stages see another image, and refuse; or the split was the last. Only the sample, which
+            // says what it lacks, is complete without one of its images.
             if let Ok((train, evaluated)) = outcome {
-                assert!(train.skipped + evaluated.encoded.skipped > 0, "{stage}, {what}");
+                let skipped = train.skipped + evaluated.encoded.skipped;
+                assert!(skipped > 0 || stage == "extract", "{stage}, {what}");
             }
             let lacking = contents(&run);
-            for (name, bytes) in &lacking {
+            // Drawings of a curve may come out alike.
+            for (name, bytes) in lacking.iter().filter(|(name, _)| !name.ends_with(".svg")) {
                 let same = whole.get(name) == Some(bytes);
                 let early = stage != "extract"
                     && (name.contains("sample") || name.contains("pca") || name.contains("gmm"));

@@ -38,6 +38,8 @@ mod settings;
 mod small_run;
 mod support;
 mod svm;
+mod svm_duplicates;
+mod svm_refusals;
 mod synthetic;
 mod training_images;
 mod two_sources;

@@ -214,7 +214,8 @@ fn enlarged_maps_see_no_more_than_is_stated() {
                 let [a, b] = probed(&runner, size, cell, along);
                 let [low, high] = stated(map, size, cell, along);
                 assert!(low <= a && b <= high, "{name} {cell:?} {along}: {a} {b} in {low} {high}");
-                assert!(a <= low + 4 && high <= b + 4, "{name} {cell:?}: {a} {b} in {low} {high}");
+                // The nearest cell lies to one side of the place that is asked for.
+                assert!(a <= low + 6 && high <= b + 6, "{name} {cell:?}: {a} {b} in {low} {high}");
             }
         }
     }

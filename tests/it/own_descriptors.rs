@@ -118,7 +118,7 @@ fn a_file_that_cannot_be_used_costs_its_image_alone() {
         ("000001", "000001.npy"),
         ("000002", "not an .npy file of f32"),
         ("000003", "99 columns where 131 belong: x, y, side and descriptors.dimension = 128"),
-        ("000004", "rows and columns"),
+        ("000004", "expected a 2-D array, got shape [131]"),
         ("000005", "float32"),
         ("000006", "row 2, column 7 is NaN"),
         ("000007", "no descriptor"),

@@ -5,6 +5,7 @@ use fvtool::explanation::Rule;
 use fvtool::explanation::quality::Params;
 use fvtool::linalg::Rows;
 use fvtool::pipeline::explain::{Drawing, Only, Selection};
+use tempfile::TempDir;
 
 use crate::small_run::{copy_of, fixture, refit, scores};
 
@@ -25,7 +26,8 @@ fn serves_what_it_stores(storage: &str) {
     }
 
     // What is written for one image is the row of the shard.
-    let output = dir.join("described.safetensors");
+    let folder = TempDir::new().unwrap();
+    let output = folder.path().join("described.safetensors");
     run.describe(&images[3], &output).unwrap();
     let shard = dir.join("fisher/test/00000.safetensors");
     let shards = Shards::open([shard.as_path()]).unwrap();

@@ -80,7 +80,8 @@ pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(root, &path, found);
-            } else {
+            } else if path.exists() {
+                // A link that leads nowhere has no bytes.
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
                 found.insert(name, std::fs::read(&path).unwrap());
             }

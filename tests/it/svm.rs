@@ -4,18 +4,18 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
+use fvtool::Error;
 use fvtool::dataset::Label;
 use fvtool::linalg::Rows;
 use fvtool::progress::{Progress, Silent};
 use fvtool::random::Seed;
 use fvtool::svm::{self, Balance, Calibration, Loss, Model, Params, Solver, Stop};
-use fvtool::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView1, Axis, Ix0, Ix1, Ix2, concatenate};
 use proptest::prelude::*;
 
 use crate::support::{golden, golden_npz, in_pool};
 
-const SEED: Seed = Seed(11);
+pub const SEED: Seed = Seed(11);
 
 /// As tight as f32 allows at every C of these tests: products near 1 are exact to about 1e-7, and
 /// that costs C for every row at the margin.
@@ -32,18 +32,18 @@ fn label(y: f64) -> Label {
 }
 
 /// One class.
-fn fit(x: &Array2<f32>, y: &[f64], params: &Params) -> Model {
+pub fn fit(x: &Array2<f32>, y: &[f64], params: &Params) -> Model {
     let labels: Vec<Vec<Label>> = y.iter().map(|&y| vec![label(y)]).collect();
     svm::train(&x.view(), &labels, &["class".into()], params, SEED, &Silent).unwrap()
 }
 
 /// Several classes by one-hot labels of `class_of`.
-fn fit_all(x: &Array2<f32>, class_of: &[usize], classes: usize, params: &Params) -> Model {
+pub fn fit_all(x: &Array2<f32>, class_of: &[usize], classes: usize, params: &Params) -> Model {
     let names: Vec<String> = (0..classes).map(|c| format!("class {c}")).collect();
     svm::train(&x.view(), &one_hot(class_of, classes), &names, params, SEED, &Silent).unwrap()
 }
 
-fn one_hot(class_of: &[usize], classes: usize) -> Vec<Vec<Label>> {
+pub fn one_hot(class_of: &[usize], classes: usize) -> Vec<Vec<Label>> {
     let row = |&own: &usize| {
         (0..classes).map(|c| if c == own { Label::Yes } else { Label::No }).collect()
     };
@@ -51,7 +51,7 @@ fn one_hot(class_of: &[usize], classes: usize) -> Vec<Vec<Label>> {
 }
 
 /// The primal in f64, straight from its definition. `C_i` is `c`, times `weight` for positives.
-fn primal(
+pub fn primal(
     x: &Array2<f32>,
     y: &[f64],
     (w, b): (ArrayView1<'_, f64>, f64),
@@ -72,12 +72,12 @@ fn primal(
     value
 }
 
-fn of_class(model: &Model, class: usize) -> (Array1<f64>, f64) {
+pub fn of_class(model: &Model, class: usize) -> (Array1<f64>, f64) {
     (model.weights.row(class).mapv(f64::from), f64::from(model.bias[class]))
 }
 
 /// Class centres far apart compared with the noise of each value, not of the whole row.
-fn blobs(n: usize, dim: usize, classes: usize, item: u64) -> (Array2<f32>, Vec<usize>) {
+pub fn blobs(n: usize, dim: usize, classes: usize, item: u64) -> (Array2<f32>, Vec<usize>) {
     let mut stream = Seed(5).stream("blobs", item);
     let centres = Array2::from_shape_simple_fn((classes, dim), || stream.normal());
     let class_of: Vec<usize> = (0..n).map(|_| stream.below(classes)).collect();
@@ -491,68 +491,9 @@ fn a_limit_of_epochs_is_reported() {
     assert!(notes.len() == 2 && notes[0].contains("svm.max_epochs"), "{notes:?}");
 }
 
-fn refused(x: &Array2<f32>, labels: &[Vec<Label>], classes: usize, params: &Params) -> String {
-    let names: Vec<String> = (0..classes).map(|c| c.to_string()).collect();
-    let result: Result<Model> = svm::train(&x.view(), labels, &names, params, SEED, &Silent);
-    result.unwrap_err().to_string()
-}
-
-#[test]
-fn what_cannot_be_learnt_from_is_refused_with_a_reason() {
-    let params = Params::default();
-    let labels = one_hot(&[0, 1, 0, 1], 2);
-    let x = blobs(4, 5, 2, 13).0;
-    let none = Array2::zeros((0, 5));
-    assert!(refused(&none, &[], 2, &params).contains("no images"));
-    assert!(refused(&Array2::zeros((4, 0)), &labels, 2, &params).contains("no values"));
-    assert!(refused(&x, &vec![vec![]; 4], 0, &params).contains("no classes"));
-    assert!(refused(&x, &labels[..3], 2, &params).contains("expected 4 values, got 3"));
-    assert!(refused(&x, &labels, 3, &params).contains("expected 3 values, got 2"));
-    let ignored = vec![vec![Label::Ignored; 2]; 4];
-    assert!(refused(&x, &ignored, 2, &params).contains("ignored"));
-    for solver in [Solver::Gram, Solver::Dual, Solver::Smo] {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let mut x = x.clone();
-            x[[2, 4]] = bad;
-            let problem = refused(&x, &labels, 2, &Params { solver, ..params.clone() });
-            assert!(problem.contains("row 2"), "{solver:?}: {problem}");
-        }
-    }
-    let model = fit_all(&x, &[0, 1, 0, 1], 2, &params);
-    let mut bad = x.clone();
-    bad[[3, 1]] = f32::NAN;
-    let problem = model.scores(&bad.view()).unwrap_err().to_string();
-    assert!(problem.contains("row 3") && problem.contains("column 1"), "{problem}");
-    let problem = model.score(&[0.0; 4]).unwrap_err();
-    assert!(matches!(problem, Error::Shape { expected: 5, got: 4, .. }));
-    let few = Params { c_grid: vec![1.0], folds: 5, ..params };
-    assert!(refused(&x, &labels, 2, &few).contains("svm.folds"));
-}
-
-#[test]
-fn settings_outside_their_ranges_are_named() {
-    let wrong = |change: &dyn Fn(&mut Params)| {
-        let mut params = Params::default();
-        change(&mut params);
-        params.validate().unwrap_err().to_string()
-    };
-    assert!(Params::default().validate().is_ok());
-    // 1e-40 and 1e39 leave f32 by themselves, 1e13 what is counted in it.
-    for c in [0.0, -1.0, 1e-40, 1e13, 1e39, f64::MAX, f64::NAN, f64::INFINITY] {
-        assert!(wrong(&|p| p.c = c).contains("`svm.c`"));
-        assert!(wrong(&|p| p.c_grid = vec![1.0, c]).contains("`svm.c_grid`"));
-        assert!(wrong(&|p| p.positive_weight = c).contains("`svm.positive_weight`"));
-        assert!(wrong(&|p| p.tolerance = c).contains("`svm.tolerance`"));
-    }
-    assert!(wrong(&|p| p.folds = 1).contains("`svm.folds`"));
-    assert!(wrong(&|p| p.max_epochs = 0).contains("`svm.max_epochs`"));
-    let free = wrong(&|p| (p.solver, p.loss) = (Solver::Smo, Loss::SquaredHinge));
-    assert!(free.contains("`svm.loss`") && free.contains("hinge"), "{free}");
-}
-
 /// Dual coordinate descent as published, in f64, on the rows and a constant feature; primal and dual of
 /// the problem with a regularised bias.
-fn reference(x: &Array2<f32>, y: &[f64], loss: Loss, c: f64, sweeps: usize) -> (f64, f64) {
+pub fn reference(x: &Array2<f32>, y: &[f64], loss: Loss, c: f64, sweeps: usize) -> (f64, f64) {
     let x = x.mapv(f64::from);
     let (mut w, mut b) = (Array1::<f64>::zeros(x.ncols()), 0.0);
     let mut alpha = vec![0.0; y.len()];
@@ -583,71 +524,6 @@ fn reference(x: &Array2<f32>, y: &[f64], loss: Loss, c: f64, sweeps: usize) -> (
     };
     let errors: f64 = x.rows().into_iter().zip(y).map(of_row).sum();
     (0.5 * square + errors, dual)
-}
-
-/// Images that are there more than once, under one label or under both, with every C and solver: the
-/// report says of the stored weights what they cost and how much that is above the optimum, and a
-/// machine that calls itself converged is.
-#[test]
-fn duplicates_with_a_large_c_end_at_the_optimum_or_say_by_how_much_not() {
-    let (mut wrong, mut unfinished) = (Vec::new(), 0);
-    for item in 0..3 {
-        let (distinct, _) = blobs(8, 5, 2, item);
-        for contradictory in [0, 1, 4] {
-            // Every row twice; of some, the copies have different labels.
-            let x = concatenate![Axis(0), distinct, distinct];
-            let y: Vec<f64> = (0..16)
-                .map(|i| {
-                    let y = if i % 8 < 4 { 1.0 } else { -1.0 };
-                    if i >= 8 && i % 8 < contradictory { -y } else { y }
-                })
-                .collect();
-            for c in [1.0, 1e3, 1e6, 1e9, 1e12] {
-                let bounds = [Loss::Hinge, Loss::SquaredHinge]
-                    .map(|loss| reference(&x, &y, loss, c, 2000).1);
-                for (solver, loss, lower) in [
-                    (Solver::Gram, Loss::Hinge, bounds[0]),
-                    (Solver::Gram, Loss::SquaredHinge, bounds[1]),
-                    (Solver::Dual, Loss::Hinge, bounds[0]),
-                    (Solver::Dual, Loss::SquaredHinge, bounds[1]),
-                    (Solver::Smo, Loss::Hinge, bounds[0]),
-                ] {
-                    let params = Params { solver, loss, c, ..Params::default() };
-                    let model = fit(&x, &y, &params);
-                    let report = &model.reports[0];
-                    let of = of_class(&model, 0);
-                    let what = format!("{solver:?} {loss:?} {c:e} {contradictory} {item}");
-                    let bias_counts = solver != Solver::Smo;
-                    let cost = primal(&x, &y, (of.0.view(), of.1), loss, (c, 1.0), bias_counts);
-                    if (report.primal / cost - 1.0).abs() > 1e-3 {
-                        wrong.push(format!("{what}: costs {cost:e}, reported {:e}", report.primal));
-                    }
-                    let converged = report.stop == Stop::Converged;
-                    unfinished += usize::from(!converged);
-                    assert_eq!(converged, report.relative_gap <= params.tolerance, "{what}");
-                    // A bound from below is one for the problem with a free bias too only by the
-                    // solver's own; the other is checked against the reference.
-                    if bias_counts {
-                        let highest = (cost - lower) / cost;
-                        if report.dual > cost * (1.0 + 1e-9) {
-                            wrong.push(format!("{what}: dual {:e} above {cost:e}", report.dual));
-                        }
-                        // The reference's bound may be the weaker one.
-                        if converged && lower > report.dual && highest > 2.0 * params.tolerance {
-                            wrong.push(format!("{what}: called converged at {highest:e}"));
-                        }
-                    }
-                    // Weights that are not good are no garbage either.
-                    let constant = 16.0 * c;
-                    if cost > constant * 1.01 {
-                        wrong.push(format!("{what}: costs {cost:e}, nothing costs {constant:e}"));
-                    }
-                }
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{} of 225:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(unfinished < 112, "{unfinished} of 225 did not converge");
 }
 
 /// Rows of zeros and rows that are all equal have an optimum too: the bias alone.

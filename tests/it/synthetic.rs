@@ -121,7 +121,7 @@ fn every_class_is_there_even_in_the_smallest_set() {
     }
     let wrong = Synthetic { width_px: 10, ..Synthetic::default() };
     let message = Generator::new(&wrong, Seed(5)).unwrap_err().to_string();
-    assert_eq!(message, "setting `demo.width_px` is 10; it must be from 96 to 4096");
+    assert_eq!(message, "setting `demo.width_px` is 10; it must be a whole number from 96 to 4096");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use fvtool::evaluation::Report;
 use fvtool::evaluation::leak::Same;
+use fvtool::image::{Params, load_rgb};
 use fvtool::pipeline::{Evaluated, Run};
 
 use crate::small_run::{Listener, copy_of, fixture, options};
@@ -74,7 +75,8 @@ fn copies_of_training_images_are_found_by_content() {
     put(&data, "JPEGImages/000031.jpg", [&jpeg[..2], b"\xff\xfe\x00\x04hi", &jpeg[2..]].concat());
     let png = data.join("JPEGImages/000032.png");
     fs::remove_file(image(&data, "000032")).unwrap();
-    ::image::open(image(&data, "000006")).unwrap().save(png).unwrap();
+    let pixels = load_rgb(&image(&data, "000006"), &Params::default()).unwrap();
+    pixels.save(png).unwrap();
     let (_run, dir) = copy_of(&fixture().run);
     fs::remove_dir_all(dir.join("fisher/test")).unwrap();
     let (evaluated, said) = run_all(&dir, &data, "train", "test");

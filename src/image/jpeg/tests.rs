@@ -11,10 +11,10 @@ fn files() -> Vec<(String, Vec<u8>, DynamicImage)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let jpegs = entries.filter(|path| path.extension().is_some_and(|ending| ending == "jpg"));
     let read = |path: PathBuf| {
-        let pixels = std::fs::read(path.with_extension("pnm")).unwrap();
+        let pixels = crate::files::read(&path.with_extension("pnm"), 1 << 20).unwrap();
         let pixels = ::image::load_from_memory(&pixels).unwrap();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        (name, std::fs::read(&path).unwrap(), pixels)
+        (name, crate::files::read(&path, 1 << 20).unwrap(), pixels)
     };
     let mut files: Vec<_> = jpegs.map(read).collect();
     files.sort_by(|a, b| a.0.cmp(&b.0));
