@@ -30,7 +30,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |at, c| is_unsafe(c) || text[at..].starts_with(ESCAPE))
 }
 
-/// A sentence on one line. The names in it may have passed [`line`] already.
+/// A sentence on one line. The names in it may have passed [`line()`] already.
 pub fn sentence(text: &str) -> Cow<'_, str> {
     escaped(text, |_, c| is_unsafe(c))
 }
@@ -45,7 +45,7 @@ pub fn path(path: &Path) -> String {
     line(&path.to_string_lossy()).into_owned()
 }
 
-/// The text that [`line`] shows.
+/// The text that [`line()`] shows.
 pub fn read(shown: &str) -> Cow<'_, str> {
     if !shown.contains(ESCAPE) {
         return Cow::Borrowed(shown);

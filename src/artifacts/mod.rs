@@ -131,10 +131,10 @@ pub fn write(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()>
     write_atomically(path, |file| put(&text, tensors, file))
 }
 
-/// As [`write`], into a folder that anyone may be writing to.
+/// As [`write()`], into a folder that anyone may be writing to.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_description(path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()> {
     let text = text_of(path, header, tensors)?;
     write_among_others(path, |file| put(&text, tensors, file))

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Global, Outcome};
 
+/// Each output with class scores, and its highest values by number.
+type Trial = Vec<(String, Vec<(usize, f64)>)>;
+
 /// Side of the image for which sizes are shown when neither file nor image say otherwise.
 const USUAL_SIDE: usize = 224;
 
@@ -161,7 +164,7 @@ fn trial(
     [width, height]: [usize; 2],
     scaling: &str,
     values: &[Output],
-) -> anyhow::Result<Vec<(String, Vec<(usize, f64)>)>> {
+) -> anyhow::Result<Trial> {
     let scaling: Scaling = network.scaling(scaling)?;
     let known = |name: &&String| values.iter().any(|value| value.name == **name);
     let outputs: Vec<String> = network.outputs().iter().filter(known).cloned().collect();

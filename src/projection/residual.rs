@@ -37,7 +37,7 @@ pub(super) fn check(matrix: &Array2<f64>, values: &[f64], vectors: &Array2<f64>)
         .target_dim(COLUMNS.min(d))
         .fit(&DatasetBase::from(matrix.view()))
         .map_err(|e| failed(&e.to_string()))?;
-    let project = |rows: ArrayView2<'_, f64>| projection.transform(&rows);
+    let project = |rows: ArrayView2<'_, f64>| projection.transform(rows);
     let of_vectors = project(vectors.view());
     let mut residuals = vectors.dot(&project(matrix.view()));
     for (mut residual, (of_vector, &value)) in
@@ -52,7 +52,7 @@ pub(super) fn check(matrix: &Array2<f64>, values: &[f64], vectors: &Array2<f64>)
         let square = squares(&residuals, i) + squares(&deviations, i);
         let length = (square / expected).sqrt();
         // A NaN fails.
-        if !(length <= LARGEST_RESIDUAL) {
+        if length.is_nan() || length > LARGEST_RESIDUAL {
             return Err(failed(&format!(
                 "the eigen-solve left a residual of {length:.1e} in component {i} of {d}, at most \
                  {LARGEST_RESIDUAL:.0e} was expected; please report this"

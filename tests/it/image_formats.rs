@@ -232,7 +232,7 @@ fn every_kind_of_tiff_sample_is_the_same_picture() {
         let bytes = usize::from(of.bits() / 8);
         for big in [false, true] {
             let colour = Page::plain(of, RGB, &samples(3, share));
-            assert_planes(&seen(&tiff(&[colour.clone()], big)).planes, close, share);
+            assert_planes(&seen(&tiff(std::slice::from_ref(&colour), big)).planes, close, share);
             let planar = colour.planar(bytes, 3);
             assert_planes(&seen(&tiff(&[planar], big)).planes, close, share);
             let grey = samples(1, share);
@@ -270,7 +270,11 @@ fn transparent_tiff_pages_are_put_on_white_by_what_their_alpha_is() {
             });
             for (kind, values) in [(2, &apart), (1, &multiplied)] {
                 let page = Page::plain(of, photometric, values).with(338, &[kind]);
-                assert_planes(&seen(&tiff(&[page.clone()], false)).planes, close, expected);
+                assert_planes(
+                    &seen(&tiff(std::slice::from_ref(&page), false)).planes,
+                    close,
+                    expected,
+                );
                 let page = page.planar(usize::from(of.bits() / 8), colours + 1);
                 assert_planes(&seen(&tiff(&[page], false)).planes, close, expected);
             }
@@ -308,7 +312,7 @@ fn the_first_full_page_is_decoded() {
         }
     }
     // A reduced page is better than none; a preview of raw data is not.
-    let alone = seen(&tiff(&[reduced.clone()], false));
+    let alone = seen(&tiff(std::slice::from_ref(&reduced), false));
     assert_eq!((alone.planes[0].width, alone.planes[0].height), (WIDTH, 2));
     let raw = tiff(&[reduced.with(330, &[8])], false);
     assert!(refused(&raw, &Params::default()).contains("a raw camera file"));
@@ -448,8 +452,8 @@ fn bmp(alpha: impl Fn(usize, usize) -> u8) -> Vec<u8> {
 fn a_bmp_alpha_that_nobody_set_hides_nothing() {
     assert_planes(&seen(&bmp(|_, _| 0)).planes, 1e-6, share);
     assert_planes(&seen(&bmp(|_, _| 255)).planes, 1e-6, share);
-    let half = |x: usize, _: usize| if x % 2 == 0 { 0 } else { 255 };
-    let expected = |c, x: usize, y| if x % 2 == 0 { 1.0 } else { share(c, x, y) };
+    let half = |x: usize, _: usize| if x.is_multiple_of(2) { 0 } else { 255 };
+    let expected = |c, x: usize, y| if x.is_multiple_of(2) { 1.0 } else { share(c, x, y) };
     assert_planes(&seen(&bmp(half)).planes, 1e-6, expected);
 }
 

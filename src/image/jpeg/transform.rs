@@ -42,7 +42,7 @@ pub(super) fn inverse(
                 break;
             }
             if others == 0 {
-                let value = pixel((values[0] << KEPT) + (1 << (KEPT + 2)) >> (KEPT + 3));
+                let value = pixel(((values[0] << KEPT) + (1 << (KEPT + 2))) >> (KEPT + 3));
                 for row in 0..8 {
                     to[row * stride + 8 * x..][..8].fill(value);
                 }

@@ -71,8 +71,9 @@ impl Run<'_> {
     /// any more are noted and left out.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the run has no classifier; [`Error::Setting`] for an unknown class,
-    /// [`Error::Data`] for an unknown image.
+    /// [`Error::Missing`](crate::Error::Missing) when the run has no classifier;
+    /// [`Error::Setting`](crate::Error::Setting) for an unknown class,
+    /// [`Error::Data`](crate::Error::Data) for an unknown image.
     pub fn explain(
         &self,
         data: &Path,
