@@ -119,12 +119,12 @@ def bad_images(folder):
     broken = bytearray(good(7, 0))
     broken[-30] ^= 0xFF
     skipped = {
-        "truncated_jpeg.jpg": (jpeg()[: len(jpeg()) // 2], "cut short"),
+        "truncated_jpeg.jpg": (jpeg()[: len(jpeg()) // 2], "part of a scan is missing"),
         "truncated_png.png": (whole[: len(whole) // 2], "cannot be decoded"),
         "broken_png.png": (bytes(broken), "cannot be decoded"),
         "zero_bytes.jpg": (b"", "empty"),
         "text.jpg": (b"this is no image\n", "known format"),
-        "html.png": (b"<!DOCTYPE html><title>404</title>", "known format"),
+        "html.png": (b"<!DOCTYPE html><title>404</title>", "HTML page"),
         "bomb.png": (bomb(60_000), "max_megapixels"),
         "one_pixel.png": (good(1, 0, 1, 1), "too small"),
         "fourteen.png": (good(1, 0, 14, 14), "too small"),
@@ -256,7 +256,7 @@ def bad_devkits():
             "shorten",
         ),
         "entity expansion": (text(first, entities + annotation("&c;")), "000000.xml"),
-        "nested 100,000 deep": (text(first, annotation("dog", inner=deep)), None),
+        "nested 100,000 deep": (text(first, annotation("dog", inner=deep)), "more than 256 elements"),
         "unclosed XML": (text(first, "<annotation><object>"), "000000.xml"),
         "no box": (text(first, "<annotation><object><name>dog</name></object></annotation>"), "000000.xml"),
         "inverted box": (text(first, annotation("dog", (40, 5, 5, 40))), "000000.xml"),
