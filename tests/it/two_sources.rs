@@ -200,17 +200,22 @@ fn with_box(data: &Path, [l, t, r, b]: [&str; 4], size: &str) {
     put(data, "Annotations/000025.xml", text);
 }
 
+/// The first test image, explained for `star`.
+fn first_star() -> Selection {
+    Selection {
+        classes: vec!["star".into()],
+        images: vec!["000025".into()],
+        only: Only::All,
+        top: 0,
+    }
+}
+
 /// μ⁺ of the first test image for `star`, and what was said.
 fn context(data: &Path) -> (Option<String>, Listener) {
     let (_held, dir) = copy_of(&fixture().run);
     let listener = Listener::new(usize::MAX);
     let run = Run::open(&dir, &options(&[]), &listener).unwrap();
-    let selection = Selection {
-        classes: vec!["star".into()],
-        images: vec!["000025".into()],
-        only: Only::All,
-        top: 0,
-    };
+    let selection = first_star();
     let report = run.explain_context(data, "test", &selection, Rule::Plain).unwrap();
     let table = fs::read_to_string(report.table).unwrap();
     // The share of the pixels inside tells the box, whatever the classifier says.
@@ -275,12 +280,7 @@ fn boxes_of_a_turned_photograph_turn_with_it() {
         fs::remove_dir_all(dir.join("fisher/test")).unwrap();
         let listener = Listener::new(usize::MAX);
         let run = Run::open(&dir, &options(&[]), &listener).unwrap();
-        let selection = Selection {
-            classes: vec!["star".into()],
-            images: vec!["000025".into()],
-            only: Only::All,
-            top: 0,
-        };
+        let selection = first_star();
         let table = run.explain_context(&data, "test", &selection, Rule::Plain).unwrap().table;
         let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false };
         let map = run.explain(&data, "test", &selection, &drawing).unwrap().remove(0);
