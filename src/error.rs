@@ -135,6 +135,20 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The same error once more: an image that cannot be read is missed by every channel.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io { action, path, reason } => {
+                let reason = std::io::Error::new(reason.kind(), reason.to_string());
+                Self::Io { action, path: path.clone(), reason }
+            }
+            Self::Image { path, problem } => {
+                Self::Image { path: path.clone(), problem: problem.clone() }
+            }
+            other => Self::Data { path: PathBuf::new(), problem: other.to_string() },
+        }
+    }
+
     /// Wraps a system error with the verb and the path it happened on.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();

@@ -23,6 +23,7 @@ pub mod files;
 pub mod gmm;
 pub mod image;
 pub mod linalg;
+pub mod memory;
 pub mod names;
 pub mod network;
 pub mod parameters;

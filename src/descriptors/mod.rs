@@ -15,6 +15,7 @@
 
 mod colour;
 mod dense_sift;
+pub mod memory;
 mod multiscale;
 mod normalise;
 mod picture;

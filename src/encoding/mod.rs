@@ -16,6 +16,7 @@
 
 pub mod contributions;
 mod fisher;
+pub mod memory;
 pub mod normalise;
 pub mod spatial;
 

@@ -12,6 +12,7 @@
 pub mod em;
 pub mod kmeans;
 mod known;
+pub mod memory;
 pub mod minibatch;
 mod posteriors;
 mod sharp;

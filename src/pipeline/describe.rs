@@ -4,15 +4,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::fisher::{ImageEncoder, frame_values, positions};
-use super::models::header;
-use super::seen::file_hash;
-use super::stage::Inputs;
-use super::{Run, Stamp};
+use super::inputs::Inputs;
+use super::result::Stamp;
+use super::run::Run;
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
-use crate::descriptors::Scratch;
+use crate::describer::{ImageEncoder, Reader, file_hash};
+use crate::descriptors::{Frame, Scratch};
 use crate::error::{Error, Result};
+use crate::image::Photo;
 
 /// Kind of the artifact that describes an image.
 const DESCRIPTION: &str = "image";
@@ -29,27 +29,29 @@ impl Run<'_> {
     pub fn describe(&self, image: &Path, output: &Path) -> Result<Stamp> {
         self.require_models()?;
         self.require_own_output(output)?;
-        self.seen.forget();
-        let encoder = self.encoder()?;
+        let work = &self.home.work;
+        work.seen.forget();
+        let (describer, mixtures) = self.describer()?;
+        let item = Item::of_file(image);
+        let photo = Reader::new(&self.config().image, &work.seen).read(&item)?;
         let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
-        for (part, encoder) in self.parts().iter().zip(encoder.parts()) {
-            part.run.describe_part(image, encoder, &mut tensors)?;
+        for encoder in describer.channels() {
+            describe_part(&photo, &item.id, encoder, &mut tensors)?;
         }
-        let (vector, _) = encoder.encode(&Item::of_file(image), &mut encoder.workers())?;
-        tensors.push(("vector".to_owned(), vec![vector.len()], vector));
+        let described = describer.describe(&photo, Some(&item.id), &mut describer.workers())?;
+        tensors.push(("vector".to_owned(), vec![described.vector.len()], described.vector));
 
-        let mixtures = encoder.mixtures();
         let parents: Vec<(&str, &str)> =
             mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();
         let (_, hash) = file_hash(image, &mut [0; 1 << 16]).map_err(Error::io("read", image))?;
-        self.seen.check_file(image).map_err(Error::io("read", image))?;
+        work.seen.check_file(image).map_err(Error::io("read", image))?;
         let data = Value::from(hash.to_hex().to_string());
-        let inputs = Inputs::new(DESCRIPTION, self.vector_settings(), &parents, data);
+        let inputs = Inputs::new(DESCRIPTION, self.home.vectors.clone(), &parents, data);
         let tensors: Vec<Tensor<'_>> = tensors
             .iter()
             .map(|(name, shape, values)| Tensor::f32(name, shape.clone(), values))
             .collect();
-        write_description(output, &header(DESCRIPTION, &inputs, Value::Null), &tensors)?;
+        write_description(output, &inputs.header(DESCRIPTION, Value::Null), &tensors)?;
         Ok(Stamp { path: output.to_owned(), fingerprint: inputs.fingerprint, made: true })
     }
 
@@ -69,7 +71,7 @@ impl Run<'_> {
                 .find_map(|folder| folder.canonicalize().ok())
                 .is_some_and(|f| f.starts_with(run))
         };
-        if self.dir.canonicalize().is_ok_and(within) {
+        if self.dir().canonicalize().is_ok_and(within) {
             return refuse("lies in the run folder, which stays as it is; name a file outside it");
         }
         match std::fs::symlink_metadata(output) {
@@ -84,45 +86,32 @@ impl Run<'_> {
             }
         }
     }
+}
 
-    fn describe_part(
-        &self,
-        image: &Path,
-        encoder: &ImageEncoder,
-        tensors: &mut Vec<(String, Vec<usize>, Vec<f32>)>,
-    ) -> Result<()> {
-        let (extractor, projection) = (encoder.extractor(), encoder.projection());
-        let (picture, ..) = encoder.load(&Item::of_file(image))?;
-        let (width, height) = (picture.width, picture.height);
-        let described = picture.extract(extractor, &mut Scratch::default());
-        let n = described.frames.len();
-        let (d, projected_dim) = (extractor.dim(), projection.output_dim());
-        let mut projected = vec![0.0; n * projected_dim];
-        projection.apply(
-            described.rows.view(),
-            &positions(&described.frames, width, height),
-            &mut Vec::new(),
-            &mut projected,
-        )?;
-        let prefix = self.label.replace(": ", ".");
-        let frames = frame_values(&described.frames);
-        let rows = described.rows.into_raw_vec_and_offset().0;
-        tensors.push((format!("{prefix}descriptors"), vec![n, d], rows));
-        tensors.push((format!("{prefix}frames"), vec![n, 4], frames));
-        tensors.push((format!("{prefix}projected"), vec![n, projected_dim], projected));
-        Ok(())
-    }
-
-    /// Refuses to go on in a folder where nothing was fitted.
-    pub(super) fn require_models(&self) -> Result<()> {
-        let fitted = |run: &Run<'_>| run.pca_path().exists() && run.gmm_path().exists();
-        if self.parts().iter().all(|part| fitted(part.run)) {
-            return Ok(());
-        }
-        Err(Error::Missing {
-            what: format!("a model in {}", self.dir.display()),
-            hint: "train one first: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`"
-                .into(),
-        })
-    }
+/// What one channel computes of a photo.
+fn describe_part(
+    photo: &Photo,
+    id: &str,
+    encoder: &ImageEncoder,
+    tensors: &mut Vec<(String, Vec<usize>, Vec<f32>)>,
+) -> Result<()> {
+    let (extractor, projection) = (encoder.extractor(), encoder.projection());
+    let (picture, _) = encoder.source().picture(photo, Some(id))?;
+    let (width, height) = (picture.width, picture.height);
+    let described = picture.extract(extractor, &mut Scratch::default());
+    let n = described.frames.len();
+    let (d, projected_dim) = (extractor.dim(), projection.output_dim());
+    let mut projected = vec![0.0; n * projected_dim];
+    let positions = Frame::positions(&described.frames, width, height);
+    projection.apply(described.rows.view(), &positions, &mut Vec::new(), &mut projected)?;
+    let name = |tensor: &str| match encoder.name() {
+        "" => tensor.to_owned(),
+        channel => format!("{channel}.{tensor}"),
+    };
+    let frames = described.frames.iter().flat_map(Frame::values).collect();
+    let rows = described.rows.into_raw_vec_and_offset().0;
+    tensors.push((name("descriptors"), vec![n, d], rows));
+    tensors.push((name("frames"), vec![n, 4], frames));
+    tensors.push((name("projected"), vec![n, projected_dim], projected));
+    Ok(())
 }

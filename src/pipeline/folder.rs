@@ -15,7 +15,7 @@ const ARTIFACTS: [&str; 4] =
 ///
 /// # Errors
 /// [`Error::Artifact`] with the way out.
-pub(super) fn check(dir: &Path) -> Result<()> {
+pub(crate) fn check(dir: &Path) -> Result<()> {
     let settings = dir.join("config.toml");
     if settings.exists() {
         return match Sourced::file(&settings) {
@@ -39,7 +39,7 @@ pub(super) fn check(dir: &Path) -> Result<()> {
 
 /// Something in a folder that is not hidden. A lock and parts of files are, and so are the marks that
 /// systems and other programs leave in a folder that is empty to its owner.
-pub(super) fn foreign(dir: &Path) -> Result<Option<String>> {
+pub(crate) fn foreign(dir: &Path) -> Result<Option<String>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -62,7 +62,7 @@ fn holds_artifacts(dir: &Path) -> bool {
 ///
 /// # Errors
 /// [`Error::Data`] for what is no name, and where the file system takes another's folder for it.
-pub(super) fn of_name(folder: &Path, name: &str) -> Result<PathBuf> {
+pub(crate) fn of_name(folder: &Path, name: &str) -> Result<PathBuf> {
     let Some(path) = files::directly_below(folder, name) else {
         let problem = format!("`{}` is no name of a split", name.escape_debug());
         return Err(Error::data(folder, problem));

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Run;
-use super::remarks::Noted;
+use super::paths::Paths;
+use super::place::Place;
 use crate::artifacts::check_seal;
 use crate::dataset::Inventory;
+use crate::describer::Noted;
 use crate::error::{Error, Result};
 
 /// Digits of the hashes by which copies are known: 128 bits.
@@ -65,7 +66,7 @@ impl Index {
             return Err(format!("format {}", self.format.escape_debug()));
         }
         // So that no name leads out of the folder.
-        let misnamed = self.shards.iter().zip(0..).find(|(name, i)| **name != shard_name(*i));
+        let misnamed = self.shards.iter().zip(0..).find(|(name, i)| **name != Paths::shard_name(*i));
         if let Some((name, i)) = misnamed {
             return Err(format!("shard {i} is `{}`", name.escape_debug()));
         }
@@ -86,11 +87,6 @@ impl Index {
     }
 }
 
-/// File name of a shard.
-pub(super) fn shard_name(number: usize) -> String {
-    format!("{number:05}.safetensors")
-}
-
 /// One encoded image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IndexedImage {
@@ -108,7 +104,7 @@ pub struct IndexedImage {
 
 impl IndexedImage {
     /// As much of a hash as tells images apart.
-    pub(super) fn short(hash: &blake3::Hash) -> String {
+    pub(crate) fn short(hash: &blake3::Hash) -> String {
         hash.to_hex()[..HASH_DIGITS].to_owned()
     }
 }
@@ -122,27 +118,28 @@ pub struct Skipped {
     pub reason: String,
 }
 
-impl Run<'_> {
-    /// The stored index of an encoded split.
-    pub(super) fn part_index(&self, split: &str) -> Result<Index> {
-        let path = self.split_dir(split)?.join("index.json");
-        let text = match crate::files::read_text(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::Missing {
-                    what: format!("{} (Fisher vectors of split `{split}`)", path.display()),
-                    hint: format!(
-                        "make them: `fvtool encode --data DATA --split {split} --run RUN`"
-                    ),
-                });
-            }
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        };
-        let index = Index::parse(&path, &text)?;
-        if index.split != split {
-            let problem = format!("of split `{}`, not of `{split}`", index.split.escape_debug());
-            return Err(Error::artifact(path, problem));
+/// The stored index of an encoded split.
+///
+/// # Errors
+/// [`Error::Missing`] when the split is not encoded, [`Error::Artifact`] when it is damaged.
+pub(crate) fn open_index(place: &Place<'_>, split: &str) -> Result<Index> {
+    let path = Paths::index(&place.paths.vectors(split)?);
+    let text = match crate::files::read_text(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::Missing {
+                what: format!("{} (Fisher vectors of split `{split}`)", path.display()),
+                hint: format!(
+                    "make them: `fvtool encode --data DATA --split {split} --run RUN`"
+                ),
+            });
         }
-        Ok(index)
+        Err(e) => return Err(Error::io("read", &path)(e)),
+    };
+    let index = Index::parse(&path, &text)?;
+    if index.split != split {
+        let problem = format!("of split `{}`, not of `{split}`", index.split.escape_debug());
+        return Err(Error::artifact(path, problem));
     }
+    Ok(index)
 }

@@ -21,18 +21,15 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Run;
-use super::classify::write_text;
-use super::seen::file_hash;
+use super::inputs::Inputs;
+use super::place::Place;
 use super::source::labels_hash;
-use super::stage::Inputs;
 use crate::artifacts::{check_seal, sealed, write_atomically};
 use crate::dataset::Label;
+use crate::describer::file_hash;
 use crate::error::{Error, Result};
 use crate::{files, plain};
 
-/// The list, in the run folder.
-const LIST: &str = "outputs.json";
 /// Folders of results; nothing outside them is removed, but for [`PAGE`]s.
 const FOLDERS: [&str; 4] = ["eval", "explain", "results", "scores"];
 /// How the pages of a split begin and end.
@@ -40,7 +37,7 @@ const PAGE: [&str; 2] = ["report_", ".html"];
 
 /// What a group of files is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     split: String,
     /// Fingerprint of the classifier.
     classifier: String,
@@ -49,7 +46,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn new(
+    pub(crate) fn new(
         split: &str,
         classifier: &str,
         vectors: &str,
@@ -78,27 +75,27 @@ struct List {
 }
 
 /// A group that is being written.
-pub(super) struct Outputs<'r> {
-    run: &'r Run<'r>,
+pub(crate) struct Outputs<'r> {
+    place: &'r Place<'r>,
     name: String,
     made: Mutex<BTreeMap<String, Option<String>>>,
 }
 
 impl Outputs<'_> {
     /// Writes a text of the group.
-    pub(super) fn text(&self, path: &Path, text: &str) -> Result<()> {
+    pub(crate) fn text(&self, path: &Path, text: &str) -> Result<()> {
         self.bytes(path, text.as_bytes())
     }
 
     /// Writes a file of the group.
-    pub(super) fn bytes(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn bytes(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         write_atomically(path, |file| file.write_all(bytes))?;
         self.made(path, blake3::hash(bytes));
         Ok(())
     }
 
     /// Takes in a file that was written in another way.
-    pub(super) fn written(&self, path: &Path) -> Result<()> {
+    pub(crate) fn written(&self, path: &Path) -> Result<()> {
         let (_, hash) = file_hash(path, &mut vec![0; 1 << 16]).map_err(Error::io("read", path))?;
         self.made(path, hash);
         Ok(())
@@ -106,29 +103,29 @@ impl Outputs<'_> {
 
     fn made(&self, path: &Path, hash: blake3::Hash) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.insert(self.run.below(path), Some(hash.to_hex().to_string()));
+        made.insert(self.place.below(path), Some(hash.to_hex().to_string()));
     }
 
     /// Lists what was made, and removes what else the group held.
-    pub(super) fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         let made = self.made.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut list = self.run.list_of_outputs();
+        let mut list = self.place.list_of_outputs();
         let Some(group) = list.groups.get_mut(&self.name) else { return Ok(()) };
         let mut earlier = std::mem::replace(&mut group.files, made);
         earlier.retain(|below, _| !group.files.contains_key(below));
-        let removed = self.run.remove_outputs(&earlier);
+        let removed = self.place.remove_outputs(&earlier);
         if removed > 0 {
             let what = if removed == 1 { "a file" } else { &format!("{removed} files") };
             let text = format!("removed {what} that an earlier call had left in {}", self.name);
-            self.run.progress.note(&text);
+            self.place.work.progress.note(&text);
         }
-        self.run.write_list_of_outputs(&list)
+        self.place.write_list_of_outputs(&list)
     }
 }
 
-impl Run<'_> {
+impl Place<'_> {
     /// Begins a group: lists the files that are about to be written.
-    pub(super) fn outputs<'p>(
+    pub(crate) fn outputs<'p>(
         &self,
         name: &str,
         origin: &Origin,
@@ -140,11 +137,11 @@ impl Run<'_> {
         files.extend(planned.into_iter().map(|path| (self.below(path), None)));
         list.groups.insert(name.to_owned(), Group { origin: origin.clone(), files });
         self.write_list_of_outputs(&list)?;
-        Ok(Outputs { run: self, name: name.to_owned(), made: Mutex::default() })
+        Ok(Outputs { place: self, name: name.to_owned(), made: Mutex::default() })
     }
 
     /// Whether a group was finished, and is of `origin`.
-    pub(super) fn has_outputs(&self, name: &str, origin: &Origin) -> bool {
+    pub(crate) fn has_outputs(&self, name: &str, origin: &Origin) -> bool {
         let list = self.list_of_outputs();
         list.groups.get(name).is_some_and(|group| {
             group.origin == *origin && group.files.values().all(Option::is_some)
@@ -152,13 +149,13 @@ impl Run<'_> {
     }
 
     /// Removes what is of another classifier than this one.
-    pub(super) fn remove_outputs_of_others(&self, classifier: &str) -> Result<()> {
+    pub(crate) fn remove_outputs_of_others(&self, classifier: &str) -> Result<()> {
         self.remove_groups(|_, origin| origin.classifier != classifier)
     }
 
     /// Removes what is of another classifier than that of `origin`, or of other vectors or labels of its
     /// split; not the group `but`, which is about to be made again.
-    pub(super) fn remove_outdated_outputs(&self, origin: &Origin, but: &str) -> Result<()> {
+    pub(crate) fn remove_outdated_outputs(&self, origin: &Origin, but: &str) -> Result<()> {
         self.remove_groups(|name, of| {
             let outdated = of.split == origin.split && of.made_from != origin.made_from;
             name != but && (of.classifier != origin.classifier || outdated)
@@ -177,7 +174,7 @@ impl Run<'_> {
             let names: Vec<&str> = gone.keys().map(String::as_str).collect();
             let (names, were) =
                 (names.join(", "), if removed == 1 { "it was" } else { "they were" });
-            self.progress.note(&format!(
+            self.work.progress.note(&format!(
                 "removed {removed} of the files in {names}: {were} of a classifier, vectors or labels \
                  that are gone"
             ));
@@ -190,14 +187,13 @@ impl Run<'_> {
 
     /// The list; an empty one where there is none that can be read.
     fn list_of_outputs(&self) -> List {
-        let path = self.dir.join(LIST);
+        let path = self.paths.outputs();
         let read = files::read_text(&path).map_err(Error::io("read", &path));
         let list = read.and_then(|text| parse(&path, &text));
         list.unwrap_or_else(|error| {
             let absent = fs::symlink_metadata(&path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
-            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            if !absent && said.insert(LIST.to_owned()) {
-                self.progress.note(&format!(
+            if !absent {
+                self.work.note_once(&format!(
                     "{error}; what earlier commands left can no longer be told from other files, and \
                      stays"
                 ));
@@ -207,12 +203,13 @@ impl Run<'_> {
     }
 
     fn write_list_of_outputs(&self, list: &List) -> Result<()> {
-        write_text(&self.dir.join(LIST), &sealed(list))
+        let text = sealed(list);
+        write_atomically(&self.paths.outputs(), |file| file.write_all(text.as_bytes()))
     }
 
     /// The path of a result in the run, as it is listed.
     fn below(&self, path: &Path) -> String {
-        let below = path.strip_prefix(&self.dir).expect("results lie in the run folder");
+        let below = path.strip_prefix(self.paths.dir()).expect("results lie in the run folder");
         let parts: Vec<_> =
             below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         parts.join("/")
@@ -222,12 +219,12 @@ impl Run<'_> {
     fn remove_outputs(&self, files: &BTreeMap<String, Option<String>>) -> usize {
         let mut removed = 0;
         for (below, hash) in files {
-            let path = self.dir.join(below);
+            let path = self.paths.dir().join(below);
             match self.remove_output(below, hash.as_deref()) {
                 Ok(true) => removed += 1,
                 Ok(false) => {}
                 Err(reason) => self
-                    .progress
+                    .work.progress
                     .note(&format!("{} is out of date, but stays: {reason}", plain::path(&path))),
             }
         }
@@ -244,7 +241,7 @@ impl Run<'_> {
         if !plain || !(is_page || in_folder) {
             return Err("it is no place of a result".into());
         }
-        let mut path = self.dir.clone();
+        let mut path = self.paths.dir().to_owned();
         for (at, part) in parts.iter().enumerate() {
             path.push(part);
             let is_last = at + 1 == parts.len();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Run;
+use super::place::Place;
 use crate::artifacts::write_atomically;
 use crate::dataset::{Dataset, Label, Split};
 use crate::error::{Error, Result};
@@ -14,10 +14,10 @@ use crate::files;
 /// The data and split that the run's models were fitted to. Kept for convenience (`train-svm` and
 /// `eval` need no `--data` to check the models); part of no fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Source {
+pub(crate) struct Source {
     #[serde(with = "place")]
-    pub(super) data: PathBuf,
-    pub(super) split: String,
+    pub(crate) data: PathBuf,
+    pub(crate) split: String,
 }
 
 impl Source {
@@ -25,7 +25,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Artifact`] for what is none: fvtool writes an absolute path and a plain name.
-    pub(super) fn parse(path: &Path, text: &str) -> Result<Self> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
         let damaged = |why: String| {
             Error::artifact(
                 path,
@@ -77,13 +77,12 @@ mod place {
     }
 }
 
-impl Run<'_> {
-    /// Refuses a run folder that is the data folder: its files would lie among the images. One inside
-    /// it is passed over when the data are read.
-    ///
-    /// # Errors
-    /// [`Error::Data`] when both are the same folder.
-    pub fn require_apart(run: &Path, data: &Path) -> Result<()> {
+/// Refuses a run folder that is the data folder: its files would lie among the images. One inside
+/// it is passed over when the data are read.
+///
+/// # Errors
+/// [`Error::Data`] when both are the same folder.
+pub(crate) fn require_apart(run: &Path, data: &Path) -> Result<()> {
         // What is not there yet is no other folder.
         match (run.canonicalize(), data.canonicalize()) {
             (Ok(real), Ok(other)) if real == other => Err(Error::data(
@@ -93,15 +92,12 @@ impl Run<'_> {
             )),
             _ => Ok(()),
         }
-    }
+}
 
-    fn source_path(&self) -> PathBuf {
-        self.dir.join("source.json")
-    }
-
+impl Place<'_> {
     /// What the models were fitted to, when there are any.
-    pub(super) fn source(&self) -> Result<Option<Source>> {
-        let path = self.source_path();
+    pub(crate) fn source(&self) -> Result<Option<Source>> {
+        let path = self.paths.source();
         match files::read_text(&path) {
             Ok(text) => Source::parse(&path, &text).map(Some),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -109,31 +105,41 @@ impl Run<'_> {
         }
     }
 
-    /// Opens a split, and says once what there is to say of its lists and annotations.
-    pub(super) fn split(&self, dataset: &Dataset, name: &str) -> Result<Split> {
-        let split = dataset.split(name)?;
-        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for note in &split.notes {
-            if said.insert(note.clone()) {
-                self.progress.note(note);
-            }
+    /// Opens a data folder with this run's settings, and says what became of its files.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub(crate) fn open_data(&self, data: &Path) -> Result<Dataset> {
+        require_apart(self.paths.dir(), data)?;
+        let dataset = Dataset::open(data, &self.config.data, self.config.seed)?;
+        if self.work.is_new(&format!("data {}", dataset.root().display())) {
+            self.work.progress.summary("data", &dataset.summary()?);
+            dataset.notes()?.iter().for_each(|note| self.work.progress.note(note));
         }
+        Ok(dataset)
+    }
+
+    /// Opens a split, and says once what there is to say of its lists and annotations.
+    pub(crate) fn split(&self, dataset: &Dataset, name: &str) -> Result<Split> {
+        let split = dataset.split(name)?;
+        split.notes.iter().for_each(|note| self.work.note_once(note));
         Ok(split)
     }
 
-    pub(super) fn record_source(&self, data: &Path, split: &str) -> Result<()> {
+    /// Remembers what the models are fitted to.
+    pub(crate) fn record_source(&self, data: &Path, split: &str) -> Result<()> {
         let data = std::path::absolute(data).map_err(Error::io("find", data))?;
         let source = Source { data, split: split.to_owned() };
         if self.source().ok().flatten().as_ref() == Some(&source) {
             return Ok(());
         }
         let text = serde_json::to_string_pretty(&source).expect("a path and a name are JSON");
-        write_atomically(&self.source_path(), |file| file.write_all(text.as_bytes()))
+        write_atomically(&self.paths.source(), |file| file.write_all(text.as_bytes()))
     }
 }
 
 /// Refuses to train on images that are all of one class.
-pub(super) fn require_two_classes(split: &Split) -> Result<()> {
+pub(crate) fn require_two_classes(split: &Split) -> Result<()> {
     let shown = |class: &usize| split.labels.iter().any(|row| row[*class] == Label::Yes);
     let shown: Vec<usize> = (0..split.classes.len()).filter(shown).take(2).collect();
     match shown[..] {
@@ -143,7 +149,7 @@ pub(super) fn require_two_classes(split: &Split) -> Result<()> {
 }
 
 /// What to say of a split whose images are all of the class `only`.
-pub(super) fn one_class(split: &str, only: &str) -> Error {
+pub(crate) fn one_class(split: &str, only: &str) -> Error {
     let problem = format!(
         "all images are of one class, `{only}`, and a classifier needs two; sort them into a folder for \
          each class: <split>/<class>/<image> or <class>/<image>"
@@ -152,39 +158,21 @@ pub(super) fn one_class(split: &str, only: &str) -> Error {
 }
 
 /// Hash of a split's classes and labels.
-pub(super) fn labels_hash(classes: &[String], labels: &[Vec<Label>]) -> Value {
+pub(crate) fn labels_hash(classes: &[String], labels: &[Vec<Label>]) -> Value {
     let mut hasher = blake3::Hasher::new();
     for class in classes {
         hasher.update(class.as_bytes()).update(b"\n");
     }
     for row in labels {
-        let row: Vec<u8> = row.iter().map(|&label| label_number(label) as u8).collect();
+        let row: Vec<u8> = row.iter().map(|&label| label.number() as u8).collect();
         hasher.update(&row);
     }
     json!({ "labels": labels.len(), "hash": hasher.finalize().to_hex().to_string() })
 }
 
-/// PASCAL VOC's number of a label.
-pub(super) fn label_number(label: Label) -> i8 {
-    match label {
-        Label::Yes => 1,
-        Label::No => -1,
-        Label::Ignored => 0,
-    }
-}
-
-/// The label of PASCAL VOC's number.
-pub(super) fn number_label(number: i8) -> Label {
-    match number {
-        1 => Label::Yes,
-        0 => Label::Ignored,
-        _ => Label::No,
-    }
-}
-
 /// The labels of `split` for `classes`, by name; a class that the split does not know is ignored in
 /// all its images. Also the split's classes that are not in `classes`.
-pub(super) fn labels_for<'s>(
+pub(crate) fn labels_for<'s>(
     classes: &[String],
     split: &'s Split,
 ) -> (Vec<Vec<Label>>, Vec<&'s str>) {

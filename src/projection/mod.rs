@@ -12,6 +12,7 @@
 
 mod covariance;
 mod eigen;
+pub mod memory;
 mod residual;
 
 use std::ops::RangeInclusive;

@@ -29,7 +29,7 @@ const PANEL: usize = 2048;
 
 /// Least and most rows of a tile of f32 products. Large tiles pay less for packing (5,000 rows of
 /// 40,960 values: 5.9 s in tiles of 512, 5.6 s of 1,250), and some are needed for every thread.
-const TILE: [usize; 2] = [256, 1280];
+pub(super) const TILE: [usize; 2] = [256, 1280];
 
 /// Columns of a panel of bytes: as much memory, packed for both sides of a product, as half of it in f32.
 const ROUNDED_PANEL: usize = 2 * PANEL;

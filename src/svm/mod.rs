@@ -22,6 +22,7 @@ mod fusion;
 mod gram;
 mod gram_matrix;
 mod machine;
+pub mod memory;
 mod model;
 mod products;
 mod selection;

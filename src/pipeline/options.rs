@@ -1,18 +1,37 @@
-//! The settings a run is opened with: composed with their origins, and checked before any work.
+//! How a run folder is opened: options, and the settings that they give, checked before any work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Options;
+use super::paths::Paths;
 use crate::config::{Config, DEFAULT_PRESET, Sourced};
 use crate::descriptors::Kind;
 use crate::error::{Error, Result};
+
+/// How a run folder is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Preset or file; the run's own configuration when `None`, [`crate::config::DEFAULT_PRESET`] in a new run.
+    pub config: Option<String>,
+    /// `group.key=value` overrides, applied last.
+    pub overrides: Vec<String>,
+    /// Seed in place of the configuration's.
+    pub seed: Option<u64>,
+    /// Make again what was made with other settings or from other data.
+    pub refit: bool,
+    /// Stop at the first image that cannot be used, instead of skipping it.
+    pub strict: bool,
+    /// Run folders whose models and vectors are taken over where they were made from the same inputs.
+    pub reuse: Vec<PathBuf>,
+    /// Most bytes to allocate. Work is done in smaller parts, or refused; no result depends on it.
+    pub max_memory: Option<u64>,
+}
 
 /// Composes the configuration and checks it, before any work.
 ///
 /// # Errors
 /// [`Error::Config`] with key, value, range and where the value was set.
-pub(super) fn in_force(dir: &Path, options: &Options) -> Result<Sourced> {
-    let stored = dir.join("config.toml");
+pub(crate) fn in_force(dir: &Path, options: &Options) -> Result<Sourced> {
+    let stored = Paths::new(dir).config();
     let mut sourced = match &options.config {
         Some(name) => Sourced::named(name).map_err(|error| of_option(name, error))?,
         None if stored.exists() => Sourced::file(&stored)?,

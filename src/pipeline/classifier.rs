@@ -1,0 +1,254 @@
+//! The classifier: trained on the joint vectors of a split, and read back with every link checked.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::index::{Index, open_index};
+use super::inputs::{Inputs, in_words, open_stage};
+use super::joint::Mixtures;
+use super::kind::Kind;
+use super::leak::note_contradictions;
+use super::mixture::load_mixture;
+use super::paths::Paths;
+use super::place::Place;
+use super::result::Stamp;
+use super::run::Run;
+use super::source::{labels_hash, one_class};
+use super::stage::{Made, Stage, bring_up_to_date};
+use super::stored::{SvmReport, model_of, report_of};
+use crate::artifacts::{Artifact, Shards};
+use crate::config::{differences, effective_inputs};
+use crate::dataset::Label;
+use crate::encoding::memory::vector_len;
+use crate::error::{Error, Result};
+use crate::linalg::Joined;
+use crate::memory::Need;
+use crate::svm::{self, Model, Stop};
+use crate::words::counted;
+
+struct Train<'a, 'p> {
+    run: &'a Run<'p>,
+    index: &'a Index,
+    labels: &'a [Vec<Label>],
+    inputs: Inputs,
+}
+
+impl Stage for Train<'_, '_> {
+    type Model = Model;
+    type Report = SvmReport;
+    const KIND: Kind = Kind::Svm;
+
+    fn place(&self) -> &Place<'_> {
+        &self.run.home
+    }
+
+    fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    fn need(&self) -> Need {
+        self.run.need_of_svm(self.labels.len(), self.index.classes.len())
+    }
+
+    fn make(missing: &[&Self]) -> Result<Vec<Made<Model, SvmReport>>> {
+        missing.iter().map(|stage| stage.train()).collect()
+    }
+}
+
+impl Train<'_, '_> {
+    fn train(&self) -> Result<Made<Model, SvmReport>> {
+        let (index, Place { config, work, .. }) = (self.index, &self.run.home);
+        note_contradictions(index, work.progress);
+        let vectors: Joined<Shards> = self.run.vectors(index)?;
+        let (classes, params) = (&index.classes, &config.svm);
+        let model =
+            svm::train(&vectors, self.labels, classes, params, config.seed, work.progress)?;
+        let report = SvmReport::new(&model, &index.split, index.images.len());
+        let summary = summary(&model);
+        Ok(Made { model, report, lacking: Vec::new(), summary })
+    }
+}
+
+impl Run<'_> {
+    pub(crate) fn need_of_svm(&self, images: usize, classes: usize) -> Need {
+        let dim = |place: &Place<'_>| {
+            let config = &place.config;
+            let of_row = config.pca.dimension + config.pca.append.len();
+            vector_len(&config.encoding, config.gmm.components, of_row)
+        };
+        let dim = self.places().into_iter().map(dim).sum();
+        svm::memory::need(&self.home.config.svm, images, classes, dim)
+    }
+
+    /// Brings the classifier up to date with the vectors and labels of a split.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the split is not encoded, [`Error::Stale`] when a classifier of other
+    /// settings or labels is there.
+    pub(crate) fn train_svm(&self, split: &str) -> Result<Stamp> {
+        let index = self.index(split)?;
+        let labels = index_labels(&index);
+        if let (true, Some(only)) = (index.single_label, only_class(&index)) {
+            return Err(one_class(split, only));
+        }
+        self.places().into_iter().try_for_each(|place| self.require_own_vectors(place, split))?;
+        let vectors = format!("fisher/{split}");
+        let mixtures = self.mixtures()?;
+        let mut parents = vec![(vectors.as_str(), index.fingerprint.as_str())];
+        parents.extend(mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())));
+        let settings = self.home.settings(Kind::Svm);
+        let data = labels_hash(&index.classes, &labels);
+        let inputs = Inputs::new(Kind::Svm.name(), settings, &parents, data);
+        let train = Train { run: self, index: &index, labels: &labels, inputs };
+        let stamp = bring_up_to_date(&[train])?.remove(0).stamp;
+        self.home.remove_outputs_of_others(&stamp.fingerprint)?;
+        Ok(stamp)
+    }
+
+    /// Refuses a classifier that was not trained on the vectors and labels of its split that lie in this
+    /// run, as far as they do and can be read.
+    fn require_own_split(&self, classifier: &Artifact) -> Result<()> {
+        let header = classifier.header();
+        let split = &report_of::<SvmReport>(classifier)?.split;
+        if !self.is_encoded(split)? {
+            return Ok(());
+        }
+        let Ok(index) = self.index(split) else { return Ok(()) };
+        let vectors = &header.inputs["parents"][format!("fisher/{split}")];
+        let labels = labels_hash(&index.classes, &index_labels(&index));
+        if *vectors == index.fingerprint && header.inputs["data"] == labels {
+            return Ok(());
+        }
+        let problem = format!(
+            "trained on other vectors or labels than those of split `{split}` in this run: they are of \
+             different runs, or one of them is just being made again; wait for that, put back the file \
+             that belongs here, or train again: `fvtool train-svm --run RUN --split {split} --refit`"
+        );
+        Err(Error::artifact(classifier.path(), problem))
+    }
+
+    /// Refuses vectors of a split that were made with other settings than those in force.
+    fn require_own_vectors(&self, place: &Place<'_>, split: &str) -> Result<()> {
+        let shards = open_index(place, split)?.shards;
+        let Some(shard) = shards.into_iter().next() else { return Ok(()) };
+        let artifact = Artifact::open(&place.paths.vectors(split)?.join(shard))?;
+        let mixture = (Paths::artifact_below(Kind::Gmm).to_owned(), load_mixture(place)?.1);
+        match other_vectors(&artifact, &place.vectors, &[mixture]) {
+            None => Ok(()),
+            Some(changes) => {
+                let problem = format!(
+                    "made with other settings: {changes}; make the vectors again: `fvtool encode \
+                     --data DATA --split {split} --run RUN --refit`"
+                );
+                Err(Error::artifact(artifact.path(), problem))
+            }
+        }
+    }
+
+    /// The classes of the stored classifier, where there is one.
+    pub(crate) fn known_classes(&self) -> Result<Option<Vec<String>>> {
+        let path = self.home.path(Kind::Svm);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let artifact = Artifact::open(&path)?;
+        // Damage is reported by the stage that verifies the file.
+        Ok(report_of::<SvmReport>(&artifact).ok().map(|report| report.classes))
+    }
+
+    /// The stored classifier and its fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained here, [`Error::Artifact`] when it is damaged or
+    /// was trained on other vectors than those of the run's mixture and encoding.
+    pub(crate) fn load_svm(&self) -> Result<(Model, String)> {
+        self.require_classifier()?;
+        self.load_svm_for(&self.mixtures()?)
+    }
+
+    pub(crate) fn require_classifier(&self) -> Result<()> {
+        let path = self.home.path(Kind::Svm);
+        if path.exists() {
+            return Ok(());
+        }
+        Err(Error::Missing {
+            what: format!("{} (the classifier)", path.display()),
+            hint: "train it: `fvtool train-svm --run RUN --split SPLIT`".into(),
+        })
+    }
+
+    /// As [`load_svm`](Self::load_svm), for vectors of these mixtures.
+    pub(crate) fn load_svm_for(&self, mixtures: &Mixtures) -> Result<(Model, String)> {
+        self.require_classifier()?;
+        let path = self.home.path(Kind::Svm);
+        let artifact = open_stage(&path, Kind::Svm)?;
+        if let Some(changes) = other_vectors(&artifact, &self.home.vectors, mixtures) {
+            let problem = format!(
+                "trained on other vectors: {changes}; train it again: `fvtool train-svm --run RUN \
+                 --split SPLIT --refit`"
+            );
+            return Err(Error::artifact(path, problem));
+        }
+        self.require_own_split(&artifact)?;
+        Ok((model_of(&artifact)?, artifact.header().fingerprint.clone()))
+    }
+}
+
+/// What an artifact's vectors were made with and what is in force now, where that differs: a
+/// classifier is of use only for vectors of the mixture and encoding that it was trained on.
+fn other_vectors(
+    artifact: &Artifact,
+    vectors: &Value,
+    mixtures: &[(String, String)],
+) -> Option<String> {
+    let mut stored = artifact.header().inputs.clone();
+    if let Some(settings) = stored["settings"].as_object_mut() {
+        settings.retain(|key, _| key == "encoding" || key == "channels");
+    }
+    if let Some(parents) = stored["parents"].as_object_mut() {
+        parents.retain(|path, _| path.ends_with("gmm.safetensors"));
+    }
+    let stored = json!({ "settings": stored["settings"], "parents": stored["parents"] });
+    let mixtures: BTreeMap<&String, &String> = mixtures.iter().map(|(n, p)| (n, p)).collect();
+    let now = json!({ "settings": vectors, "parents": mixtures });
+    let changes = differences(&effective_inputs(&stored), &effective_inputs(&now));
+    (!changes.is_empty()).then(|| in_words(&changes))
+}
+
+/// How the training ended, in a line.
+pub(crate) fn summary(model: &Model) -> String {
+    let images = model.reports.first().map_or(0, |r| r.positives + r.negatives + r.ignored);
+    let widest = model.reports.iter().map(|r| r.relative_gap).fold(0.0, f64::max);
+    let unfinished = model.reports.iter().filter(|r| r.stop == Stop::EpochLimit).count();
+    let mut text = format!(
+        "{} on {}, largest relative duality gap {widest:.1e}",
+        counted(model.classes.len(), "class"),
+        counted(images, "image")
+    );
+    if let Some(selection) = &model.selection {
+        text += &format!(", C = {}", selection.chosen);
+        if !selection.weights.is_empty() {
+            let weights: Vec<String> =
+                selection.weights.iter().map(|w| format!("{w:.2}")).collect();
+            text += &format!(" and weights {}", weights.join(", "));
+        }
+        text += " by cross-validation";
+    }
+    if unfinished > 0 {
+        text += &format!("; {} stopped at the epoch limit", counted(unfinished, "class"));
+    }
+    text
+}
+
+/// The class of all images, where they are of one.
+fn only_class(index: &Index) -> Option<&str> {
+    let shown = |class: usize| index.images.iter().any(|image| image.labels.get(class) == Some(&1));
+    let mut shown = (0..index.classes.len()).filter(|class| shown(*class));
+    let only = shown.next().filter(|_| shown.next().is_none())?;
+    Some(&index.classes[only])
+}
+
+fn index_labels(index: &Index) -> Vec<Vec<Label>> {
+    index.images.iter().map(|i| i.labels.iter().map(|&n| Label::from_number(n)).collect()).collect()
+}

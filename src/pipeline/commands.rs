@@ -1,0 +1,181 @@
+//! What a run can be asked for: each command brings up to date what it needs, and answers.
+
+use std::path::{Path, PathBuf};
+
+use super::evaluation::Evaluated;
+use super::index::Skipped;
+use super::kind::Kind;
+use super::models::Until;
+use super::result::Stamp;
+use super::run::Run;
+use super::sample::left_out_of;
+use super::source::require_two_classes;
+use super::stored::{SvmReport, report_of};
+use super::vectors::Encoded;
+use crate::artifacts::Artifact;
+use crate::dataset::{Dataset, Split};
+use crate::error::Result;
+
+impl Run<'_> {
+    /// Opens a data folder with this run's settings, and says what became of its files.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_data(&self, data: &Path) -> Result<Dataset> {
+        self.home.open_data(data)
+    }
+
+    /// Opens a split of a data folder.
+    pub(crate) fn split_of(&self, data: &Path, split: &str) -> Result<Split> {
+        self.home.split(&self.home.open_data(data)?, split)
+    }
+
+    /// Everything: models and classifier from `train`, vectors and evaluation of `test`.
+    ///
+    /// # Errors
+    /// As the single stages.
+    pub fn run_all(&self, data: &Path, train: &str, test: &str) -> Result<(Encoded, Evaluated)> {
+        let dataset = self.open_data(data)?;
+        let (train, test) = (self.home.split(&dataset, train)?, self.home.split(&dataset, test)?);
+        require_two_classes(&train)?;
+        self.check_memory(train.items.len(), train.classes.len())?;
+        self.bring_models(data, &train, Until::Mixture)?;
+        let encoded = self.encode_split(&train)?;
+        self.train_svm(&train.name)?;
+        Ok((encoded, self.encode_and_evaluate(&test)?))
+    }
+
+    /// Draws the descriptors that PCA and mixture are fitted to.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) when no image of the split gives a descriptor.
+    pub fn extract(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.bring_models(data, &self.split_of(data, split)?, Until::Sample)
+    }
+
+    /// As [`extract`](Self::extract), then the PCA.
+    ///
+    /// # Errors
+    /// As [`Projection::fit`](crate::projection::Projection::fit).
+    pub fn extract_and_fit_pca(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.bring_models(data, &self.split_of(data, split)?, Until::Pca)
+    }
+
+    /// As [`extract_and_fit_pca`](Self::extract_and_fit_pca), then the mixture.
+    ///
+    /// # Errors
+    /// As [`gmm::fit`](crate::gmm::fit).
+    pub fn extract_and_fit_gmm(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.bring_models(data, &self.split_of(data, split)?, Until::Mixture)
+    }
+
+    /// The sample's file, and the images that could not be drawn from.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`](crate::Error::Artifact) when it is damaged.
+    pub fn left_out_of_sample(&self) -> Result<(PathBuf, Vec<Skipped>)> {
+        left_out_of(&self.parts[0].place)
+    }
+
+    /// Encodes a split with the run's models, which are fitted to it first when there are none.
+    ///
+    /// # Errors
+    /// As the single stages.
+    pub fn encode(&self, data: &Path, split: &str) -> Result<Encoded> {
+        let split = self.split_of(data, split)?;
+        self.models_for(data, &split)?;
+        self.encode_split(&split)
+    }
+
+    /// Trains the classifier on an encoded split, which is encoded first when it is not.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) when the split is not encoded and the run has no data to
+    /// encode; [`Error::Stale`](crate::Error::Stale) when a classifier of other settings or labels is
+    /// there.
+    pub fn train(&self, split: &str) -> Result<Stamp> {
+        // Vectors that came from another data folder are used as they are.
+        if let Some(source) = self.home.source()?
+            && source.data.exists()
+            && (self.index(split).is_err()
+                || self.open_data(&source.data)?.splits().iter().any(|name| name == split))
+        {
+            let of_split = self.split_of(&source.data, split)?;
+            require_two_classes(&of_split)?;
+            self.models_for(&source.data, &of_split)?;
+            self.encode_split(&of_split)?;
+        }
+        self.train_svm(split)
+    }
+
+    /// Scores and evaluates a split with the run's classifier, which is trained first when there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) when nothing was fitted in this folder;
+    /// [`Error::Stale`](crate::Error::Stale) when the classifier or what it is made from is of other
+    /// settings or data.
+    pub fn evaluate(&self, data: &Path, split: &str) -> Result<Evaluated> {
+        let split = self.split_of(data, split)?;
+        self.bring_classifier()?;
+        self.encode_and_evaluate(&split)
+    }
+
+    fn encode_and_evaluate(&self, split: &Split) -> Result<Evaluated> {
+        let encoded = self.encode_split(split)?;
+        self.evaluate_split(split, encoded)
+    }
+
+    /// Brings the models up to date, and the classifier, on the split that they were fitted to where
+    /// there is none yet. One that is there is checked against its split, as far as data and vectors are
+    /// still there.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub(crate) fn bring_classifier(&self) -> Result<()> {
+        self.check_models()?;
+        let Some(source) = self.home.source()?.filter(|source| source.data.exists()) else {
+            return Ok(());
+        };
+        let path = self.home.path(Kind::Svm);
+        let mut name = source.split;
+        if path.exists() {
+            name = report_of::<SvmReport>(&Artifact::open(&path)?)?.split;
+            if !self.is_encoded(&name)? {
+                return Ok(());
+            }
+        }
+        let dataset = self.open_data(&source.data)?;
+        // Vectors that came from another data folder are used as they are.
+        if dataset.splits().contains(&name) {
+            self.encode_split(&self.home.split(&dataset, &name)?)?;
+        }
+        self.train_svm(&name).map(|_| ())
+    }
+
+    /// Refuses a run that will not fit, before any work.
+    fn check_memory(&self, images: usize, classes: usize) -> Result<()> {
+        let memory = self.home.work.memory;
+        if !memory.is_limited() {
+            return Ok(());
+        }
+        let mut needs = vec![self.need_of_svm(images, classes)];
+        for place in self.places() {
+            let (c, none) = (&place.config, Default::default());
+            let dim = c.pca.dimension + c.pca.append.len();
+            needs.push(crate::descriptors::memory::need_of_sample(
+                c.sample.rows,
+                &c.descriptors,
+                none,
+            ));
+            needs.push(crate::gmm::memory::need(c.sample.rows, c.gmm.components, dim));
+        }
+        needs.iter().try_for_each(|need| memory.workers(need).map(|_| ()))
+    }
+
+    /// How many times an explanation of this open run left an image out, since it could not be read any
+    /// more.
+    pub fn left_out_of_explanations(&self) -> usize {
+        self.home.work.left_out.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

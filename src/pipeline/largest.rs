@@ -1,0 +1,37 @@
+//! The largest of a stage's images: what its need of memory depends on.
+
+use rayon::prelude::*;
+
+use crate::dataset::Item;
+use crate::describer::Source;
+use crate::descriptors::memory::Largest;
+use crate::image;
+
+/// The image with most pixels, as files state them or as they are scaled up, the largest file of an
+/// image and the largest file of descriptors. Images that say nothing or are too large are not
+/// decoded.
+pub(crate) fn largest<'s>(
+    params: &image::Params,
+    items: &[Item],
+    sources: impl IntoIterator<Item = &'s Source>,
+) -> Largest {
+    let most = params.max_megapixels * 1e6;
+    let stated = items.par_iter().filter_map(|item| {
+        let [width, height] = image::stated_size(&item.path).ok()?;
+        let file = std::fs::metadata(&item.path).ok()?.len();
+        let read = width as f64 * height as f64 <= most
+            && file <= image::most_file_bytes([width, height]);
+        read.then_some(([width, height], file))
+    });
+    let larger = |(a, a_file): ([usize; 2], u64), (b, b_file): ([usize; 2], u64)| {
+        let key = |[width, height]: [usize; 2]| (width * height, width);
+        (if key(a) >= key(b) { a } else { b }, a_file.max(b_file))
+    };
+    let upscaled = stated.map(|(size, file)| {
+        let [width, height] = params.fitted(size);
+        ([width.max(size[0]), height.max(size[1])], file)
+    });
+    let (size, image_file) = upscaled.reduce(|| ([0, 0], 0), larger);
+    let files = sources.into_iter().map(|source| source.largest_file(items));
+    Largest { size, image_file, file: files.max().unwrap_or(0) }
+}

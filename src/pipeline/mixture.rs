@@ -1,0 +1,122 @@
+//! The mixture, fitted to the projected sample.
+
+use ndarray::Array2;
+use serde_json::Value;
+
+use super::inputs::{Inputs, of_another, open_stage, parent_print, require_parent};
+use super::kind::Kind;
+use super::pca::load_projection;
+use super::place::Place;
+use super::result::Stamp;
+use super::stage::{Made, Stage, bring_up_to_date};
+use super::stored::{mixture_of, positions_of};
+use crate::error::{Error, Result};
+use crate::gmm::{self, FitReport, Gmm, memory};
+use crate::memory::Need;
+use crate::projection::Projection;
+use crate::words::counted;
+
+struct FitGmm<'a, 'p> {
+    place: &'a Place<'p>,
+    inputs: Inputs,
+}
+
+/// Brings the mixture of a place up to date with its projection.
+///
+/// # Errors
+/// As [`gmm::fit`].
+pub(crate) fn bring_mixture(place: &Place<'_>, pca: &Stamp) -> Result<Stamp> {
+    let parents = [("pca.safetensors", pca.fingerprint.as_str())];
+    let settings = place.settings(Kind::Gmm);
+    let inputs = Inputs::new(Kind::Gmm.name(), settings, &parents, Value::Null);
+    Ok(bring_up_to_date(&[FitGmm { place, inputs }])?.remove(0).stamp)
+}
+
+impl Stage for FitGmm<'_, '_> {
+    type Model = Gmm;
+    type Report = FitReport;
+    const KIND: Kind = Kind::Gmm;
+
+    fn place(&self) -> &Place<'_> {
+        self.place
+    }
+
+    fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    fn need(&self) -> Need {
+        let config = &self.place.config;
+        let dim = config.pca.dimension + config.pca.append.len();
+        memory::need(config.sample.rows, config.gmm.components, dim)
+    }
+
+    fn make(missing: &[&Self]) -> Result<Vec<Made<Gmm, FitReport>>> {
+        missing.iter().map(|stage| stage.fit()).collect()
+    }
+}
+
+impl FitGmm<'_, '_> {
+    fn fit(&self) -> Result<Made<Gmm, FitReport>> {
+        let (config, progress) = (&self.place.config, self.place.work.progress);
+        let projected = projected_sample(self.place)?;
+        let fit = gmm::fit(projected.view(), &config.gmm, config.seed, progress)?;
+        let history = &fit.report.mean_log_likelihood;
+        let summary = format!(
+            "{} on {} × {} values, {}, mean log-likelihood {:.3}",
+            counted(fit.gmm.components(), "component"),
+            fit.report.rows,
+            fit.gmm.dim(),
+            counted(history.len() - 1, "iteration"),
+            history[history.len() - 1]
+        );
+        Ok(Made { model: fit.gmm, report: fit.report, lacking: Vec::new(), summary })
+    }
+}
+
+fn projected_sample(place: &Place<'_>) -> Result<Array2<f32>> {
+    let pca = load_projection(place)?.0;
+    let artifact = open_stage(&place.path(Kind::Sample), Kind::Sample)?;
+    let (rows, positions) = (artifact.matrix("rows")?, positions_of(&artifact)?);
+    if positions.len() != rows.nrows() {
+        let (what, expected) = ("positions of the sample", rows.nrows());
+        return Err(Error::Shape { what, expected, got: positions.len() });
+    }
+    let mut projected = Array2::zeros((rows.nrows(), pca.output_dim()));
+    let out = projected.as_slice_mut().expect("a new array is row-major");
+    pca.apply(rows, &positions, &mut Vec::new(), out)?;
+    Ok(projected)
+}
+
+/// The stored mixture and its fingerprint.
+///
+/// # Errors
+/// [`Error::Artifact`] when it is damaged or was fitted with another projection than the run's.
+pub(crate) fn load_mixture(place: &Place<'_>) -> Result<(Gmm, String)> {
+    let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
+    require_parent(&artifact, &place.path(Kind::Pca))?;
+    Ok((mixture_of(&artifact)?, artifact.header().fingerprint.clone()))
+}
+
+/// The stored projection and the mixture that was fitted with it, with the fingerprints of both.
+pub(crate) struct Models {
+    pub(crate) projection: Projection,
+    pub(crate) projection_print: String,
+    pub(crate) mixture: Gmm,
+    pub(crate) mixture_print: String,
+}
+
+/// Reads both. Another process may replace one of them between two looks.
+///
+/// # Errors
+/// As [`load_projection`] and [`load_mixture`].
+pub(crate) fn load_models(place: &Place<'_>) -> Result<Models> {
+    let (projection, projection_print) = load_projection(place)?;
+    let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
+    let parent = place.path(Kind::Pca);
+    if *parent_print(&artifact, &parent) != projection_print {
+        return Err(of_another(&artifact, &parent));
+    }
+    let mixture_print = artifact.header().fingerprint.clone();
+    Ok(Models { projection, projection_print, mixture: mixture_of(&artifact)?, mixture_print })
+}

@@ -1,0 +1,88 @@
+//! The projection, fitted to the sample.
+
+use serde_json::Value;
+
+use super::inputs::{Inputs, open_stage, require_parent};
+use super::kind::Kind;
+use super::place::Place;
+use super::result::Stamp;
+use super::stage::{Made, Stage, bring_up_to_date};
+use super::stored::{PcaReport, projection_of};
+use crate::error::{Error, Result};
+use crate::memory::Need;
+use crate::projection::{Covariance, Projection, memory};
+use crate::words::counted;
+
+struct FitPca<'a, 'p> {
+    place: &'a Place<'p>,
+    inputs: Inputs,
+}
+
+/// Brings the projection of a place up to date with its sample.
+///
+/// # Errors
+/// As [`Projection::fit`].
+pub(crate) fn bring_pca(place: &Place<'_>, sample: &Stamp) -> Result<Stamp> {
+    let parents = [("sample.safetensors", sample.fingerprint.as_str())];
+    let settings = place.settings(Kind::Pca);
+    let inputs = Inputs::new(Kind::Pca.name(), settings, &parents, Value::Null);
+    Ok(bring_up_to_date(&[FitPca { place, inputs }])?.remove(0).stamp)
+}
+
+impl Stage for FitPca<'_, '_> {
+    type Model = Projection;
+    type Report = PcaReport;
+    const KIND: Kind = Kind::Pca;
+
+    fn place(&self) -> &Place<'_> {
+        self.place
+    }
+
+    fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    fn need(&self) -> Need {
+        memory::need(self.place.config.descriptors.dim())
+    }
+
+    fn make(missing: &[&Self]) -> Result<Vec<Made<Projection, PcaReport>>> {
+        missing.iter().map(|stage| stage.fit()).collect()
+    }
+}
+
+impl FitPca<'_, '_> {
+    fn fit(&self) -> Result<Made<Projection, PcaReport>> {
+        let progress = self.place.work.progress;
+        let path = self.place.path(Kind::Sample);
+        let artifact = open_stage(&path, Kind::Sample)?;
+        let rows = artifact.matrix("rows")?;
+        if rows.is_empty() {
+            return Err(Error::artifact(&path, "damaged (no rows); make it again with --refit"));
+        }
+        let mut covariance = Covariance::new(rows.row(0));
+        covariance.add(rows, progress)?;
+        let pca = Projection::fit(&covariance, &self.place.config.pca, progress)?;
+        let summary = format!(
+            "{} → {}, {:.1} % of the variance of {}",
+            pca.input_dim(),
+            counted(pca.components().nrows(), "dimension"),
+            100.0 * pca.kept(),
+            counted(rows.nrows(), "descriptor")
+        );
+        let report = PcaReport::new(&pca, rows.nrows());
+        Ok(Made { model: pca, report, lacking: Vec::new(), summary })
+    }
+}
+
+/// The stored projection and its fingerprint.
+///
+/// # Errors
+/// [`Error::Artifact`] when it is damaged or was fitted to another sample than the run's.
+pub(crate) fn load_projection(place: &Place<'_>) -> Result<(Projection, String)> {
+    let artifact = open_stage(&place.path(Kind::Pca), Kind::Pca)?;
+    if let Some(sample) = require_parent(&artifact, &place.path(Kind::Sample))? {
+        place.refuse_settings_of(&sample, Kind::Sample)?;
+    }
+    Ok((projection_of(&artifact)?, artifact.header().fingerprint.clone()))
+}

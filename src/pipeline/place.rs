@@ -1,0 +1,123 @@
+//! Where stages work: the run's own folder, or that of one of its channels, and what all of them share.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use super::kind::Kind;
+use super::paths::Paths;
+use super::result::StageResult;
+use crate::config::Config;
+use crate::describer::Seen;
+use crate::error::{Error, Result};
+use crate::memory::Memory;
+use crate::progress::Progress;
+
+/// What the places of an open run share.
+pub(crate) struct Work<'p> {
+    /// Make again what was made from other inputs.
+    pub(crate) refit: bool,
+    /// Stop at the first image that cannot be used.
+    pub(crate) strict: bool,
+    /// Runs whose artifacts may be taken over.
+    pub(crate) reuse: Vec<PathBuf>,
+    pub(crate) memory: Memory,
+    pub(crate) progress: &'p dyn Progress,
+    /// Images as the command at hand saw them first.
+    pub(crate) seen: Arc<Seen>,
+    /// Times that an explanation left an image out.
+    pub(crate) left_out: AtomicUsize,
+    /// What was said and is not to be said again: a run held open for several commands in a row, as by
+    /// the demo, looks at everything again for each; and a bad file is met by several stages.
+    said: Mutex<BTreeSet<String>>,
+    results: Mutex<Vec<StageResult>>,
+}
+
+impl<'p> Work<'p> {
+    pub(crate) fn new(memory: Option<u64>, progress: &'p dyn Progress) -> Self {
+        Self {
+            refit: false,
+            strict: false,
+            reuse: Vec::new(),
+            memory: Memory::new(memory),
+            progress,
+            seen: Arc::default(),
+            left_out: AtomicUsize::new(0),
+            said: Mutex::default(),
+            results: Mutex::default(),
+        }
+    }
+
+    /// Ends a stage that the user asked to stop.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        if self.progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Whether something is said for the first time.
+    pub(crate) fn is_new(&self, text: &str) -> bool {
+        locked(&self.said).insert(text.to_owned())
+    }
+
+    /// A note that is given once.
+    pub(crate) fn note_once(&self, text: &str) {
+        if self.is_new(text) {
+            self.progress.note(text);
+        }
+    }
+
+    /// Names an image that cannot be used, once for each open run and reason.
+    pub(crate) fn skip(&self, id: &str, error: &Error) {
+        self.note_once(&format!("skipped {id}: {error}"));
+    }
+
+    /// Keeps the result of a stage, and says how it ended.
+    pub(crate) fn finish(&self, result: StageResult) {
+        let title = result.title();
+        // What was made and is looked at again is up to date without a word.
+        if self.is_new(&format!("stage {title}")) || result.made {
+            self.progress.summary(&title, &result.text());
+            locked(&self.results).push(result);
+        }
+    }
+
+    /// The stages that ended so far.
+    pub(crate) fn results(&self) -> Vec<StageResult> {
+        locked(&self.results).clone()
+    }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder that stages make artifacts in, and the settings that they make them with.
+#[derive(Clone)]
+pub(crate) struct Place<'p> {
+    pub(crate) paths: Paths,
+    pub(crate) config: Config,
+    /// The channel's name; none for the run itself.
+    pub(crate) channel: Option<String>,
+    /// The settings that give the joint vector its meaning.
+    pub(crate) vectors: Value,
+    pub(crate) work: Arc<Work<'p>>,
+}
+
+impl Place<'_> {
+    /// The artifact of a kind of which a place has one.
+    pub(crate) fn path(&self, kind: Kind) -> PathBuf {
+        self.paths.artifact(kind)
+    }
+
+    /// The settings in force that artifacts of a kind depend on.
+    pub(crate) fn settings(&self, kind: Kind) -> Value {
+        kind.settings(&self.config, &self.vectors)
+    }
+
+    /// Before what is said of this place alone.
+    pub(crate) fn label(&self) -> String {
+        self.channel.as_ref().map_or_else(String::new, |name| format!("{name}: "))
+    }
+}

@@ -1,0 +1,230 @@
+//! An open run folder: its settings, its places, its lock.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::folder;
+use super::kind::Kind;
+use super::options::{Options, in_force};
+use super::paths::Paths;
+use super::place::{Place, Work};
+use super::result::StageResult;
+use super::source::require_two_classes;
+use crate::artifacts::{RunLock, write_atomically};
+use crate::config::{Config, Sourced};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::progress::Progress;
+use crate::words::nearest;
+
+/// Refuses a processor on which matrix products would fail.
+///
+/// # Errors
+/// [`Error::Numerical`] with what it has and lacks.
+pub fn check_processor() -> Result<()> {
+    match crate::linalg::unsupported() {
+        None => Ok(()),
+        Some(problem) => Err(Error::Numerical { what: "this processor", problem }),
+    }
+}
+
+/// The error for a run folder that is not there, with the nearest one that is.
+pub fn no_such_run(run: &Path) -> Error {
+    let parent = run.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let beside =
+        std::fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
+    let runs = beside.filter(|entry| entry.path().join("config.toml").is_file());
+    let names: Vec<String> =
+        runs.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let typed = run.file_name().unwrap_or_default().to_string_lossy();
+    let near = nearest(&typed, &names).map_or_else(String::new, |near| {
+        format!("; did you mean `{}`?", run.with_file_name(near).display())
+    });
+    Error::Missing {
+        what: format!("run folder {}", run.display()),
+        hint: format!(
+            "make one: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`{near}"
+        ),
+    }
+}
+
+/// An open run folder. One process at a time holds it.
+pub struct Run<'p> {
+    /// The folder itself: classifier, evaluation, results.
+    pub(crate) home: Place<'p>,
+    /// Where vectors are made: the channels, or the folder itself.
+    pub(crate) parts: Vec<Part<'p>>,
+    /// Not held by who only reads.
+    _lock: Option<RunLock>,
+}
+
+/// What makes one part of the joint vector.
+pub(crate) struct Part<'p> {
+    pub(crate) place: Place<'p>,
+    /// Weight of its channel, relative to those of the others.
+    pub(crate) weight: f64,
+}
+
+impl<'p> Run<'p> {
+    /// Opens or starts the run folder `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Setting`] for a wrong configuration, [`Error::Stale`] when
+    /// something in the folder was made with other settings and `refit` is off; nothing has been
+    /// changed then.
+    pub fn open(dir: &Path, options: &Options, progress: &'p dyn Progress) -> Result<Self> {
+        check_processor()?;
+        let stored = Paths::new(dir).config();
+        let sourced = in_force(dir, options)?;
+        folder::check(dir)?;
+        if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
+            return Err(no_such_run(run));
+        }
+        let lock = RunLock::acquire(dir)?;
+        let run = Self::with(dir, sourced, options, Some(lock), progress)?;
+        let text = run.config().to_toml();
+        if files::read_text(&stored).ok().as_deref() != Some(&text) {
+            write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
+        }
+        Ok(run)
+    }
+
+    /// Opens a finished run to read what it holds, with its own settings. Nothing is written, and
+    /// another process may hold it: every file appears whole, and what is read is checked to be of one
+    /// piece.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when `dir` is no run folder; [`Error::Stale`] when something in it was made
+    /// with other settings than its `config.toml` says.
+    pub fn open_to_read(
+        dir: &Path,
+        max_memory: Option<u64>,
+        progress: &'p dyn Progress,
+    ) -> Result<Self> {
+        let stored = Paths::new(dir).config();
+        if !stored.exists() {
+            return Err(Error::Missing {
+                what: format!("{} (the settings of a run)", stored.display()),
+                hint: "name a folder that `fvtool run` made".into(),
+            });
+        }
+        let options = Options { max_memory, strict: true, ..Options::default() };
+        let sourced = in_force(dir, &options)?;
+        let run = Self::with(dir, sourced, &options, None, progress)?;
+        for Part { place, .. } in run.parts.iter().filter(|p| p.place.path(Kind::Pca).exists()) {
+            let sample = place.path(Kind::Sample);
+            if !sample.exists() {
+                progress.note(&format!(
+                    "{} is gone: that the models were made with these settings of images and \
+                     descriptors cannot be checked",
+                    sample.display()
+                ));
+            }
+        }
+        Ok(run)
+    }
+
+    fn with(
+        dir: &Path,
+        sourced: Sourced,
+        options: &Options,
+        lock: Option<RunLock>,
+        progress: &'p dyn Progress,
+    ) -> Result<Self> {
+        let config = sourced.config.clone();
+        let work = Arc::new(Work {
+            refit: options.refit,
+            strict: options.strict,
+            reuse: options.reuse.clone(),
+            ..Work::new(options.max_memory, progress)
+        });
+        let of_channels: Vec<Config> =
+            config.channel.iter().map(|c| config.of_channel(c)).collect::<Result<_>>()?;
+        let home = Place {
+            paths: Paths::new(dir),
+            vectors: vector_settings(&config, &of_channels),
+            config,
+            channel: None,
+            work,
+        };
+        let part = |(channel, config): (&crate::config::Channel, Config)| {
+            let name = channel.name.clone();
+            let (paths, vectors) = (home.paths.channel(&name), vector_settings(&config, &[]));
+            let place = Place { paths, vectors, config, channel: Some(name), work: home.work.clone() };
+            Part { place, weight: channel.weight }
+        };
+        let mut parts: Vec<Part<'p>> =
+            home.config.channel.iter().zip(of_channels).map(part).collect();
+        parts.iter().try_for_each(|part| part.place.refuse_other_settings())?;
+        home.refuse_other_settings()?;
+        if parts.is_empty() {
+            parts.push(Part { place: home.clone(), weight: 1.0 });
+        }
+        sourced.idle_flags()?.iter().for_each(|flag| progress.note(flag));
+        Ok(Self { home, parts, _lock: lock })
+    }
+
+    /// Opens the splits that a command is about to use, with the settings that a run in `dir` would
+    /// have, so that a folder is made for no run that cannot begin. A classifier is to be trained on
+    /// the split `trained`.
+    ///
+    /// # Errors
+    /// As [`Run::open`] and [`Dataset::open`], for a split that is not there, and for one to train on
+    /// whose images are all of one class.
+    pub fn check_data(
+        dir: &Path,
+        options: &Options,
+        data: &Path,
+        splits: &[&str],
+        trained: Option<&str>,
+    ) -> Result<()> {
+        let config = in_force(dir, options)?.config;
+        let dataset = Dataset::open(data, &config.data, config.seed)?;
+        for name in splits {
+            let split = dataset.split(name)?;
+            if trained == Some(name) {
+                require_two_classes(&split)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.home.config
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.home.paths.dir()
+    }
+
+    /// The stages that ended since the run was opened.
+    pub fn results(&self) -> Vec<StageResult> {
+        self.home.work.results()
+    }
+
+    /// Whether vectors are joined of several channels.
+    pub(crate) fn has_channels(&self) -> bool {
+        !self.home.config.channel.is_empty()
+    }
+
+    /// The places of all parts.
+    pub(crate) fn places(&self) -> Vec<&Place<'p>> {
+        self.parts.iter().map(|part| &part.place).collect()
+    }
+}
+
+/// The settings that give a vector its meaning: of the run, or of its channels.
+fn vector_settings(config: &Config, of_channels: &[Config]) -> Value {
+    if of_channels.is_empty() {
+        return json!({ "encoding": config.encoding });
+    }
+    let settings = config.channel.iter().zip(of_channels).map(|(channel, config)| {
+        json!({ "name": channel.name, "weight": channel.weight, "encoding": config.encoding })
+    });
+    json!({ "channels": settings.collect::<Vec<_>>() })
+}

@@ -1,0 +1,187 @@
+//! What models are on disk: the tensors of each, written and read back, side by side.
+//!
+//! | artifact | tensors |
+//! |---|---|
+//! | `sample` | `rows` N × D₀, `positions` N × 3 (x, y, scale) |
+//! | `pca` | `mean` D₀, `components` D × D₀, `variances` D |
+//! | `gmm` | `weights` K, `means` K × D, `variances` K × D |
+//! | `fisher` | `vectors` N × dim in the storage asked for |
+//! | `svm` | `weights` classes × dim, `bias` classes |
+
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+
+use crate::artifacts::{Artifact, Tensor, VECTORS};
+use crate::describer::StoredVectors;
+use crate::error::{Error, Result};
+use crate::gmm::Gmm;
+use crate::position::Position;
+use crate::projection::{Append, Projection};
+use crate::svm::{self, Model};
+
+/// What an artifact holds.
+pub(crate) trait Stored {
+    /// Its values.
+    fn tensors(&self) -> Vec<Tensor<'_>>;
+}
+
+/// Descriptors to learn from.
+pub(crate) struct Sample {
+    /// `N × D₀`.
+    pub(crate) rows: Array2<f32>,
+    /// `N × 3`, row by row: x, y, scale.
+    pub(crate) positions: Vec<f32>,
+}
+
+impl Stored for Sample {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
+        vec![
+            Tensor::f32("rows", self.rows.shape(), slice(self.rows.as_slice())),
+            Tensor::f32("positions", [self.positions.len() / 3, 3], &self.positions),
+        ]
+    }
+}
+
+/// The positions of a `sample` artifact.
+pub(crate) fn positions_of(artifact: &Artifact) -> Result<Vec<Position>> {
+    let (_, flat) = artifact.f32("positions")?;
+    let (triples, _) = flat.as_chunks::<3>();
+    Ok(triples.iter().map(|&[x, y, scale]| Position { x, y, scale }).collect())
+}
+
+/// What a `pca` artifact says beside its tensors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PcaReport {
+    rows: usize,
+    #[serde(default = "whole")]
+    variance_kept: f64,
+    #[serde(default)]
+    l2: bool,
+    append: Append,
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+impl PcaReport {
+    pub(crate) fn new(pca: &Projection, rows: usize) -> Self {
+        Self { rows, variance_kept: pca.kept(), l2: pca.l2(), append: pca.append() }
+    }
+}
+
+impl Stored for Projection {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
+        let components = self.components();
+        vec![
+            Tensor::f32("mean", [self.input_dim()], slice(self.mean().to_slice())),
+            Tensor::f32("components", components.shape(), slice(components.to_slice())),
+            Tensor::f32("variances", [self.variances().len()], self.variances()),
+        ]
+    }
+}
+
+/// Reads a `pca` artifact.
+pub(crate) fn projection_of(artifact: &Artifact) -> Result<Projection> {
+    let report: PcaReport = report_of(artifact)?;
+    Projection::from_parts(
+        Array1::from(artifact.f32("mean")?.1.to_vec()),
+        artifact.matrix("components")?.to_owned(),
+        artifact.f32("variances")?.1.to_vec(),
+        report.variance_kept,
+        report.l2,
+        report.append,
+    )
+}
+
+impl Stored for Gmm {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
+        let (k, d) = (self.components(), self.dim());
+        vec![
+            Tensor::f32("weights", [k], self.weights()),
+            Tensor::f32("means", [k, d], slice(self.means().to_slice())),
+            Tensor::f32("variances", [k, d], slice(self.variances().to_slice())),
+        ]
+    }
+}
+
+/// Reads a `gmm` artifact.
+pub(crate) fn mixture_of(artifact: &Artifact) -> Result<Gmm> {
+    Gmm::new(
+        artifact.f32("weights")?.1.to_vec(),
+        artifact.matrix("means")?.to_owned(),
+        artifact.matrix("variances")?.to_owned(),
+    )
+}
+
+/// The vectors of a shard's images, of `dim` values each. [`Shards`](crate::artifacts::Shards) reads them.
+pub(crate) struct ShardVectors {
+    pub(crate) vectors: StoredVectors,
+    pub(crate) images: usize,
+    pub(crate) dim: usize,
+}
+
+impl Stored for ShardVectors {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
+        let shape = vec![self.images, self.vectors.width(self.dim)];
+        vec![Tensor { name: VECTORS, shape, values: self.vectors.values() }]
+    }
+}
+
+/// What an `svm` artifact says beside its tensors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SvmReport {
+    /// The split that it was trained on.
+    pub(crate) split: String,
+    images: usize,
+    pub(crate) classes: Vec<String>,
+    reports: Vec<svm::ClassReport>,
+    sigmoids: Vec<Option<svm::Sigmoid>>,
+    selection: Option<svm::Selection>,
+}
+
+impl SvmReport {
+    pub(crate) fn new(model: &Model, split: &str, images: usize) -> Self {
+        Self {
+            split: split.to_owned(),
+            images,
+            classes: model.classes.clone(),
+            reports: model.reports.clone(),
+            sigmoids: model.sigmoids.clone(),
+            selection: model.selection.clone(),
+        }
+    }
+}
+
+impl Stored for Model {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
+        vec![
+            Tensor::f32("weights", self.weights.shape(), slice(self.weights.as_slice())),
+            Tensor::f32("bias", [self.bias.len()], &self.bias),
+        ]
+    }
+}
+
+/// Reads an `svm` artifact.
+pub(crate) fn model_of(artifact: &Artifact) -> Result<Model> {
+    let report: SvmReport = report_of(artifact)?;
+    Model::new(
+        report.classes,
+        artifact.matrix("weights")?.to_owned(),
+        artifact.f32("bias")?.1.to_vec(),
+        report.sigmoids,
+        report.reports,
+        report.selection,
+    )
+}
+
+/// What an artifact says beside its tensors.
+pub(crate) fn report_of<R: serde::de::DeserializeOwned>(artifact: &Artifact) -> Result<R> {
+    serde_json::from_value(artifact.header().report.clone())
+        .map_err(|e| Error::artifact(artifact.path(), format!("damaged (its report: {e})")))
+}
+
+/// The values of a model's array, which is contiguous by construction.
+fn slice(values: Option<&[f32]>) -> &[f32] {
+    values.expect("a model's arrays are row-major")
+}
