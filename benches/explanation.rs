@@ -6,70 +6,26 @@
 mod work;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fvtool::descriptors::{Extractor, Frame, Scratch};
+use fvtool::describer::{Describer, Examined, Workers};
+use fvtool::encoding::Encoder;
 use fvtool::encoding::contributions::{Contributions, Sums};
-use fvtool::encoding::{Encoder, Workspace};
 use fvtool::explanation::pixels::spread;
 use fvtool::explanation::quality::{Draws, Perturbed, Trace, descending};
 use fvtool::explanation::{Classifier, Rule, relevance};
 use fvtool::gmm::Gmm;
-use fvtool::image::load_luminance;
-use fvtool::position::Position;
-use fvtool::projection::Projection;
+use fvtool::image::Photo;
 use fvtool::random::Seed;
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 
 const CLASSES: usize = 20;
 
-/// From a file to blocks of projected descriptors.
-struct Pipeline {
-    file: std::path::PathBuf,
-    extractor: Extractor,
-    projection: Projection,
-    scratch: Scratch,
-    product: Vec<f32>,
-    projected: Vec<f32>,
-}
-
-impl Pipeline {
-    fn run(&mut self, mut consume: impl FnMut(ArrayView2<'_, f32>, &[Frame], &[Position])) {
-        let plane = load_luminance(&self.file, &work::config().image).unwrap();
-        let Self { extractor, projection, scratch, product, projected, .. } = self;
-        extractor.for_each_block(&plane, scratch, &mut |rows, frames| {
-            let positions: Vec<Position> =
-                frames.iter().map(|f| f.position(plane.width, plane.height)).collect();
-            projected.resize(rows.nrows() * work::DIM, 0.0);
-            projection.apply(rows, &positions, product, projected).unwrap();
-            let rows = ArrayView2::from_shape((rows.nrows(), work::DIM), &projected[..]).unwrap();
-            consume(rows, frames, &positions);
-        });
-    }
-
-    fn examine<'e>(&mut self, encoder: &'e Encoder) -> (Contributions<'e>, Vec<Frame>, Sums) {
-        let (mut contributions, mut frames) = (Contributions::new(encoder), Vec::new());
-        self.run(|rows, of_rows, positions| {
-            frames.extend_from_slice(of_rows);
-            contributions.push(rows, positions).unwrap();
-        });
-        let sums = contributions.sums().unwrap();
-        (contributions, frames, sums)
-    }
-}
-
-fn prepared(folder: &std::path::Path) -> (Pipeline, Gmm) {
+/// A photograph, its describer and the mixture of that.
+fn prepared(folder: &std::path::Path) -> (std::path::PathBuf, Describer, Gmm) {
     let files = work::photographs(folder);
     let raw = work::descriptors(&files);
     let projection = work::projection(&raw);
     let gmm = work::mixture(&work::project(&projection, &raw));
-    let pipeline = Pipeline {
-        file: files[0].clone(),
-        extractor: Extractor::new(&work::config().descriptors).unwrap(),
-        projection,
-        scratch: Scratch::default(),
-        product: Vec::new(),
-        projected: Vec::new(),
-    };
-    (pipeline, gmm)
+    (files[0].clone(), work::describer(projection, &gmm), gmm)
 }
 
 /// An image costs its encoding, and for its relevance the posteriors once more as a list, two passes
@@ -78,28 +34,25 @@ fn prepared(folder: &std::path::Path) -> (Pipeline, Gmm) {
 /// images.
 fn explain(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
-    let (mut pipeline, gmm) = prepared(folder.path());
-    let encoder = Encoder::new(&gmm, &work::config().encoding).unwrap();
+    let (file, describer, _) = prepared(folder.path());
+    let image = work::config().image;
+    let photo = || Photo::open(&file, &image).unwrap();
+    let encoder = describer.channels()[0].encoder.encoder();
     let mut stream = Seed(1).stream("weights", 0);
     let weights = Array2::from_shape_simple_fn((CLASSES, encoder.len()), || stream.normal() as f32);
     let bias = vec![-0.5; CLASSES];
     let classifier = Classifier { weights: weights.view(), bias: &bias };
-    let mut workspace = Workspace::default();
+    let mut workers = Workers::default();
     let mut group = c.benchmark_group("explanation/500x375");
     group.throughput(Throughput::Elements(1)).sample_size(10);
     group.bench_function("encode, for comparison", |b| {
-        b.iter(|| {
-            encoder.begin(&mut workspace);
-            pipeline.run(|rows, _, positions| {
-                encoder.push(rows, positions, &mut workspace).unwrap();
-            });
-            encoder.finish(&mut workspace).unwrap()
-        });
+        b.iter(|| describer.describe(&photo(), None, &mut workers).unwrap());
     });
     for (name, rule) in [("epsilon", Rule::PUBLISHED), ("absolute", Rule::Absolute)] {
         group.bench_function(format!("{CLASSES} classes, {name}"), |b| {
             b.iter(|| {
-                let (contributions, frames, sums) = pipeline.examine(&encoder);
+                let mut parts = describer.examine(&photo(), None, &mut workers).unwrap();
+                let Examined { frames, contributions, sums, .. } = parts.remove(0);
                 let mut vector = Vec::new();
                 encoder.normalised(&sums.signed, &contributions.region_rows(), &mut vector);
                 let found = relevance(&contributions, &sums, &vector, classifier, rule).unwrap();
@@ -119,12 +72,14 @@ fn explain(c: &mut Criterion) {
 /// million pairs are added, once for all orders. Sums are in f64, 330 kB for each repeat and order.
 fn quality(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
-    let (mut pipeline, gmm) = prepared(folder.path());
-    let encoder = Encoder::new(&gmm, &work::config().encoding).unwrap();
+    let (file, describer, gmm) = prepared(folder.path());
+    let encoder = describer.channels()[0].encoder.encoder();
     let mut stream = Seed(1).stream("weights", 0);
     let weights = Array2::from_shape_simple_fn((1, encoder.len()), || stream.normal() as f32);
     let classifier = Classifier { weights: weights.view(), bias: &[-0.5] };
-    let (contributions, _, sums) = pipeline.examine(&encoder);
+    let photo = Photo::open(&file, &work::config().image).unwrap();
+    let mut parts = describer.examine(&photo, None, &mut Workers::default()).unwrap();
+    let Examined { contributions, sums, .. } = parts.remove(0);
     let mut vector = Vec::new();
     encoder.normalised(&sums.signed, &contributions.region_rows(), &mut vector);
     let of_rules = [Rule::PUBLISHED, Rule::Epsilon(1.0), Rule::Absolute, Rule::Plain].map(|rule| {
@@ -140,7 +95,7 @@ fn quality(c: &mut Criterion) {
             let down = descending(&of_rules[0]);
             let up: Vec<u32> = down.iter().rev().copied().take(10_000).collect();
             replace(
-                &encoder,
+                encoder,
                 &gmm,
                 &contributions,
                 &sums,
@@ -154,7 +109,7 @@ fn quality(c: &mut Criterion) {
             let down = of_rules.each_ref().map(|relevance| descending(relevance));
             let up: Vec<u32> = down[0].iter().rev().copied().take(10_000).collect();
             let [a, b, c, d] = down.each_ref().map(|order| &order[..10_000]);
-            replace(&encoder, &gmm, &contributions, &sums, classifier, [a, b, c, d, random, &up])
+            replace(encoder, &gmm, &contributions, &sums, classifier, [a, b, c, d, random, &up])
         });
     });
 }

@@ -8,14 +8,12 @@ mod work;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fvtool::descriptors::{Extractor, Scratch};
-use fvtool::encoding::{Encoder, Workspace};
+use fvtool::describer::Workers;
 use fvtool::gmm::{self, em, kmeans};
-use fvtool::image::load_luminance;
+use fvtool::image::{Colours, Photo};
 use fvtool::pipeline::{Options, Run};
-use fvtool::position::Position;
 use fvtool::progress::Silent;
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{Axis, s};
 use rayon::ThreadPool;
 
 /// Decoding (0.7 ms), dense SIFT of four scales, projection (1.4 GFLOP) and Fisher vector (6.5 GFLOP)
@@ -28,30 +26,18 @@ fn encode(c: &mut Criterion) {
     let projection = work::projection(&raw);
     let gmm = work::mixture(&work::project(&projection, &raw));
     drop(raw);
-    let config = work::config();
-    let extractor = Extractor::new(&config.descriptors).unwrap();
-    let encoder = Encoder::new(&gmm, &config.encoding).unwrap();
-    let (mut scratch, mut workspace) = (Scratch::default(), Workspace::default());
-    let (mut product, mut projected) = (Vec::new(), Vec::new());
+    let describer = work::describer(projection, &gmm);
+    let image = work::config().image;
+    let mut workers = Workers::default();
     let mut group = c.benchmark_group("pipeline/500x375");
     group.throughput(Throughput::Elements(1)).sample_size(20);
     group.bench_function("decode", |b| {
-        b.iter(|| load_luminance(&files[0], &config.image).unwrap());
+        b.iter(|| Photo::open(&files[0], &image).unwrap().planes(&image, Colours::Luminance));
     });
     group.bench_function("encode, decoding included", |b| {
         b.iter(|| {
-            let plane = load_luminance(&files[0], &config.image).unwrap();
-            encoder.begin(&mut workspace);
-            extractor.for_each_block(&plane, &mut scratch, &mut |rows, frames| {
-                let positions: Vec<Position> =
-                    frames.iter().map(|f| f.position(plane.width, plane.height)).collect();
-                projected.resize(rows.nrows() * work::DIM, 0.0);
-                projection.apply(rows, &positions, &mut product, &mut projected).unwrap();
-                let rows =
-                    ArrayView2::from_shape((rows.nrows(), work::DIM), &projected[..]).unwrap();
-                encoder.push(rows, &positions, &mut workspace).unwrap();
-            });
-            encoder.finish(&mut workspace).unwrap()
+            let photo = Photo::open(&files[0], &image).unwrap();
+            describer.describe(&photo, None, &mut workers).unwrap()
         });
     });
 }

@@ -58,6 +58,12 @@ pub enum Error {
         /// Why it cannot be used.
         problem: String,
     },
+    /// An image that the caller holds in memory, and so has no file, cannot be used.
+    #[error("image in memory: {problem}")]
+    InMemory {
+        /// Why it cannot be used.
+        problem: String,
+    },
     /// A data set (folder, list, annotation) is not what it should be.
     #[error("{}: {problem}", plain::path(path))]
     Data {

@@ -14,6 +14,7 @@
 pub mod artifacts;
 pub mod config;
 pub mod dataset;
+pub mod describer;
 pub mod descriptors;
 pub mod encoding;
 pub mod error;

@@ -8,6 +8,7 @@ use std::path::Path;
 use fvtool::artifacts::write_atomically;
 use fvtool::config::Config;
 use fvtool::dataset::synthetic::{Generator, Synthetic};
+use fvtool::describer::Describer;
 use fvtool::descriptors::{Extractor, Scratch};
 use fvtool::gmm::{self, Gmm};
 use fvtool::image::load_luminance;
@@ -97,4 +98,9 @@ pub fn mixture(projected: &Array2<f32>) -> Gmm {
         ..gmm::Params::default()
     };
     gmm::fit(rows.view(), &params, Seed(1), &Silent).unwrap().gmm
+}
+
+/// The describer of the preset with these models.
+pub fn describer(projection: Projection, gmm: &Gmm) -> Describer {
+    Describer::from_models(&config(), vec![(projection, gmm.clone())]).unwrap()
 }

@@ -216,6 +216,16 @@ impl Frame {
             scale: self.size_px / (width * height).sqrt(),
         }
     }
+
+    /// The positions of frames in an image of this size.
+    pub fn positions(frames: &[Self], width: usize, height: usize) -> Vec<Position> {
+        frames.iter().map(|frame| frame.position(width, height)).collect()
+    }
+
+    /// As it is stored: x, y, contrast, bin width.
+    pub fn values(&self) -> [f32; 4] {
+        [self.x, self.y, self.contrast, self.size_px]
+    }
 }
 
 /// All descriptors of an image.

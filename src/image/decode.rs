@@ -8,14 +8,11 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use ::image::metadata::Orientation;
-use ::image::{
-    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage,
-};
+use ::image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::kinds::{Kind, MAGIC_BYTES, kind_of};
-use super::planes::{luminance, opponent, red_green_blue};
 use super::range::{self, Dark};
-use super::{Colours, Params, Plane, Resizer, frames, jpeg, netpbm, panics, smooth, tiff};
+use super::{Params, frames, jpeg, netpbm, panics, tiff};
 use crate::{Error, Result, files};
 
 /// Bytes a pixel of the largest pixel type (RGBA in f32), and as much again for the decoder.
@@ -26,17 +23,6 @@ const BYTES_BASE: u64 = 8 << 20;
 const FILE_BYTES_PER_PIXEL: u64 = 16;
 /// Up to this many bytes a file is read whole before anything is known of it.
 const SMALL_FILE: u64 = 16 << 20;
-
-/// An image as it is described.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
-    /// The planes asked for.
-    pub planes: Vec<Plane>,
-    /// Width and height of the upright image in its file, in whose pixels annotations are written.
-    pub size_in_file: [usize; 2],
-    /// What should be said of the file.
-    pub remarks: Remarks,
-}
 
 /// What a file has of its own that its user may not expect.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -49,89 +35,11 @@ pub struct Remarks {
 }
 
 /// A decoded file, upright.
-struct Decoded {
-    image: DynamicImage,
-    remarks: Remarks,
-}
-
-/// Reads an image file as luminance: decoded, turned upright, scaled and smoothed as
-/// `params` say.
-///
-/// # Errors
-/// [`Error::Io`] when the file cannot be read, [`Error::Image`] when it is empty, cut short, damaged,
-/// of no known format, larger than `max_megapixels`, or has values outside `value_range`.
-pub fn load_luminance(path: &Path, params: &Params) -> Result<Plane> {
-    Ok(load(path, params, Colours::Luminance)?.planes.remove(0))
-}
-
-/// As [`load_luminance`], in the planes asked for, and what else is known of the file.
-///
-/// # Errors
-/// As [`load_luminance`].
-pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<Loaded> {
-    load_if(path, params, colours, &|_| Ok(()))
-}
-
-/// As [`load`], of a file whose bytes `check` lets pass: a file may change between two readings.
-///
-/// # Errors
-/// As [`load`], and what `check` says.
-pub fn load_if(path: &Path, params: &Params, colours: Colours, check: Check<'_>) -> Result<Loaded> {
-    let Decoded { image, remarks } = decode(path, params, check)?;
-    let size = [image.width() as usize, image.height() as usize];
-    let [width, height] = params.fitted(size);
-    let finish = |plane: Plane| {
-        let resized = [width, height] != size;
-        let plane = if resized { super::resize(&plane, width, height) } else { plane };
-        let sigma = params.presmoothing_px;
-        if sigma > 0.0 { smooth(&plane, sigma) } else { plane }
-    };
-    let planes = match colours {
-        Colours::Luminance => vec![luminance(&image)],
-        Colours::Rgb => red_green_blue(&image).into(),
-        Colours::RedGreen => vec![opponent(&image, |r, g, _| (r - g) / 2.0f32.sqrt())],
-        Colours::YellowBlue => {
-            vec![opponent(&image, |r, g, b| (r + g - 2.0 * b) / 6.0f32.sqrt())]
-        }
-    };
-    let planes = planes.into_iter().map(finish).collect();
-    Ok(Loaded { planes, size_in_file: size, remarks })
-}
-
-/// Reads an image file in colour, for pictures shown to people: upright and of the same size as
-/// [`load_luminance`] gives, never smoothed.
-///
-/// # Errors
-/// As [`load_luminance`].
-pub fn load_rgb(path: &Path, params: &Params) -> Result<RgbImage> {
-    load_rgb_if(path, params, &|_| Ok(()))
-}
-
-/// As [`load_rgb`], of a file whose bytes `check` lets pass.
-///
-/// # Errors
-/// As [`load_rgb`], and what `check` says.
-pub fn load_rgb_if(path: &Path, params: &Params, check: Check<'_>) -> Result<RgbImage> {
-    let decoded = decode(path, params, check)?.image;
-    let rgb = if decoded.color().has_alpha() {
-        let mut rgba = decoded.into_rgba8();
-        let on_white = rgba.pixels_mut().map(|p| {
-            let [r, g, b, a] = p.0.map(u32::from);
-            Rgb([r, g, b].map(|c| ((c * a + 255 * (255 - a) + 127) / 255) as u8))
-        });
-        let pixels: Vec<u8> = on_white.flat_map(|p| p.0).collect();
-        RgbImage::from_raw(rgba.width(), rgba.height(), pixels).expect("three bytes a pixel")
-    } else {
-        decoded.into_rgb8()
-    };
-    let from = [rgb.width() as usize, rgb.height() as usize];
-    let to = params.fitted(from);
-    if from == to {
-        return Ok(rgb);
-    }
-    let mut resized = RgbImage::new(to[0] as u32, to[1] as u32);
-    Resizer::default().rgb_into(rgb.as_raw(), from.into(), resized.as_mut(), to.into());
-    Ok(resized)
+pub(super) struct Decoded {
+    pub(super) image: DynamicImage,
+    /// EXIF's number of how it lay in the file, 1 to 8.
+    pub(super) orientation: u8,
+    pub(super) remarks: Remarks,
 }
 
 /// What looks at the bytes of a file before they are decoded.
@@ -140,7 +48,7 @@ pub type Check<'a> = &'a dyn Fn(&[u8]) -> std::io::Result<()>;
 /// Width and height that an image file states, as they lie in it; nothing is decoded.
 ///
 /// # Errors
-/// As [`load_luminance`], as far as the head of the file tells.
+/// As [`Photo::open`](super::Photo::open), as far as the head of the file tells.
 pub fn stated_size(path: &Path) -> Result<[usize; 2]> {
     let (file, _) = files::open(path).map_err(Error::io("read", path))?;
     let mut file = BufReader::new(file);
@@ -156,8 +64,8 @@ pub(crate) fn most_file_bytes([width, height]: [usize; 2]) -> u64 {
     SMALL_FILE + FILE_BYTES_PER_PIXEL * width as u64 * height as u64
 }
 
-/// The decoded image, upright.
-fn decode(path: &Path, params: &Params, check: Check<'_>) -> Result<Decoded> {
+/// The image of a file, decoded and upright. The file is read once.
+pub(super) fn decode(path: &Path, params: &Params, check: Check<'_>) -> Result<Decoded> {
     let refuse = |problem: String| Error::Image { path: path.to_owned(), problem };
     let (_, size) = files::open(path).map_err(Error::io("read", path))?;
     let mut most = SMALL_FILE;
@@ -177,7 +85,20 @@ fn decode(path: &Path, params: &Params, check: Check<'_>) -> Result<Decoded> {
     }
     let bytes = files::read(path, most).map_err(Error::io("read", path))?;
     check(&bytes).map_err(Error::io("read", path))?;
-    panics::caught(|| decode_bytes(bytes, params)).map_err(refuse)
+    of_bytes(bytes, params).map_err(refuse)
+}
+
+/// The image of a file's bytes, decoded and upright; the error says why not.
+pub(super) fn of_bytes(bytes: Vec<u8>, params: &Params) -> Result<Decoded, String> {
+    panics::caught(|| decode_bytes(bytes, params))
+}
+
+/// The image of pixels that are there already, as they would be read from a lossless file.
+pub(super) fn of_pixels(image: DynamicImage, params: &Params) -> Result<Decoded, String> {
+    check_size([image.width() as usize, image.height() as usize], params)?;
+    let (image, dark) = range::settled(image, params.value_range)?;
+    let remarks = Remarks { several_pictures: false, dark };
+    Ok(Decoded { image, orientation: Orientation::NoTransforms.to_exif(), remarks })
 }
 
 /// Refuses an image of too many pixels, or of none.
@@ -262,7 +183,8 @@ fn decode_bytes(bytes: Vec<u8>, params: &Params) -> Result<Decoded, String> {
     let (mut image, of_integers) = range::settled(image, range)?;
     dark = dark.or(of_integers);
     image.apply_orientation(orientation);
-    Ok(Decoded { image, remarks: Remarks { several_pictures, dark } })
+    let remarks = Remarks { several_pictures, dark };
+    Ok(Decoded { image, orientation: orientation.to_exif(), remarks })
 }
 
 /// What the `image` crate decodes by itself.
@@ -301,6 +223,8 @@ fn decode_other(
 
 #[cfg(test)]
 mod tests {
+    use ::image::{Rgb, RgbImage};
+
     use super::*;
 
     fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -21,8 +21,10 @@ mod decode;
 mod frames;
 mod jpeg;
 mod kinds;
+mod load;
 mod netpbm;
 mod panics;
+mod photo;
 mod planes;
 mod range;
 mod resize;
@@ -30,10 +32,11 @@ mod smooth;
 mod tiff;
 mod upright;
 
+pub use ::image::{DynamicImage, RgbImage};
 pub(crate) use decode::most_file_bytes;
-pub use decode::{
-    Check, Loaded, Remarks, load, load_if, load_luminance, load_rgb, load_rgb_if, stated_size,
-};
+pub use decode::{Check, Remarks, stated_size};
+pub use load::{Loaded, load, load_if, load_luminance, load_rgb, load_rgb_if};
+pub use photo::Photo;
 pub use range::ValueRange;
 pub use resize::{Resizer, resize};
 pub use smooth::{gaussian_kernel, smooth};

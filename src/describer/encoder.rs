@@ -1,0 +1,273 @@
+//! One way to describe an image (a channel): from a decoded photo to its Fisher vector.
+//!
+//! ```text
+//! Photo ─ Picture ─┬─ blocks of about 1000 descriptors ─ projection ─ posteriors ─ sums ─┬─ vector
+//!                  └─ its mirror image, where `encoding.mirrored` ───────────────────────┘
+//!          N × D_raw, a block at a time     N × D          N × K     2·K·D
+//! ```
+//!
+//! A block is used while it is in cache; nothing as large as `N × D_raw` or `N × K` is formed.
+//! [`ImageEncoder::examine`] keeps the projected descriptors (`N × D`) and what each adds to the vector.
+
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+
+use super::noticed::Noticed;
+use super::seen::Seen;
+use super::source::Source;
+use super::stored::store;
+use crate::config::Config;
+use crate::descriptors::{Extractor, Frame, Kind, Picture, Scratch};
+use crate::encoding::contributions::{Contributions, Sums};
+use crate::encoding::{Encoder, Storage, Workspace};
+use crate::error::{Error, Result};
+use crate::gmm::Gmm;
+use crate::image::Photo;
+use crate::position::Position;
+use crate::projection::Projection;
+
+/// From a photo to its Fisher vector. Shared between workers.
+#[derive(Debug, Clone)]
+pub struct ImageEncoder {
+    name: String,
+    source: Source,
+    extractor: Extractor,
+    projection: Projection,
+    encoder: Encoder,
+    mirrored: bool,
+    mixture: String,
+    storage: Storage,
+}
+
+/// Buffers of one worker for one channel. What they hold never changes a result.
+#[derive(Debug, Default)]
+pub struct Worker {
+    scratch: Scratch,
+    projected: Vec<f32>,
+    product: Vec<f32>,
+    workspace: Workspace,
+}
+
+/// One image taken apart: its `N` descriptors, and what its Fisher vector is made of.
+#[derive(Debug)]
+pub struct Examined<'e> {
+    /// Where each descriptor stands, in pixels of the image as it is described. Descriptors of the mirror
+    /// image follow those of the image, and have their places in the image.
+    pub frames: Vec<Frame>,
+    /// Their positions as the encoder saw them: those of the mirror image are in the mirror image.
+    pub positions: Vec<Position>,
+    /// What each descriptor adds to the vector.
+    pub contributions: Contributions<'e>,
+    /// The sums of these.
+    pub sums: Sums,
+}
+
+/// Which way round an image is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    AsItIs,
+    Mirrored,
+}
+
+/// Projected descriptors, their frames and positions.
+struct Block<'b> {
+    rows: ArrayView2<'b, f32>,
+    frames: &'b [Frame],
+    positions: &'b [Position],
+    side: Side,
+}
+
+type Consume<'c> = dyn FnMut(&Block<'_>, &mut Workspace) -> Result<()> + 'c;
+
+impl ImageEncoder {
+    /// The encoder of a channel with this configuration, from its fitted models.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when a setting is out of range, [`Error::Shape`] when descriptors, projection and
+    /// mixture do not fit together.
+    pub fn new(
+        config: &Config,
+        projection: Projection,
+        gmm: &Gmm,
+        seen: &Arc<Seen>,
+    ) -> Result<Self> {
+        let extractor = Extractor::new(&config.descriptors)?;
+        let shape = |what, expected, got| {
+            if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
+        };
+        shape("descriptors for the PCA", projection.input_dim(), extractor.dim())?;
+        shape("projection for the mixture", gmm.dim(), projection.output_dim())?;
+        let (mirrored, storage) = (config.encoding.mirrored, config.encoding.storage);
+        let given = config.descriptors.kind == Kind::Files;
+        let range =
+            "false when descriptors.kind is files: there are no descriptors of the mirrored image";
+        Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
+        let (rounded, exact) = projection.of_zeros();
+        let encoder = Encoder::new(gmm, &config.encoding)?.knowing(rounded, &exact);
+        let source = Source::new(config, seen);
+        let (name, mixture) = Default::default();
+        Ok(Self { name, source, extractor, projection, encoder, mirrored, mixture, storage })
+    }
+
+    /// The same encoder under a channel's name.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The same encoder, which knows the fingerprint of its mixture.
+    pub fn of_mixture(self, fingerprint: impl Into<String>) -> Self {
+        Self { mixture: fingerprint.into(), ..self }
+    }
+
+    /// Name of the channel; empty where there is only one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Fingerprint of the mixture; empty where none was given.
+    pub fn mixture(&self) -> &str {
+        &self.mixture
+    }
+
+    /// Values of a vector.
+    pub fn dim(&self) -> usize {
+        self.encoder.len()
+    }
+
+    /// Where its descriptors come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What computes its descriptors.
+    pub fn extractor(&self) -> &Extractor {
+        &self.extractor
+    }
+
+    /// What projects them.
+    pub fn projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    /// What makes a vector of the projected ones.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// How its vectors are stored.
+    pub fn storage(&self) -> Storage {
+        self.storage
+    }
+
+    /// The Fisher vector of a photo, [`dim`](Self::dim) values, and what was noticed of it. `id` names the
+    /// image in its data set; descriptors of kind `files` are found by it.
+    ///
+    /// # Errors
+    /// [`Error::Image`] (for a photo without a file [`Error::InMemory`]) when it has no descriptor, or no
+    /// `id` where one is needed; [`Error::Io`] when a file of descriptors cannot be read;
+    /// [`Error::Numerical`] when the vector is not finite.
+    pub fn encode(
+        &self,
+        photo: &Photo,
+        id: Option<&str>,
+        worker: &mut Worker,
+    ) -> Result<(Vec<f32>, Noticed)> {
+        let (picture, mut noticed) = self.source.picture(photo, id)?;
+        self.encoder.begin(&mut worker.workspace);
+        self.project(picture, worker, &mut |block, workspace| {
+            noticed.add(&self.extractor, block.frames);
+            self.encoder.push(block.rows, block.positions, workspace)
+        })?;
+        if noticed.counts()[0] == 0 {
+            return Err(self.source.without_descriptors(photo, id, &self.extractor));
+        }
+        Ok((self.encoder.finish(&mut worker.workspace)?, noticed))
+    }
+
+    /// As [`encode`](Self::encode), with the values that are read back when the vector was stored: those
+    /// that a classifier is trained on, and scores.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode) and [`store`].
+    pub fn encode_as_stored(
+        &self,
+        photo: &Photo,
+        id: Option<&str>,
+        worker: &mut Worker,
+    ) -> Result<(Vec<f32>, Noticed)> {
+        let (mut vector, noticed) = self.encode(photo, id, worker)?;
+        store(self.storage, &mut vector)?;
+        Ok((vector, noticed))
+    }
+
+    /// What the vector of a photo is made of.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn examine(
+        &self,
+        photo: &Photo,
+        id: Option<&str>,
+        worker: &mut Worker,
+    ) -> Result<Examined<'_>> {
+        let (picture, _) = self.source.picture(photo, id)?;
+        let width = picture.width;
+        let (mut frames, mut positions) = (Vec::new(), Vec::new());
+        let mut contributions = Contributions::new(&self.encoder);
+        self.project(picture, worker, &mut |block, _| {
+            let place = |frame: &Frame| match block.side {
+                Side::AsItIs => *frame,
+                Side::Mirrored => Frame { x: (width - 1) as f32 - frame.x, ..*frame },
+            };
+            frames.extend(block.frames.iter().map(place));
+            positions.extend_from_slice(block.positions);
+            contributions.push(block.rows, block.positions)
+        })?;
+        if frames.is_empty() {
+            return Err(self.source.without_descriptors(photo, id, &self.extractor));
+        }
+        let sums = contributions.sums()?;
+        Ok(Examined { frames, positions, contributions, sums })
+    }
+
+    /// Hands the projected descriptors to `consume` block by block, and then those of the mirror image
+    /// where these count too.
+    fn project(
+        &self,
+        mut picture: Picture,
+        worker: &mut Worker,
+        consume: &mut Consume<'_>,
+    ) -> Result<()> {
+        self.project_side(&picture, Side::AsItIs, worker, consume)?;
+        if self.mirrored {
+            picture.mirror();
+            self.project_side(&picture, Side::Mirrored, worker, consume)?;
+        }
+        Ok(())
+    }
+
+    fn project_side(
+        &self,
+        picture: &Picture,
+        side: Side,
+        worker: &mut Worker,
+        consume: &mut Consume<'_>,
+    ) -> Result<()> {
+        let Worker { scratch, projected, product, workspace } = worker;
+        let mut outcome = Ok(());
+        picture.for_each_block(&self.extractor, scratch, &mut |rows, frames| {
+            if outcome.is_err() {
+                return;
+            }
+            let positions = Frame::positions(frames, picture.width, picture.height);
+            let shape = (rows.nrows(), self.projection.output_dim());
+            projected.resize(shape.0 * shape.1, 0.0);
+            outcome = self.projection.apply(rows, &positions, product, projected).and_then(|()| {
+                let rows = ArrayView2::from_shape(shape, &projected[..]).expect("sizes agree");
+                consume(&Block { rows, frames, positions: &positions, side }, workspace)
+            });
+        });
+        outcome
+    }
+}

@@ -1,0 +1,226 @@
+//! From an image to its Fisher vector, with the models of one or several channels.
+//!
+//! ```text
+//! Item ─ Reader ─┐                 ┌─ Source ─ ImageEncoder ─ φ_1 ─ as stored ─ · s_1 ─┐
+//! bytes ─────────┼─ Photo (decoded ┼─ Source ─ ImageEncoder ─ φ_2 ─ as stored ─ · s_2 ─┼─ joint vector
+//! pixels ────────┘   once)         └─ …                                                ┘
+//!
+//! φ(x) = [ s_1 φ_1(x) | s_2 φ_2(x) | … ],   s_c = weight_c / √(Σ_c weight_c²)
+//! ```
+//!
+//! so that the joint vector has unit length where those of the channels have. A channel is one way to
+//! describe an image ([`crate::config`]); without any there is one, of weight 1.
+//!
+//! The pieces below a [`Describer`] are public too: a sample of descriptors needs a [`Source`] alone, and
+//! each channel may be asked by itself.
+
+mod encoder;
+mod fit;
+mod given;
+mod noticed;
+mod reader;
+mod seen;
+mod source;
+mod stored;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::config::{Channel as Named, Config};
+use crate::error::{Error, Result};
+use crate::gmm::Gmm;
+use crate::image::Photo;
+use crate::progress::Progress;
+use crate::projection::Projection;
+
+pub use encoder::{Examined, ImageEncoder, Worker};
+pub use fit::{fit_models, sampled_images};
+pub use given::Given;
+pub use noticed::{Noted, Noticed};
+pub use reader::Reader;
+pub use seen::{Seen, file_hash};
+pub use source::Source;
+pub use stored::{Stored, store};
+
+/// From a photo to its joint vector. Shared between workers.
+///
+/// ```
+/// use fvtool::config::Config;
+/// use fvtool::describer::{Describer, Workers};
+/// use fvtool::image::{Photo, RgbImage};
+/// use fvtool::progress::Silent;
+///
+/// let overrides = ["pca.dimension=8", "gmm.components=4"].map(str::to_owned);
+/// let config = Config::named("quick")?.with_overrides(&overrides)?;
+/// let mut pixels = RgbImage::new(64, 48);
+/// pixels.pixels_mut().enumerate().for_each(|(i, p)| p.0 = [(i * i % 251) as u8; 3]);
+/// let photo = Photo::from(pixels);
+/// let describer = Describer::fit(&config, std::slice::from_ref(&photo), &Silent)?;
+/// let described = describer.describe(&photo, None, &mut Workers::default())?;
+/// assert_eq!(described.vector.len(), 2 * 4 * 8); // two orders, K = 4, D = 8
+/// # Ok::<(), fvtool::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Describer {
+    channels: Vec<Channel>,
+}
+
+/// One part of the joint vector.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// What makes it.
+    pub encoder: ImageEncoder,
+    /// The factor `s_c`.
+    pub factor: f32,
+    /// Its place in the joint vector.
+    pub columns: Range<usize>,
+}
+
+/// What a describer makes of a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Described {
+    /// The joint vector, [`Describer::dim`] values: what a classifier is trained on, and scores.
+    pub vector: Vec<f32>,
+    /// The vector of each channel as it is read back when it was stored, before its factor.
+    pub parts: Vec<Vec<f32>>,
+    /// What was noticed of the image, descriptors of all channels together.
+    pub noticed: Noticed,
+}
+
+/// Buffers of one worker for all channels. Keep them from image to image; they never change a result.
+#[derive(Debug, Default)]
+pub struct Workers(Vec<Worker>);
+
+impl Workers {
+    /// The buffers for one channel, by its number.
+    pub fn of(&mut self, channel: usize) -> &mut Worker {
+        if self.0.len() <= channel {
+            self.0.resize_with(channel + 1, Worker::default);
+        }
+        &mut self.0[channel]
+    }
+}
+
+impl Describer {
+    /// A describer of channels with their weights, in the order of their parts.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when a weight is not a number above 0; [`Error::Missing`] without a channel.
+    pub fn new(channels: Vec<(ImageEncoder, f64)>) -> Result<Self> {
+        if channels.is_empty() {
+            let (what, hint) = ("a channel of the describer".into(), "give at least one".into());
+            return Err(Error::Missing { what, hint });
+        }
+        for (_, weight) in &channels {
+            let holds = weight.is_finite() && *weight > 0.0;
+            Error::require(holds, "channel.weight", weight, "a number above 0")?;
+        }
+        let total = channels.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+        let mut start = 0;
+        let channel = |(encoder, weight): (ImageEncoder, f64)| {
+            let columns = start..start + encoder.dim();
+            start = columns.end;
+            Channel { encoder, factor: (weight / total) as f32, columns }
+        };
+        Ok(Self { channels: channels.into_iter().map(channel).collect() })
+    }
+
+    /// A describer of fitted models: a projection and a mixture for each channel of the configuration,
+    /// in its order. No run folder is needed. Files of given descriptors must stay as they are while it
+    /// lives.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when there are not as many pairs as channels, or a pair does not fit its channel;
+    /// [`Error::Setting`] and [`Error::Config`] for a wrong configuration.
+    pub fn from_models(config: &Config, models: Vec<(Projection, Gmm)>) -> Result<Self> {
+        config.validate()?;
+        let channels = channels_of(config)?;
+        let (expected, got) = (channels.len(), models.len());
+        if expected != got {
+            return Err(Error::Shape { what: "pairs of models for the channels", expected, got });
+        }
+        let seen = Arc::new(Seen::default());
+        let encoder = |(channel, (projection, gmm)): (Settings, (Projection, Gmm))| {
+            let encoder = ImageEncoder::new(&channel.config, projection, &gmm, &seen)?;
+            Ok((encoder.named(channel.name), channel.weight))
+        };
+        Self::new(channels.into_iter().zip(models).map(encoder).collect::<Result<_>>()?)
+    }
+
+    /// A describer whose models are fitted to photos: those of a run over files of the same pixels.
+    ///
+    /// # Errors
+    /// As [`fit_models`] and [`from_models`](Self::from_models).
+    pub fn fit(config: &Config, photos: &[Photo], progress: &dyn Progress) -> Result<Self> {
+        config.validate()?;
+        let models = channels_of(config)?;
+        let models = models.iter().map(|channel| fit_models(&channel.config, photos, progress));
+        Self::from_models(config, models.collect::<Result<_>>()?)
+    }
+
+    /// Values of a joint vector.
+    pub fn dim(&self) -> usize {
+        self.channels.last().map_or(0, |last| last.columns.end)
+    }
+
+    /// The channels, in the order of their parts.
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    /// The joint vector of a photo. `id` names the image in its data set; descriptors of kind `files` are
+    /// found by it.
+    ///
+    /// # Errors
+    /// As [`ImageEncoder::encode_as_stored`], of the first channel that cannot describe it.
+    pub fn describe(
+        &self,
+        photo: &Photo,
+        id: Option<&str>,
+        workers: &mut Workers,
+    ) -> Result<Described> {
+        let mut vector = Vec::with_capacity(self.dim());
+        let (mut parts, mut noticed) = (Vec::new(), None);
+        for (number, Channel { encoder, factor, .. }) in self.channels.iter().enumerate() {
+            let (part, found) = encoder.encode_as_stored(photo, id, workers.of(number))?;
+            vector.extend(part.iter().map(|value| value * factor));
+            parts.push(part);
+            noticed = Some(noticed.map_or(found, |all: Noticed| all.joined(found)));
+        }
+        Ok(Described { vector, parts, noticed: noticed.unwrap_or_default() })
+    }
+
+    /// What the vector of a photo is made of, channel by channel.
+    ///
+    /// # Errors
+    /// As [`ImageEncoder::examine`], of the first channel that cannot describe it.
+    pub fn examine(
+        &self,
+        photo: &Photo,
+        id: Option<&str>,
+        workers: &mut Workers,
+    ) -> Result<Vec<Examined<'_>>> {
+        let channels = self.channels.iter().enumerate();
+        channels.map(|(i, channel)| channel.encoder.examine(photo, id, workers.of(i))).collect()
+    }
+}
+
+/// Settings of one channel.
+struct Settings {
+    name: String,
+    weight: f64,
+    config: Config,
+}
+
+/// The channels of a configuration; one without a name where it has none.
+fn channels_of(config: &Config) -> Result<Vec<Settings>> {
+    if config.channel.is_empty() {
+        let config = config.clone();
+        return Ok(vec![Settings { name: String::new(), weight: 1.0, config }]);
+    }
+    let settings = |channel: &Named| {
+        let (name, weight) = (channel.name.clone(), channel.weight);
+        Ok(Settings { name, weight, config: config.of_channel(channel)? })
+    };
+    config.channel.iter().map(settings).collect()
+}

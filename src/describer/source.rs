@@ -1,0 +1,128 @@
+//! What the descriptors of a channel are made of: planes of an image, or files of another program.
+//!
+//! ```text
+//! Photo ─ planes of the channel's colours ─────────────────┐
+//!                                                          ├─ Picture ─ descriptors, W' × H' pixels
+//! Photo's size + id ─ `<id>.npy` (descriptors.kind files) ─┘
+//! ```
+//!
+//! A source needs no models, so that the descriptors which models are fitted to come from here too.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::given::Given;
+use super::noticed::Noticed;
+use super::seen::Seen;
+use crate::config::Config;
+use crate::dataset::Item;
+use crate::descriptors::{Content, Extractor, Picture};
+use crate::error::{Error, Result};
+use crate::image::{self, Colours, Photo};
+use crate::words::counted;
+
+/// Where the descriptors of a channel come from. Shared between workers.
+#[derive(Debug, Clone)]
+pub struct Source {
+    image: image::Params,
+    colours: Colours,
+    given: Option<Given>,
+    seen: Arc<Seen>,
+}
+
+impl Source {
+    /// The source of a channel with this configuration. Files are compared with what was `seen` of them.
+    pub fn new(config: &Config, seen: &Arc<Seen>) -> Self {
+        let (image, params) = (config.image.clone(), &config.descriptors);
+        let (colours, given) = (params.colours(), Given::of(params));
+        Self { image, colours, given, seen: Arc::clone(seen) }
+    }
+
+    /// Width and height in pixels at which a photo is described; its frames are in these pixels.
+    pub fn size(&self, photo: &Photo) -> [usize; 2] {
+        photo.fitted(&self.image)
+    }
+
+    /// A photo as this channel describes it, and what was noticed of it so far. `id` names the image in
+    /// its data set; descriptors of kind `files` are found by it.
+    ///
+    /// # Errors
+    /// For kind `files` alone: [`Error::Image`] or [`Error::InMemory`] when `id` is `None`, otherwise as
+    /// [`Given::read`].
+    pub fn picture(&self, photo: &Photo, id: Option<&str>) -> Result<(Picture, Noticed)> {
+        let mut picture = Picture::from(photo.planes(&self.image, self.colours));
+        let noticed = Noticed::new(photo.remarks(), &picture);
+        if let Some(given) = &self.given {
+            let id = id.ok_or_else(|| {
+                let problem = "descriptors of kind `files` are found by the id of an image, and it has \
+                               none; give its id";
+                photo.refuse(problem.to_owned())
+            })?;
+            let descriptors = given.read(id, photo.size_in_file(), self.size(photo), &self.seen)?;
+            picture.content = Content::Given(descriptors);
+        }
+        Ok((picture, noticed))
+    }
+
+    /// What to say of a photo that `extractor` finds no descriptor in.
+    pub fn without_descriptors(
+        &self,
+        photo: &Photo,
+        id: Option<&str>,
+        extractor: &Extractor,
+    ) -> Error {
+        if let (Some(given), Some(id)) = (&self.given, id) {
+            let problem = "no descriptor in this file".to_owned();
+            return Error::Image { path: given.path(id), problem };
+        }
+        let [width, height] = self.size(photo);
+        photo.refuse(match extractor.count(width, height) {
+            0 => format!(
+                "{width} × {height} pixels are too small for any descriptor; set smaller \
+                 descriptors.bin_sizes_px, or image.min_height_px to have it enlarged"
+            ),
+            count => {
+                let descriptors = counted(count, "descriptor");
+                format!(
+                    "a blank image: of {descriptors} none has enough contrast to be kept; see \
+                     descriptors.low_contrast and descriptors.keep"
+                )
+            }
+        })
+    }
+
+    /// Whether the files that an image's vector is made of could be read when they were looked at.
+    pub fn could_read(&self, item: &Item) -> bool {
+        let given = self.given.as_ref().map(|given| given.path(&item.id));
+        self.seen.could_read(&item.path) && given.is_none_or(|path| self.seen.could_read(&path))
+    }
+
+    /// Hash of all files that the vectors of these images are made of; what is used later must be the
+    /// same. Of several channels, the images are read for the first one alone.
+    ///
+    /// # Errors
+    /// Those of `go_on`, which is asked before every file.
+    pub fn hash(&self, items: &[Item], go_on: impl Fn() -> Result<()> + Sync) -> Result<Value> {
+        let mut hash = self.seen.hash(items, &go_on)?;
+        if let Some(given) = &self.given {
+            let path = |item: &Item| Item { path: given.path(&item.id), ..item.clone() };
+            let files: Vec<Item> = items.iter().map(path).collect();
+            let mut of_files = self.seen.hash(&files, &go_on)?;
+            hash["descriptors"] = of_files["hash"].take();
+            let unread = [&hash, &of_files].map(|hash| hash["unread"].as_u64().unwrap_or(0));
+            if unread != [0, 0] {
+                hash["unread"] = (unread[0] + unread[1]).into();
+            }
+        }
+        Ok(hash)
+    }
+
+    /// Bytes of the largest file of given descriptors; 0 for the other kinds.
+    pub fn largest_file(&self, items: &[Item]) -> u64 {
+        let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
+        let largest = |given: &Given| items.iter().map(|item| size(given.path(&item.id))).max();
+        self.given.as_ref().and_then(largest).unwrap_or(0)
+    }
+}
