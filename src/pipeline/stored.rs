@@ -12,7 +12,7 @@ use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{Artifact, Tensor, VECTORS};
-use crate::describer::StoredVectors;
+use crate::describer::Stored as StoredVectors;
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
 use crate::position::Position;

@@ -24,7 +24,7 @@ use super::stage::{Made, Ready, Stage, bring_up_to_date};
 use super::stored::ShardVectors;
 use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, sealed, write_atomically};
 use crate::dataset::{Inventory, Item, Split};
-use crate::describer::{ImageEncoder, Noted, Noticed, Reader, StoredVectors, Worker};
+use crate::describer::{ImageEncoder, Noted, Noticed, Reader, Stored as StoredVectors, Workers};
 use crate::descriptors::memory::{Largest, image_bytes};
 use crate::encoding::memory::{encoder_bytes, vector_len};
 use crate::error::{Error, Result};
