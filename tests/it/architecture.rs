@@ -187,15 +187,15 @@ fn root() -> PathBuf {
 }
 
 /// A source file: its path below the package, and its lines without comments, up to the tests.
-struct Source {
-    path: String,
+pub struct Source {
+    pub path: String,
     text: String,
-    code: Vec<String>,
+    pub code: Vec<String>,
 }
 
 impl Source {
     /// Its folders and name below `src`, without `.rs` and `mod`: `["gmm", "em"]`.
-    fn module(&self) -> Vec<&str> {
+    pub fn module(&self) -> Vec<&str> {
         let below = self.path.strip_prefix("src/").expect("a file of src");
         below.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").collect()
     }
@@ -208,7 +208,7 @@ impl Source {
     }
 }
 
-fn sources(folders: &[&str]) -> Vec<Source> {
+pub fn sources(folders: &[&str]) -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
