@@ -17,7 +17,6 @@ const STILL_CIRCULAR: &[&str] = &[
     "dataset",
     "dataset/synthetic",
     "descriptors",
-    "encoding",
     "evaluation",
     "gmm",
     "image",
