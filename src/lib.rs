@@ -12,6 +12,7 @@
 //! of threads never changes a bit of it.
 
 pub mod artifacts;
+pub mod clustering;
 pub mod config;
 pub mod dataset;
 pub mod descriptors;

@@ -22,6 +22,7 @@ const STAGES: &[&str] = &[
 
 /// What every stage may use.
 const GROUND: &[&str] = &[
+    "clustering",
     "error",
     "files",
     "linalg",
@@ -36,6 +37,7 @@ const GROUND: &[&str] = &[
 
 /// Who uses whom, beyond [`GROUND`] for the stages: a module and what it uses. Every entry is used.
 const EDGES: &[(&str, &[&str])] = &[
+    ("clustering", &["error", "linalg", "progress", "random"]),
     ("error", &["plain"]),
     ("files", &[]),
     ("linalg", &[]),
@@ -137,6 +139,7 @@ const PURE: &[&str] = &[
     "svm",
     "evaluation",
     "explanation",
+    "clustering",
     "linalg",
     "names",
     "parameters",

@@ -18,7 +18,6 @@ const STILL_CIRCULAR: &[&str] = &[
     "dataset/synthetic",
     "descriptors",
     "evaluation",
-    "gmm",
     "image",
     "image/jpeg",
     "image/tiff",
