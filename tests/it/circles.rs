@@ -24,7 +24,6 @@ const STILL_CIRCULAR: &[&str] = &[
     "network",
     "pipeline",
     "projection",
-    "svm",
 ];
 
 /// What a folder calls its own `mod.rs`.
