@@ -14,8 +14,6 @@ const STILL_CIRCULAR: &[&str] = &[
     "artifacts",
     "cli",
     "config",
-    "dataset",
-    "dataset/synthetic",
     "descriptors",
     "evaluation",
     "image",
