@@ -12,6 +12,7 @@
 //! of threads never changes a bit of it.
 
 pub mod artifacts;
+pub mod clustering;
 pub mod config;
 pub mod dataset;
 pub mod describer;
@@ -19,6 +20,7 @@ pub mod descriptors;
 pub mod encoding;
 pub mod error;
 pub mod evaluation;
+pub mod explain;
 pub mod explanation;
 pub mod files;
 pub mod gmm;

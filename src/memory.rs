@@ -131,5 +131,4 @@ mod tests {
             assert!(limited(1000).workers(&need(950, 100)).is_err());
         });
     }
-
 }

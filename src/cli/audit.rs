@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use fvtool::pipeline::explain::{Audit, AuditOptions, NotJudged};
+use fvtool::explain::{Audit, AuditOptions, NotJudged};
 use fvtool::plain;
 use fvtool::words::counted;
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fvtool::dataset::synthetic::Synthetic;
+use fvtool::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::explanation::Rule;
 use fvtool::pipeline;
-use fvtool::pipeline::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::random::Seed;
 
 use super::audit::write_audit;

@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use fvtool::explanation::Rule;
-use fvtool::explanation::quality::Params;
-use fvtool::pipeline::explain::{
+use fvtool::explain::{
     ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Selection,
 };
+use fvtool::explanation::Rule;
+use fvtool::explanation::quality::Params;
 use fvtool::plain;
 
 use super::data_stages::Data;

@@ -218,7 +218,7 @@ impl RunFolder {
 
     /// Refuses a run folder that is the data folder, before anything is written there.
     fn require_apart(&self, data: &std::path::Path) -> fvtool::Result<()> {
-        pipeline::Run::require_apart(&self.run, data)
+        pipeline::require_apart(&self.run, data)
     }
 
     /// As [`open`](Self::open), for commands that begin with images: no folder is made for a run

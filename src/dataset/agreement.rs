@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotation::Annotation;
-use super::{Label, without_ending};
+use super::label::Label;
+use super::names::without_ending;
 
 /// Names that a note gives before it counts the others.
 const NAMED: usize = 5;

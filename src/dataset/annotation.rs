@@ -8,7 +8,8 @@ use std::path::Path;
 
 use roxmltree::Node;
 
-use super::{at_line, xml};
+use super::place::at_line;
+use super::xml;
 use crate::{Error, Result};
 
 /// Elements of an object that say nothing of its class, its box or whether it counts.

@@ -13,7 +13,7 @@
 //! A box that reaches over the border is cut there; one that lies outside, or reaches further than half
 //! the picture beyond it, is of another picture and refused.
 
-use super::{Object, Ruler};
+use super::items::{Object, Ruler};
 
 /// What was done with the boxes of an image that the user should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

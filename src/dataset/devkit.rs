@@ -6,8 +6,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::inventory::{Inventory, Tally};
-use super::names::{ending, shown};
-use super::{Item, image_rank, tree, without_ending};
+use super::items::Item;
+use super::names::{ending, image_rank, shown, without_ending};
+use super::tree;
 use crate::{Result, files};
 
 /// The files of a devkit.

@@ -29,10 +29,12 @@ use std::path::{Path, PathBuf};
 
 use super::form::{Form, no_class_folders, refuse_devkits, wrapped, wraps_itself};
 use super::inventory::{Inventory, Tally};
+use super::items::{Item, Split};
+use super::label::Label;
 use super::layouts::{self, is_images_name, is_split_name};
-use super::names::{Name, some};
+use super::names::{Name, image_rank, some};
+use super::params::{Layout, Params};
 use super::tree::{self, Folder};
-use super::{Item, Label, Layout, Params, Split};
 use crate::random::Seed;
 use crate::{Error, Result};
 
@@ -505,7 +507,7 @@ impl Reader<'_> {
 
 /// The images of a class folder and all folders in it.
 fn collect(path: &Path, text: &str, folder: Folder, found: &mut Vec<Found>) {
-    let stem = |name: &str| match super::image_rank(name) {
+    let stem = |name: &str| match image_rank(name) {
         Some(_) => name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned(),
         None => name.to_owned(),
     };

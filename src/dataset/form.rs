@@ -19,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::layouts::{self, is_beside_name, is_images_name, is_split_name};
-use super::names::some;
+use super::names::{IMAGE_ENDINGS, some};
+use super::params::Layout;
 use super::tree::Folder;
-use super::{IMAGE_ENDINGS, Layout};
 use crate::{Error, Result};
 
 /// Names that a message gives before it counts the rest.

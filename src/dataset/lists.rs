@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Label, at_line, without_ending};
+use super::label::Label;
+use super::names::without_ending;
+use super::place::at_line;
 use crate::{Error, Result};
 
 /// Bytes of a list that are read to tell which kind it is.

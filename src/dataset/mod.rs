@@ -13,11 +13,16 @@ mod devkit;
 pub mod folder;
 mod form;
 mod inventory;
+mod items;
+mod label;
 mod layouts;
+mod listing;
 mod lists;
 mod names;
+mod params;
 #[doc(hidden)]
 pub mod parsers;
+mod place;
 pub mod synthetic;
 mod tree;
 pub mod voc;
@@ -26,144 +31,20 @@ mod xml;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde::{Deserialize, Serialize};
+pub use inventory::{Inventory, LeftOut};
+pub use items::{Item, Object, Ruler, Split};
+pub use label::Label;
+pub use names::IMAGE_ENDINGS;
+pub use params::{Layout, Params};
 
-use crate::parameters::above;
 use crate::random::Seed;
 use crate::words::{counted, did_you_mean, listed};
 use crate::{Error, Result};
 use devkit::Devkit;
-pub use inventory::{Inventory, LeftOut};
-
-/// File name endings that count as images, in any case; the first one wins when an image of the
-/// same name is there several times. They only find files: what is in one is told by its contents.
-pub const IMAGE_ENDINGS: &[&str] = &[
-    "jpg", "jpeg", "png", "ppm", "pgm", "pbm", "pnm", "bmp", "gif", "tif", "tiff", "webp", "jpe",
-    "jfif",
-];
 
 /// Most bytes of the names of a split and a class together: 255 of a file name, less what is
 /// around them in the longest one.
 const LONGEST_NAMES: usize = 220;
-
-/// Whether an image shows a class.
-///
-/// PASCAL VOC writes 1, −1 and 0; `Ignored` (0) means that only difficult objects of the class
-/// are there: such an image neither trains nor counts in evaluation for that class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Label {
-    /// The class is there.
-    Yes,
-    /// The class is not there.
-    No,
-    /// Left out of training and evaluation for this class.
-    Ignored,
-}
-
-/// One object of an image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Object {
-    /// Index into [`Split::classes`].
-    pub class: usize,
-    /// Left, top, right, bottom edge in pixels, 0-based, right and bottom inclusive; with
-    /// [`Ruler::Shares`] shares of width and height. [`boxes::place`] finds the place in the picture.
-    pub bounds: [f32; 4],
-    /// What the edges are measured on.
-    pub ruler: Ruler,
-    /// Marked as hard to recognise by the annotator.
-    pub difficult: bool,
-}
-
-/// What the edges of a box are measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ruler {
-    /// Pixels of a picture whose size the annotation does not state.
-    Pixels,
-    /// Pixels of a picture of this width and height.
-    PixelsOf([u32; 2]),
-    /// Shares of width and height, from 0 to 1.
-    Shares,
-}
-
-/// One image of a split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Item {
-    /// Unique name within the data set, for example `000012` or `Coast/image_0003`.
-    pub id: String,
-    /// The image file.
-    pub path: PathBuf,
-    /// Annotated objects; empty where the layout has none.
-    pub objects: Vec<Object>,
-}
-
-impl Item {
-    /// An image of no data set: its name without the extension is its id.
-    pub fn of_file(path: &Path) -> Self {
-        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self { id, path: path.to_owned(), objects: Vec::new() }
-    }
-}
-
-/// The images of one split with their labels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Split {
-    /// Name of the split, for example `train`.
-    pub name: String,
-    /// Class names, in the order of every per-class array.
-    pub classes: Vec<String>,
-    /// The images, in list order.
-    pub items: Vec<Item>,
-    /// `labels[image][class]`.
-    pub labels: Vec<Vec<Label>>,
-    /// Every image has exactly one class, so that accuracy and a confusion matrix make sense.
-    pub single_label: bool,
-    /// What became of every file of the data folder.
-    pub files: Inventory,
-    /// What the user should know of its lists and annotations, in sentences.
-    pub notes: Vec<String>,
-}
-
-/// How a data folder is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// Look: a folder with `ImageSets/Main` or `JPEGImages` is PASCAL VOC, any other has a folder
-    /// per class.
-    Auto,
-    /// PASCAL VOC devkit: `JPEGImages`, `ImageSets/Main`, `Annotations`.
-    Voc,
-    /// One folder per class: `<split>/<class>/<image>` or `<class>/<image>`, whichever it is.
-    Folders,
-    /// `<split>/<class>/<image>`.
-    Splits,
-    /// `<class>/<image>`.
-    Classes,
-}
-
-crate::parameters! {
-    /// Settings of the data set (`data` in the configuration).
-    #[group = "data"]
-    pub struct Params {
-        /// Layout of the data folder: `auto` looks for PASCAL VOC's `ImageSets/Main` or
-        /// `JPEGImages` and takes a folder per class otherwise; `voc`, `folders`. Where it is not
-        /// clear whether the folders at the top are splits or classes: `splits`, `classes`.
-        pub layout: Layout = Layout::Auto;
-        /// Share of each class's images that go into the split `train`; the others go into `test`. Each
-        /// image is drawn by itself, so that the share is met on average. Only for a folder per class
-        /// without split folders.
-        pub train_fraction: f64 = 0.5, in above(0.0).below(1.0);
-    }
-}
-
-impl Params {
-    /// Checks every setting.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] with the key and its range.
-    pub fn validate(&self) -> Result<()> {
-        self.check_ranges()
-    }
-}
 
 /// An opened data folder: its classes and the names of its splits.
 #[derive(Debug, Clone)]
@@ -400,7 +281,7 @@ fn require_folder(root: &Path) -> Result<()> {
     let archives = [".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".bz2", ".xz", ".zst"];
     let problem = if names::ending(&name).is_some_and(|e| archives.contains(&e.as_str())) {
         "an archive, not a folder; unpack it and give the folder that holds the images"
-    } else if image_rank(&name).is_some() {
+    } else if names::image_rank(&name).is_some() {
         "an image, not a folder of images; `fvtool predict` classifies single images"
     } else {
         "a file, not a folder; give the folder that holds the images"
@@ -423,64 +304,4 @@ fn check_lengths(root: &Path, split: &Split) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether a file name ends like an image; the rank of its ending in [`IMAGE_ENDINGS`].
-fn image_rank(name: &str) -> Option<usize> {
-    let (stem, ending) = name.rsplit_once('.')?;
-    if stem.is_empty() {
-        return None;
-    }
-    IMAGE_ENDINGS.iter().position(|known| known.eq_ignore_ascii_case(ending))
-}
-
-/// The name without the ending of an image file, where it has one.
-fn without_ending(name: &str) -> Option<&str> {
-    image_rank(name)?;
-    name.rsplit_once('.').map(|(stem, _)| stem)
-}
-
-/// Names of folders, image files and texts in a folder, each sorted.
-#[derive(Debug, Default)]
-struct Listing {
-    folders: Vec<String>,
-    images: Vec<String>,
-    texts: Vec<String>,
-}
-
-/// Lists a folder, following links. Hidden entries and other files are left out, and files whose names
-/// are no text, which no list can name; a link that leads nowhere counts as a file, so that a missing
-/// image is reported when it is read.
-fn list(path: &Path) -> Result<Listing> {
-    let mut listing = Listing::default();
-    for (name, kind) in tree::entries(path)? {
-        let folder = tree::is_folder(path, &name, kind);
-        if tree::passed_over(&name, folder).is_some() {
-            continue;
-        }
-        let image = !folder && tree::is_image(path, &name);
-        let name = match name.into_string() {
-            Ok(name) => name,
-            // Its class or split must have a name that can be written down.
-            Err(name) if folder => {
-                return Err(Error::data(path.join(name), "the name is not UTF-8; rename it"));
-            }
-            Err(_) => continue,
-        };
-        if folder {
-            listing.folders.push(name);
-        } else if image {
-            listing.images.push(name);
-        } else if name.ends_with(".txt") {
-            listing.texts.push(name);
-        }
-    }
-    Ok(listing)
-}
-
-/// `path:line`, as compilers write it.
-fn at_line(path: &Path, line: usize) -> PathBuf {
-    let mut shown = path.as_os_str().to_owned();
-    shown.push(format!(":{line}"));
-    shown.into()
 }

@@ -6,6 +6,13 @@ use std::ffi::{OsStr, OsString};
 /// Letters of the longest ending: what is longer behind a dot is a part of the name.
 const LONGEST_ENDING: usize = 10;
 
+/// File name endings that count as images, in any case; the first one wins when an image of the
+/// same name is there several times. They only find files: what is in one is told by its contents.
+pub const IMAGE_ENDINGS: &[&str] = &[
+    "jpg", "jpeg", "png", "ppm", "pgm", "pbm", "pnm", "bmp", "gif", "tif", "tiff", "webp", "jpe",
+    "jfif",
+];
+
 /// Endings of images that are not read: photographs of telephones, raw files of cameras, drawings.
 const UNREAD_IMAGES: &[&str] = &[
     ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".dng", ".cr2", ".cr3",
@@ -23,6 +30,21 @@ pub(super) fn ending(name: &str) -> Option<String> {
     let number = ending.chars().all(|c| c.is_ascii_digit());
     (!stem.is_empty() && ending.len() <= LONGEST_ENDING && letters && !number)
         .then(|| format!(".{}", ending.to_ascii_lowercase()))
+}
+
+/// Whether a file name ends like an image; the rank of its ending in [`IMAGE_ENDINGS`].
+pub(super) fn image_rank(name: &str) -> Option<usize> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    if stem.is_empty() {
+        return None;
+    }
+    IMAGE_ENDINGS.iter().position(|known| known.eq_ignore_ascii_case(ending))
+}
+
+/// The name without the ending of an image file, where it has one.
+pub(super) fn without_ending(name: &str) -> Option<&str> {
+    image_rank(name)?;
+    name.rsplit_once('.').map(|(stem, _)| stem)
 }
 
 /// Whether files of this ending are images, though of a kind that is not read.

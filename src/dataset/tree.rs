@@ -10,9 +10,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 
-use super::image_rank;
 use super::inventory::Tally;
-use super::names::{self, Name, ending, is_unread_image, shown};
+use super::names::{self, Name, ending, image_rank, is_unread_image, shown};
 use crate::{Error, Result, files};
 
 /// Folders within folders that are looked into.

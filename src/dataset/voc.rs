@@ -26,12 +26,14 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::agreement::Contradictions;
+use super::agreement::{self, Contradictions};
 use super::annotation::{self, Annotation};
+use super::inventory::Inventory;
+use super::items::{Item, Object, Ruler, Split};
+use super::label::Label;
+use super::listing::list;
 use super::lists::{self, Ids, Kind};
-use super::{
-    Inventory, Item, Label, Object, Ruler, Split, agreement, image_rank, list, without_ending,
-};
+use super::names::{image_rank, without_ending};
 use crate::{Error, Result};
 
 /// Finds the devkit folder in `root`: itself, or the only folder like one in `root` or

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use roxmltree::{Document, ParsingOptions};
 
-use super::at_line;
+use super::place::at_line;
 use crate::{Error, Result};
 
 /// Most bytes of a file.

@@ -7,14 +7,15 @@
 //! order 0: m = (γ_lk − w_k)/√w_k     order 1: m = γ_lk z_lk/√w_k     order 2: m = γ_lk (z_lk² − 1)/√(2w_k)
 //! ```
 //!
-//! (and the scales of [`Scaling::Raw`] where that is set). `m(l)` is a row of an `N × dim` array
+//! (and the scales of [`Raw`](super::Scaling::Raw) where that is set). `m(l)` is a row of an `N × dim` array
 //! that would have gigabytes. Held here are the descriptors (`N × D`) and the posteriors that count,
 //! a list for every component: enough for the column sums ([`Contributions::sums`]) and for products
 //! `Σ_d m_d(l) c_d` with all classes' coefficients at once ([`Contributions::weigh`]).
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
-use super::{Encoder, Scaling};
+use super::encoder::Encoder;
+use super::params::Scaling;
 use crate::error::{Error, Result};
 use crate::gmm::Scratch;
 use crate::linalg;
@@ -26,7 +27,7 @@ const CHUNK: usize = 256;
 
 /// Contributions with their sign or by their absolute value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Value {
     /// `m_d(l)`.
     Signed,
     /// `|m_d(l)|`.
@@ -178,7 +179,7 @@ impl<'e> Contributions<'e> {
     pub fn sums(&self) -> Result<Sums> {
         let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
         let columns = self.columns();
-        let (width, region_len) = (columns.width(), self.region_len());
+        let (width, region_len) = (columns.width(), encoder.layout.region_len());
         let mut sums =
             Sums { signed: vec![0.0; encoder.len()], absolute: vec![0.0; encoder.len()] };
         let mut chunk = vec![0.0f32; CHUNK * width];
@@ -190,7 +191,7 @@ impl<'e> Contributions<'e> {
                 let mut absolute = vec![0.0f64; width];
                 for pairs in pairs.chunks(CHUNK) {
                     let chunk = &mut chunk[..pairs.len() * width];
-                    self.fill(component, pairs, Part::Signed, chunk);
+                    self.fill(component, pairs, Value::Signed, chunk);
                     add_columns(chunk, &mut signed, &mut absolute);
                 }
                 if columns.zeroth {
@@ -233,14 +234,14 @@ impl<'e> Contributions<'e> {
     ///
     /// # Panics
     /// When there are not `dim` rows of coefficients.
-    pub fn weigh<T: Real>(&self, coefficients: ArrayView2<'_, f64>, part: Part) -> Array2<f64> {
+    pub fn weigh<T: Real>(&self, coefficients: ArrayView2<'_, f64>, kind: Value) -> Array2<f64> {
         let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
         assert_eq!(coefficients.nrows(), encoder.len(), "coefficients per dimension");
         let classes = coefficients.ncols();
         let columns = self.columns();
-        let (width, region_len) = (columns.width(), self.region_len());
+        let (width, region_len) = (columns.width(), encoder.layout.region_len());
         let mut result = Array2::<f64>::zeros((self.len(), classes));
-        let base = self.weigh_absent(coefficients, part);
+        let base = self.weigh_absent(coefficients, kind);
         for (mut row, &cell) in result.rows_mut().into_iter().zip(&self.cells) {
             row.assign(&base.row(usize::from(cell)));
         }
@@ -260,9 +261,9 @@ impl<'e> Contributions<'e> {
                 wide.fill(0.0);
                 for &region in &regions {
                     self.for_each_column(component, |column, place, scale| {
-                        let scale = match part {
-                            Part::Signed => scale,
-                            Part::Absolute => scale.abs(),
+                        let scale = match kind {
+                            Value::Signed => scale,
+                            Value::Absolute => scale.abs(),
                         };
                         let from = coefficients.row(region * region_len + place);
                         let mut to = wide.row_mut(column);
@@ -274,7 +275,7 @@ impl<'e> Contributions<'e> {
                     let n = pairs.len();
                     let mut contributions = chunk.slice_mut(s![..n, ..]);
                     let values = contributions.as_slice_mut().expect("leading rows");
-                    self.fill(component, pairs, part, values);
+                    self.fill(component, pairs, kind, values);
                     let mut precise = precise.slice_mut(s![..n, ..]);
                     let left = T::view(contributions.view(), &mut precise);
                     let mut product: ArrayViewMut2<'_, T> = product.slice_mut(s![..n, ..]);
@@ -292,18 +293,19 @@ impl<'e> Contributions<'e> {
 
     /// What a descriptor that no component explains would weigh, per cell and class: in order 0
     /// every component counts `w` for it, negative or, by its absolute value, positive.
-    fn weigh_absent(&self, coefficients: ArrayView2<'_, f64>, part: Part) -> Array2<f64> {
+    fn weigh_absent(&self, coefficients: ArrayView2<'_, f64>, kind: Value) -> Array2<f64> {
         let encoder = self.encoder;
+        let region_len = encoder.layout.region_len();
         let mut base = Array2::<f64>::zeros((encoder.cells.count(), coefficients.ncols()));
         if !self.columns().zeroth {
             return base;
         }
-        let sign = if part == Part::Signed { -1.0 } else { 1.0 };
+        let sign = if kind == Value::Signed { -1.0 } else { 1.0 };
         for cell in 0..encoder.cells.count() {
             for region in self.regions_of(cell) {
                 for component in 0..encoder.evaluator.components() {
                     let (place, scale) = self.order0_place(component);
-                    let from = coefficients.row(region * self.region_len() + place);
+                    let from = coefficients.row(region * region_len + place);
                     let weight = sign * scale * self.weight(component);
                     base.row_mut(cell).iter_mut().zip(from).for_each(|(to, &c)| *to += weight * c);
                 }
@@ -335,12 +337,12 @@ impl<'e> Contributions<'e> {
 
     /// Adds `sign · m(l)` to `sums` (`dim` values) as if descriptor `l` lay in spatial cell `cell`.
     pub(crate) fn add_row(&self, l: usize, by_row: &ByRow, cell: u16, sign: f64, sums: &mut [f64]) {
-        let (columns, region_len) = (self.columns(), self.region_len());
+        let (columns, region_len) = (self.columns(), self.encoder.layout.region_len());
         let mut values = vec![0.0f32; columns.width()];
         let cell = usize::from(cell);
         for &(component, gamma) in &by_row.pairs[by_row.starts[l]..by_row.starts[l + 1]] {
             let component = component as usize;
-            self.fill(component, &[(l as u32, gamma)], Part::Signed, &mut values);
+            self.fill(component, &[(l as u32, gamma)], Value::Signed, &mut values);
             for region in self.regions_of(cell) {
                 let start = region * region_len;
                 self.for_each_block(component, |from, place, len, scales| {
@@ -359,17 +361,8 @@ impl<'e> Contributions<'e> {
         }
     }
 
-    fn dim(&self) -> usize {
-        self.encoder.evaluator.dim()
-    }
-
     fn weight(&self, component: usize) -> f64 {
         self.encoder.evaluator.component(component).weight
-    }
-
-    fn region_len(&self) -> usize {
-        let evaluator = &self.encoder.evaluator;
-        self.encoder.params.region_len(evaluator.components(), evaluator.dim())
     }
 
     fn regions_of(&self, cell: usize) -> impl Iterator<Item = usize> + '_ {
@@ -378,12 +371,14 @@ impl<'e> Contributions<'e> {
     }
 
     fn columns(&self) -> Columns {
-        let has = |order| self.encoder.params.orders.contains(&order);
-        Columns { dim: self.dim(), first: has(1), second: has(2), zeroth: has(0) }
+        let layout = &self.encoder.layout;
+        let has = |order| layout.orders().contains(&order);
+        Columns { dim: layout.dim(), first: has(1), second: has(2), zeroth: has(0) }
     }
 
     /// Where order 0 of a component stands in a region's vector, and its scale.
     fn order0_place(&self, component: usize) -> (usize, f64) {
+        // Orders are ascending: its block comes first.
         (component, self.scale(component, 0).of(0))
     }
 
@@ -393,18 +388,14 @@ impl<'e> Contributions<'e> {
         component: usize,
         mut block: impl FnMut(usize, usize, usize, Scales<'_>),
     ) {
-        let (k, d) = (self.encoder.evaluator.components(), self.dim());
         let columns = self.columns();
-        let second_from = if columns.first { d } else { 0 };
-        let mut offset = 0;
-        for &order in &self.encoder.params.orders {
-            let (from, len) = match order {
-                0 => (columns.width() - 1, 1),
-                1 => (0, d),
-                _ => (second_from, d),
+        for (order, place) in self.encoder.layout.of_component(component) {
+            let from = match order {
+                0 => columns.width() - 1,
+                2 if columns.first => columns.dim,
+                _ => 0,
             };
-            block(from, offset + component * len, len, self.scale(component, order));
-            offset += k * len;
+            block(from, place.start, place.len(), self.scale(component, order));
         }
     }
 
@@ -420,28 +411,24 @@ impl<'e> Contributions<'e> {
         if weight <= 0.0 {
             return Scales { constant: 0.0, sigmas: None };
         }
-        let (constant, sigmas) = match (self.encoder.params.scaling, order) {
-            (Scaling::Fisher, 2) => (1.0 / (2.0 * weight).sqrt(), None),
-            (Scaling::Fisher, _) => (1.0 / weight.sqrt(), None),
-            (Scaling::Raw, 0) => (1.0, None),
-            (Scaling::Raw, order) => {
-                let inverse = self.inverse_sigmas.row(component);
-                let inverse = inverse.to_slice().expect("an array's rows are contiguous");
-                (if order == 1 { 1.0 } else { -1.0 }, Some((inverse, order)))
-            }
-        };
+        let scaling = self.encoder.params.scaling;
+        let constant = 1.0 / scaling.root(order, weight);
+        let sigmas = (scaling == Scaling::Raw && order > 0).then(|| {
+            let inverse = self.inverse_sigmas.row(component);
+            (inverse.to_slice().expect("an array's rows are contiguous"), order)
+        });
         Scales { constant: constant * self.encoder.params.order_weight(order), sigmas }
     }
 
     /// The unscaled contributions of `pairs` to a component, `pairs × width`: `γz`, `γ(z² − 1)`, and
     /// for order 0 what a pair adds to the `∓w` of every descriptor.
-    fn fill(&self, component: usize, pairs: &[(u32, f32)], part: Part, out: &mut [f32]) {
+    fn fill(&self, component: usize, pairs: &[(u32, f32)], kind: Value, out: &mut [f32]) {
         let columns = self.columns();
         let (d, width) = (columns.dim, columns.width());
         let mean = self.means.row(component).to_slice().expect("contiguous");
         let inverse = self.inverse_sigmas.row(component).to_slice().expect("contiguous");
         let rows = &self.rows[..];
-        let absolute = part == Part::Absolute;
+        let absolute = kind == Value::Absolute;
         widest!(<'a> |pairs: &'a [(u32, f32)], rows: &'a [f32], mean: &'a [f32], inverse: &'a [f32], out: &'a mut [f32], d: usize, width: usize, columns: Columns, absolute: bool| -> () {
             for (&(row, gamma), out) in pairs.iter().zip(out.chunks_exact_mut(width)) {
                 let row = &rows[row as usize * d..][..d];

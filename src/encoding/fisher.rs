@@ -9,57 +9,54 @@
 //! Σ_n γ (z² − 1) = S² / σ'² − S⁰
 //! ```
 
-use super::{Params, Scaling};
+use super::layout::Layout;
+use super::params::{Params, Scaling};
 use crate::gmm::{Evaluator, Statistics};
 
-/// Writes the gradient of one region, in the layout of `params.orders`. Zero when no row was
-/// summed, and in the blocks of components without weight.
-pub(super) fn gradient(evaluator: &Evaluator, sums: &Statistics, params: &Params, out: &mut [f32]) {
+/// Writes the gradient of one region. Zero when no row was summed, and in the values of components
+/// without weight.
+pub(super) fn gradient(
+    evaluator: &Evaluator,
+    sums: &Statistics,
+    params: &Params,
+    layout: &Layout,
+    out: &mut [f32],
+) {
     out.fill(0.0);
     if sums.rows == 0 {
         return;
     }
-    let (components, dim) = (evaluator.components(), evaluator.dim());
     let n = sums.rows as f64;
     let divisor = params.divisor.of(n);
     let (order1, order2) = (sums.order1(), sums.order2());
-    let mut rest = out;
-    for &order in &params.orders {
-        let (block, after) =
-            rest.split_at_mut(if order == 0 { components } else { components * dim });
-        rest = after;
-        let divisor = divisor / params.order_weight(order);
-        for k in 0..components {
-            let component = evaluator.component(k);
-            if component.weight <= 0.0 {
-                continue;
-            }
-            let mass = sums.order0[k];
+    for k in 0..layout.components() {
+        let component = evaluator.component(k);
+        if component.weight <= 0.0 {
+            continue;
+        }
+        let mass = sums.order0[k];
+        for (order, place) in layout.of_component(k) {
+            let divisor = divisor / params.order_weight(order);
+            let root = params.scaling.root(order, component.weight);
+            let out = &mut out[place];
             if order == 0 {
-                let scale = match params.scaling {
-                    Scaling::Fisher => component.weight.sqrt(),
-                    Scaling::Raw => 1.0,
-                };
-                block[k] = ((mass - n * component.weight) / (divisor * scale)) as f32;
+                out[0] = ((mass - n * component.weight) / (divisor * root)) as f32;
                 continue;
             }
-            for j in 0..dim {
+            for (j, out) in out.iter_mut().enumerate() {
                 let variance = component.variances[j];
-                let raw_sigma = variance.sqrt() * evaluator.scale(j);
-                let value = if order == 1 {
-                    let sum = order1[[k, j]] / variance.sqrt();
-                    match params.scaling {
-                        Scaling::Fisher => sum / component.weight.sqrt(),
-                        Scaling::Raw => sum * raw_sigma,
-                    }
-                } else {
-                    let sum = order2[[k, j]] / variance - mass;
-                    match params.scaling {
-                        Scaling::Fisher => sum / (2.0 * component.weight).sqrt(),
-                        Scaling::Raw => -sum * raw_sigma * raw_sigma,
+                let sum = match order {
+                    1 => order1[[k, j]] / variance.sqrt(),
+                    _ => order2[[k, j]] / variance - mass,
+                };
+                let value = match params.scaling {
+                    Scaling::Fisher => sum / root,
+                    Scaling::Raw => {
+                        let sigma = variance.sqrt() * evaluator.scale(j);
+                        (0..order).fold(sum / root, |value, _| value * sigma)
                     }
                 };
-                block[k * dim + j] = (value / divisor) as f32;
+                *out = (value / divisor) as f32;
             }
         }
     }

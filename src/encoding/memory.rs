@@ -1,14 +1,8 @@
 //! What encoding allocates.
 
-use super::Params;
+use super::layout::Layout;
+use super::params::Params;
 use crate::linalg::BLOCK_ROWS;
-
-/// Values of a Fisher vector of a mixture of `components` × `dim`.
-pub fn vector_len(params: &Params, components: usize, dim: usize) -> usize {
-    let orders: usize = params.orders.iter().map(|&o| if o == 0 { 1 } else { dim }).sum();
-    let regions: usize = params.regions.iter().map(|grid| grid.size().iter().product::<usize>()).sum();
-    regions * components * orders
-}
 
 /// Bytes of one worker: the sums of every cell, a block of descriptors of `input` values with their
 /// projections and posteriors, the vector.
@@ -20,6 +14,6 @@ pub fn encoder_bytes(params: &Params, components: usize, dim: usize, input: usiz
         .iter()
         .product();
     let of_block = block * (4 * (input as u64 + 2 * d) + 24 * k);
-    let vector = vector_len(params, components, dim) as u64;
+    let vector = Layout::of(params, components, dim).len() as u64;
     cells * (k * (1 + 2 * d) * 8 + block * d * 4) + of_block + 16 * vector
 }

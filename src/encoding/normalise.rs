@@ -12,55 +12,30 @@
 //!
 //! A vector of zeros stays zero in every step.
 
-use serde::{Deserialize, Serialize};
-
+use super::layout::Layout;
+pub use super::params::Step;
 use crate::widest;
 
-/// One step of normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// `sign(x)·|x|^ρ`.
-    Power,
-    /// Divided by the Euclidean norm.
-    L2,
-    /// Each component's values (all its orders together) multiplied by their Euclidean norm to the γ − 1.
-    Intra,
-}
-
-/// What a step must know of the vector: regions of `[orders]` blocks of `components`.
+/// The exponents of the steps.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape<'a> {
-    /// Components `K`.
-    pub components: usize,
-    /// Dimensions `D`.
-    pub dim: usize,
-    /// Orders in the vector, ascending.
-    pub orders: &'a [u8],
+pub struct Exponents {
     /// ρ of the power step.
     pub power: f64,
     /// γ of the intra step.
-    pub intra_power: f64,
+    pub intra: f64,
 }
 
-/// Applies `steps` in order to `vector`, one or more regions.
-pub fn apply(steps: &[Step], shape: &Shape<'_>, vector: &mut [f32]) {
+/// Applies `steps` in order to `vector`, one or more regions of `layout`.
+pub fn apply(steps: &[Step], exponents: Exponents, layout: &Layout, vector: &mut [f32]) {
     for step in steps {
         match step {
-            Step::Power => power(vector, shape.power),
+            Step::Power => power(vector, exponents.power),
             Step::L2 => rescale(&mut [vector], 0.0),
             Step::Intra => {
-                let region: usize = shape.orders.iter().map(|&o| shape.block(o)).sum();
-                vector.chunks_exact_mut(region).for_each(|region| intra(region, shape));
+                let regions = vector.chunks_exact_mut(layout.region_len());
+                regions.for_each(|region| intra(region, exponents.intra, layout));
             }
         }
-    }
-}
-
-impl Shape<'_> {
-    /// Values of one order's block.
-    fn block(&self, order: u8) -> usize {
-        self.components * if order == 0 { 1 } else { self.dim }
     }
 }
 
@@ -75,17 +50,17 @@ fn power(vector: &mut [f32], exponent: f64) {
     }
 }
 
-fn intra(region: &mut [f32], shape: &Shape<'_>) {
+fn intra(region: &mut [f32], exponent: f64, layout: &Layout) {
     let mut blocks: Vec<std::slice::ChunksExactMut<'_, f32>> = Vec::new();
     let mut rest = region;
-    for &order in shape.orders {
-        let (block, after) = rest.split_at_mut(shape.block(order));
-        blocks.push(block.chunks_exact_mut(shape.block(order) / shape.components));
+    for &order in layout.orders() {
+        let (block, after) = rest.split_at_mut(layout.block_len(order));
+        blocks.push(block.chunks_exact_mut(layout.component_len(order)));
         rest = after;
     }
-    for _ in 0..shape.components {
+    for _ in 0..layout.components() {
         let mut parts: Vec<&mut [f32]> = blocks.iter_mut().filter_map(Iterator::next).collect();
-        rescale(&mut parts, shape.intra_power);
+        rescale(&mut parts, exponent);
     }
 }
 
@@ -101,20 +76,25 @@ fn rescale(parts: &mut [&mut [f32]], exponent: f64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Params;
     use super::*;
 
-    const SHAPE: Shape<'_> =
-        Shape { components: 2, dim: 1, orders: &[0, 1, 2], power: 0.5, intra_power: 0.0 };
+    const EXPONENTS: Exponents = Exponents { power: 0.5, intra: 0.0 };
+
+    /// Orders 0, 1 and 2 of two components in one dimension.
+    fn layout() -> Layout {
+        Layout::of(&Params { orders: vec![0, 1, 2], ..Params::default() }, 2, 1)
+    }
 
     #[test]
     fn steps_follow_their_definitions() {
         let mut x = [4.0, -9.0, 0.0, 16.0, 0.0, -25.0];
-        apply(&[Step::Power], &SHAPE, &mut x);
+        apply(&[Step::Power], EXPONENTS, &layout(), &mut x);
         assert_eq!(x, [2.0, -3.0, 0.0, 4.0, 0.0, -5.0]);
         let mut l2 = x;
-        apply(&[Step::L2], &SHAPE, &mut l2);
+        apply(&[Step::L2], EXPONENTS, &layout(), &mut l2);
         assert!((l2.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-6);
-        apply(&[Step::Intra], &SHAPE, &mut x);
+        apply(&[Step::Intra], EXPONENTS, &layout(), &mut x);
         // Component 0 holds values 0, 2, 4 of the vector; component 1 holds 1, 3, 5.
         assert_eq!([x[0], x[2], x[4]], [1.0, 0.0, 0.0]);
         let norm = 50.0f32.sqrt();
@@ -125,10 +105,10 @@ mod tests {
 
     #[test]
     fn intra_keeps_a_power_of_a_components_length() {
-        let of = |intra_power| {
+        let of = |intra| {
             // Component 0 has length 5, component 1 length 0.5.
             let mut x = [0.0, 0.3, 3.0, 0.0, 4.0, 0.4];
-            apply(&[Step::Intra], &Shape { intra_power, ..SHAPE }, &mut x);
+            apply(&[Step::Intra], Exponents { intra, ..EXPONENTS }, &layout(), &mut x);
             [f64::from(x[2]).hypot(x[4].into()), f64::from(x[1]).hypot(x[5].into())]
         };
         for gamma in [0.0, 0.25, 1.0] {
@@ -141,7 +121,7 @@ mod tests {
     #[test]
     fn zero_stays_zero() {
         let mut x = [0.0; 12];
-        apply(&[Step::Power, Step::Intra, Step::L2], &SHAPE, &mut x);
+        apply(&[Step::Power, Step::Intra, Step::L2], EXPONENTS, &layout(), &mut x);
         assert_eq!(x, [0.0; 12]);
     }
 }

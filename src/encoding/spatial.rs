@@ -33,7 +33,8 @@ impl Grid {
     /// More rows or columns than this are refused: the vector's length grows with their product.
     pub const LARGEST: usize = 8;
 
-    fn regions(self) -> usize {
+    /// Number of regions.
+    pub fn regions(self) -> usize {
         self.rows * self.columns
     }
 }

@@ -29,6 +29,7 @@ pub mod audit;
 pub mod context;
 pub mod drawings;
 pub mod heatmap;
+pub mod memory;
 pub mod pixels;
 pub mod quality;
 mod spectral;
@@ -36,7 +37,7 @@ mod spectral;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::contributions::{Contributions, Part, Sums};
+use crate::encoding::contributions::{Contributions, Sums, Value};
 use crate::error::{Error, Result};
 
 /// Coefficients beyond this, of dimensions whose contributions cancel to nothing, are dropped: with
@@ -170,11 +171,11 @@ pub fn relevance(
             }
         }
     }
-    let part = if rule == Rule::Absolute { Part::Absolute } else { Part::Signed };
+    let kind = if rule == Rule::Absolute { Value::Absolute } else { Value::Signed };
     let mut descriptors = match rule {
         // Contributions that nearly cancel have coefficients that nearly do.
-        Rule::Plain => contributions.weigh::<f64>(coefficients.view(), part),
-        _ => contributions.weigh::<f32>(coefficients.view(), part),
+        Rule::Plain => contributions.weigh::<f64>(coefficients.view(), kind),
+        _ => contributions.weigh::<f32>(coefficients.view(), kind),
     };
     let mut residuals = Vec::with_capacity(classes);
     for (class, mut column) in descriptors.columns_mut().into_iter().enumerate() {

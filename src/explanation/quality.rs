@@ -25,7 +25,6 @@ use crate::error::Result;
 use crate::gmm::Gmm;
 use crate::random::Stream;
 use crate::widest;
-use ndarray::Array2;
 
 /// How an explanation is put to the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,38 +98,15 @@ impl<'e> Draws<'e> {
         count: usize,
         stream: &mut Stream,
     ) -> Result<Self> {
-        let mut of_part = |(encoder, gmm)| {
+        let mut of_part = |(encoder, gmm): (&'e Encoder, &Gmm)| {
             let mut contributions = Contributions::new(encoder);
-            let rows = draw(gmm, count, stream);
+            let rows = gmm.draw(count, stream);
             contributions.push_in_cells(rows.view(), &vec![0; count])?;
             let by_row = contributions.by_row();
             Ok((contributions, by_row))
         };
         Ok(Self { parts: parts.into_iter().map(&mut of_part).collect::<Result<_>>()?, count })
     }
-}
-
-/// `count` rows drawn from a mixture: a component by its weight, then a normal with its means and
-/// variances.
-pub fn draw(gmm: &Gmm, count: usize, stream: &mut Stream) -> Array2<f32> {
-    let mut cumulative = Vec::with_capacity(gmm.components());
-    let mut sum = 0.0;
-    for &weight in gmm.weights() {
-        sum += f64::from(weight);
-        cumulative.push(sum);
-    }
-    let mut rows = Array2::zeros((count, gmm.dim()));
-    let means = gmm.means();
-    let sigmas = gmm.variances().mapv(|variance| f64::from(variance).sqrt());
-    for mut row in rows.rows_mut() {
-        let at = stream.unit() * sum;
-        let component = cumulative.partition_point(|c| *c <= at).min(gmm.components() - 1);
-        let of_component = means.row(component).into_iter().zip(sigmas.row(component));
-        for (value, (&mean, sigma)) in row.iter_mut().zip(of_component) {
-            *value = (f64::from(mean) + sigma * stream.normal()) as f32;
-        }
-    }
-    rows
 }
 
 impl<'c, 'e> Perturbed<'c, 'e> {

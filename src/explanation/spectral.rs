@@ -14,8 +14,8 @@
 use faer::{Mat, Side};
 use ndarray::Array2;
 
+use crate::clustering;
 use crate::error::Result;
-use crate::gmm::kmeans;
 use crate::progress::Silent;
 use crate::random::Seed;
 
@@ -70,7 +70,7 @@ pub fn group(maps: &[&[f64]], seed: Seed) -> Result<Grouping> {
         let norm: f64 = (0..groups).map(|p| eigen.U()[(i, p)].powi(2)).sum::<f64>().sqrt();
         (eigen.U()[(i, q)] / norm.max(1e-12)) as f32
     });
-    let clusters = kmeans::fit(rows.view(), groups, ITERATIONS, seed, &Silent)?;
+    let clusters = clustering::fit(rows.view(), groups, ITERATIONS, seed, &Silent)?;
     Ok(by_size(&clusters.assignment, groups, values[..n.min(MOST_CLUSTERS + 1)].to_vec()))
 }
 

@@ -12,16 +12,15 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::kmeans::Clusters;
-use super::statistics::Summation;
-use super::{Evaluator, Fit, FitReport, FloorReference, Gmm, Params, Statistics, StopReason};
+pub use super::mixture::{EMPTY_ROWS, Mixture};
+use super::params::{FloorReference, Params};
+use super::posteriors::Evaluator;
+use super::report::{Fit, FitReport, StopReason};
+use super::statistics::{Statistics, Summation};
 use crate::error::{Error, Result};
+use crate::linalg::mean_of_rows;
 use crate::progress::Progress;
 use crate::widest;
-
-/// A component that explains less than this many rows is empty: its mean and variance would be
-/// quotients of rounding errors.
-pub const EMPTY_ROWS: f64 = 1e-3;
 
 /// How far, in standard deviations, a re-seeded component and its donor are moved apart.
 const SPLIT_SIGMAS: f64 = 0.5;
@@ -29,85 +28,9 @@ const SPLIT_SIGMAS: f64 = 0.5;
 /// Smallest variance relative to 1 when a dimension does not vary at all.
 const CONSTANT_DIMENSION_VARIANCE: f64 = 1e-12;
 
-/// A mixture in f64, as it is while being fitted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mixture {
-    /// `w_k`.
-    pub weights: Vec<f64>,
-    /// `μ_kd`, `K × D`.
-    pub means: Array2<f64>,
-    /// `σ²_kd`, `K × D`.
-    pub variances: Array2<f64>,
-}
-
-impl From<&Gmm> for Mixture {
-    fn from(gmm: &Gmm) -> Self {
-        Self {
-            weights: gmm.weights().iter().copied().map(f64::from).collect(),
-            means: gmm.means().mapv(f64::from),
-            variances: gmm.variances().mapv(f64::from),
-        }
-    }
-}
-
-impl Mixture {
-    /// Weights, means and variances of the clusters of k-means, variances floored per dimension.
-    pub fn from_clusters(rows: ArrayView2<'_, f32>, clusters: &Clusters, floors: &[f64]) -> Self {
-        let (k, d) = clusters.centres.dim();
-        let mut counts = vec![0.0f64; k];
-        let mut sums = Array2::<f64>::zeros((k, d));
-        let mut squares = Array2::<f64>::zeros((k, d));
-        for (row, &cluster) in rows.rows().into_iter().zip(&clusters.assignment) {
-            let cluster = cluster as usize;
-            counts[cluster] += 1.0;
-            let centre = clusters.centres.row(cluster);
-            for (j, (&x, &c)) in row.iter().zip(centre).enumerate() {
-                let difference = f64::from(x) - f64::from(c);
-                sums[[cluster, j]] += difference;
-                squares[[cluster, j]] += difference * difference;
-            }
-        }
-        let mut mixture = Self {
-            weights: counts.iter().map(|c| c.max(EMPTY_ROWS) / rows.nrows() as f64).collect(),
-            means: clusters.centres.mapv(f64::from),
-            variances: Array2::zeros((k, d)),
-        };
-        for i in 0..k {
-            let count = counts[i].max(1.0);
-            for j in 0..d {
-                let shift = sums[[i, j]] / count;
-                mixture.means[[i, j]] += shift;
-                mixture.variances[[i, j]] =
-                    (squares[[i, j]] / count - shift * shift).max(floors[j]);
-            }
-        }
-        mixture.normalise_weights();
-        mixture
-    }
-
-    /// The f32 model.
-    ///
-    /// # Errors
-    /// [`Error::Numerical`] when a value does not fit f32.
-    pub fn to_gmm(&self) -> Result<Gmm> {
-        // A floor below the smallest normal f32 must not become a variance of 0.
-        let variance = |v: f64| (v as f32).max(f32::MIN_POSITIVE);
-        Gmm::new(
-            self.weights.iter().map(|&w| w as f32).collect(),
-            self.means.mapv(|m| m as f32),
-            self.variances.mapv(variance),
-        )
-    }
-
-    fn normalise_weights(&mut self) {
-        let sum: f64 = self.weights.iter().sum();
-        self.weights.iter_mut().for_each(|w| *w /= sum);
-    }
-}
-
 /// Smallest admissible variance of every dimension, by `variance_floor` and `floor_reference`.
 pub fn variance_floors(rows: ArrayView2<'_, f32>, params: &Params) -> Vec<f64> {
-    let mean: Vec<f64> = super::kmeans::mean_of_rows(rows).into_iter().map(f64::from).collect();
+    let mean: Vec<f64> = mean_of_rows(rows).into_iter().map(f64::from).collect();
     let mut squares = vec![0.0; rows.ncols()];
     let values = rows.as_slice().expect("training rows are row-major");
     add_squares(values, &mean, &mut squares);
@@ -183,7 +106,10 @@ pub fn fit(
     let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows, progress)?;
     history.push(final_sums.log_likelihood / n);
     progress.end();
-    Ok(Fit { gmm: mixture.to_gmm()?, report: report(&mixture, floors, history, stop, n, reseeded) })
+    Ok(Fit {
+        gmm: mixture.to_gmm()?,
+        report: FitReport::of(&mixture, floors, history, stop, n, reseeded),
+    })
 }
 
 /// The mixture that maximises the expected log-likelihood.
@@ -239,36 +165,4 @@ fn reseed(mixture: &mut Mixture, rows: f64) -> Vec<usize> {
         mixture.normalise_weights();
     }
     emptied
-}
-
-/// The report of a finished fit; `history` ends with the mean log-likelihood of `mixture`.
-pub(super) fn report(
-    mixture: &Mixture,
-    floors: &[f64],
-    history: Vec<f64>,
-    stop: StopReason,
-    rows: f64,
-    reseeded: Vec<(usize, usize)>,
-) -> FitReport {
-    let (k, d) = mixture.means.dim();
-    let free = (2 * k * d + k - 1) as f64;
-    let total = history.last().copied().unwrap_or(f64::NAN) * rows;
-    FitReport {
-        mean_log_likelihood: history,
-        stop,
-        rows: rows as usize,
-        min_weight: mixture.weights.iter().copied().fold(f64::INFINITY, f64::min),
-        max_weight: mixture.weights.iter().copied().fold(0.0, f64::max),
-        floored_components: mixture
-            .variances
-            .rows()
-            .into_iter()
-            .filter(|row| row.iter().zip(floors).any(|(v, floor)| v <= floor))
-            .count(),
-        reseeded,
-        restarts: Vec::new(),
-        kmeans_inertia: Vec::new(),
-        bic: free * rows.ln() - 2.0 * total,
-        aic: 2.0 * free - 2.0 * total,
-    }
 }

@@ -1,8 +1,7 @@
 //! What fitting a mixture allocates.
 
-use super::TASKS;
-use super::kmeans::SEEDING_ROWS_PER_CENTRE;
-use crate::linalg::BLOCK_ROWS;
+use crate::clustering::SEEDING_ROWS_PER_CENTRE;
+use crate::linalg::{BLOCK_ROWS, TASKS};
 use crate::memory::Need;
 
 /// The projected rows, the sums of all tasks or the rows that centres are seeded with, and for every

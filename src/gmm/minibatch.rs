@@ -11,9 +11,12 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::em::{self, EMPTY_ROWS, Mixture};
+use super::em;
+use super::mixture::{EMPTY_ROWS, Mixture};
+use super::params::Params;
+use super::posteriors::Evaluator;
+use super::report::{Fit, FitReport, StopReason};
 use super::statistics::Summation;
-use super::{Evaluator, Fit, Params, StopReason};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::random::Seed;
@@ -86,6 +89,6 @@ pub fn fit(
     history.push(final_sums.log_likelihood / n as f64);
     progress.end();
     let stop = StopReason::IterationLimit;
-    let report = em::report(&mixture, floors, history, stop, n as f64, Vec::new());
+    let report = FitReport::of(&mixture, floors, history, stop, n as f64, Vec::new());
     Ok(Fit { gmm: mixture.to_gmm()?, report })
 }

@@ -17,9 +17,10 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
-use super::Gmm;
-use super::em::Mixture;
 use super::known::Known;
+use super::mixture::Mixture;
+use super::model::Gmm;
+use super::scratch::{Buffers, Scratch};
 use super::sharp::Sharp;
 use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS};
@@ -56,21 +57,6 @@ pub struct Evaluator {
     log_jacobian: f64,
 }
 
-/// Buffers for one block of rows; one per worker.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    /// `[y², y]`, `BLOCK_ROWS × 2D`.
-    features: Array2<f32>,
-    /// `γ`, `BLOCK_ROWS × K`.
-    posteriors: Array2<f32>,
-    log_likelihood: Vec<f64>,
-    /// Rows with a value brought nearer (see [`LARGEST_STANDARDISED`]).
-    clamped: Vec<f32>,
-    /// `Σ z²` of every row under every sharp component.
-    squares: Vec<f32>,
-    pub(super) sums: super::statistics::Buffers,
-}
-
 /// One component in the evaluator's standardised coordinates.
 #[derive(Debug, Clone, Copy)]
 pub struct Component<'a> {
@@ -93,7 +79,7 @@ pub(super) struct Block<'a> {
     pub(super) posteriors: ArrayViewMut2<'a, f32>,
     /// `ln p(x)` per row.
     pub(super) log_likelihood: &'a [f64],
-    pub(super) sums: &'a mut super::statistics::Buffers,
+    pub(super) sums: &'a mut Buffers,
 }
 
 impl Evaluator {
@@ -324,16 +310,6 @@ impl Evaluator {
 /// number.
 fn inverse_power_of_two(value: f64) -> f32 {
     (-value.log2().round().clamp(-125.0, 125.0)).exp2() as f32
-}
-
-impl Scratch {
-    fn fit(&mut self, k: usize, d: usize) {
-        if self.posteriors.ncols() != k || self.features.ncols() != 2 * d {
-            self.features = Array2::zeros((BLOCK_ROWS, 2 * d));
-            self.posteriors = Array2::zeros((BLOCK_ROWS, k));
-            self.log_likelihood = vec![0.0; BLOCK_ROWS];
-        }
-    }
 }
 
 trait IntoView<'a> {

@@ -16,10 +16,10 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::known::Known;
-use super::posteriors::{Block, Evaluator, Scratch};
-use super::task_rows;
+use super::posteriors::{Block, Evaluator};
+use super::scratch::{Buffers, Scratch};
 use crate::error::{Error, Result};
-use crate::linalg::{self, BLOCK_ROWS, LANES, Pool};
+use crate::linalg::{self, BLOCK_ROWS, LANES, Pool, task_rows};
 use crate::progress::Progress;
 use crate::widest;
 
@@ -142,25 +142,6 @@ impl Summation {
         });
         Ok(total)
     }
-}
-
-/// Block-sized buffers of the sums.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    moments: Array2<f32>,
-    /// `S⁰` of a block.
-    masses: Vec<f64>,
-    /// (row, posterior) pairs above the threshold, a bucket of [`BUCKET`] for every component.
-    kept: Vec<(u32, f32)>,
-    /// Pairs in every bucket.
-    counts: Vec<u32>,
-    /// Every row's most probable component and its posterior, for hard assignment.
-    winners: Vec<u32>,
-    largest: Vec<f32>,
-    /// The pairs of one sharp component.
-    pairs: Vec<(u32, f32)>,
-    /// Whether a row is known beyond f32.
-    known: Vec<bool>,
 }
 
 impl Evaluator {
@@ -488,15 +469,6 @@ impl Pairs<'_> {
         for j in 0..dim - done {
             sums[done + j] += f64::from(second[j]);
             sums[dim + done + j] += f64::from(first[j]);
-        }
-    }
-}
-
-impl Buffers {
-    fn fit(&mut self, k: usize, width: usize) {
-        if self.moments.dim() != (k, width) {
-            self.moments = Array2::zeros((k, width));
-            self.masses = vec![0.0; k];
         }
     }
 }

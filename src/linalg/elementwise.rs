@@ -1,8 +1,9 @@
 //! Row-wise loops compiled for the widest instructions found at run time.
 
+use ndarray::ArrayView2;
 use pulp::Simd;
 
-use super::LANES;
+use super::lanes::LANES;
 use crate::widest;
 
 /// Adds `constants` to every row of `values` (rows × constants.len()).
@@ -12,6 +13,14 @@ pub fn add_to_rows(values: &mut [f32], constants: &[f32]) {
             row.iter_mut().zip(constants).for_each(|(value, constant)| *value += constant);
         }
     });
+}
+
+/// Mean of all rows (`N × D`, row-major), summed in f64; zeros without any.
+pub fn mean_of_rows(rows: ArrayView2<'_, f32>) -> Vec<f32> {
+    let mut sums = vec![0.0f64; rows.ncols()];
+    let values = rows.as_slice().expect("rows are row-major");
+    sum_rows(values, &mut sums);
+    sums.iter().map(|sum| (sum / rows.nrows().max(1) as f64) as f32).collect()
 }
 
 /// Rows that [`sum_rows`] adds in f32.

@@ -5,7 +5,7 @@
 
 use pulp::Simd;
 
-use super::LANES;
+use super::lanes::LANES;
 use crate::widest;
 
 /// One function for each type of float: what `pulp` calls its vectors and what it does with them.

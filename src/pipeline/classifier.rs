@@ -20,7 +20,7 @@ use super::stored::{SvmReport, model_of, report_of};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::{differences, effective_inputs};
 use crate::dataset::Label;
-use crate::encoding::memory::vector_len;
+use crate::encoding::Layout;
 use crate::error::{Error, Result};
 use crate::linalg::Joined;
 use crate::memory::Need;
@@ -62,8 +62,7 @@ impl Train<'_, '_> {
         note_contradictions(index, work.progress);
         let vectors: Joined<Shards> = self.run.vectors(index)?;
         let (classes, params) = (&index.classes, &config.svm);
-        let model =
-            svm::train(&vectors, self.labels, classes, params, config.seed, work.progress)?;
+        let model = svm::train(&vectors, self.labels, classes, params, config.seed, work.progress)?;
         let report = SvmReport::new(&model, &index.split, index.images.len());
         let summary = summary(&model);
         Ok(Made { model, report, lacking: Vec::new(), summary })
@@ -75,7 +74,7 @@ impl Run<'_> {
         let dim = |place: &Place<'_>| {
             let config = &place.config;
             let of_row = config.pca.dimension + config.pca.append.len();
-            vector_len(&config.encoding, config.gmm.components, of_row)
+            Layout::of(&config.encoding, config.gmm.components, of_row).len()
         };
         let dim = self.places().into_iter().map(dim).sum();
         svm::memory::need(&self.home.config.svm, images, classes, dim)

@@ -25,6 +25,11 @@ impl Run<'_> {
         self.home.open_data(data)
     }
 
+    /// Begins a command: it sees the images anew.
+    pub(crate) fn begin(&self) {
+        self.home.work.seen.forget();
+    }
+
     /// Opens a split of a data folder.
     pub(crate) fn split_of(&self, data: &Path, split: &str) -> Result<Split> {
         self.home.split(&self.home.open_data(data)?, split)
@@ -35,6 +40,7 @@ impl Run<'_> {
     /// # Errors
     /// As the single stages.
     pub fn run_all(&self, data: &Path, train: &str, test: &str) -> Result<(Encoded, Evaluated)> {
+        self.begin();
         let dataset = self.open_data(data)?;
         let (train, test) = (self.home.split(&dataset, train)?, self.home.split(&dataset, test)?);
         require_two_classes(&train)?;
@@ -50,6 +56,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) when no image of the split gives a descriptor.
     pub fn extract(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.begin();
         self.bring_models(data, &self.split_of(data, split)?, Until::Sample)
     }
 
@@ -58,6 +65,7 @@ impl Run<'_> {
     /// # Errors
     /// As [`Projection::fit`](crate::projection::Projection::fit).
     pub fn extract_and_fit_pca(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.begin();
         self.bring_models(data, &self.split_of(data, split)?, Until::Pca)
     }
 
@@ -66,6 +74,7 @@ impl Run<'_> {
     /// # Errors
     /// As [`gmm::fit`](crate::gmm::fit).
     pub fn extract_and_fit_gmm(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.begin();
         self.bring_models(data, &self.split_of(data, split)?, Until::Mixture)
     }
 
@@ -82,6 +91,7 @@ impl Run<'_> {
     /// # Errors
     /// As the single stages.
     pub fn encode(&self, data: &Path, split: &str) -> Result<Encoded> {
+        self.begin();
         let split = self.split_of(data, split)?;
         self.models_for(data, &split)?;
         self.encode_split(&split)
@@ -94,6 +104,7 @@ impl Run<'_> {
     /// encode; [`Error::Stale`](crate::Error::Stale) when a classifier of other settings or labels is
     /// there.
     pub fn train(&self, split: &str) -> Result<Stamp> {
+        self.begin();
         // Vectors that came from another data folder are used as they are.
         if let Some(source) = self.home.source()?
             && source.data.exists()
@@ -116,6 +127,7 @@ impl Run<'_> {
     /// [`Error::Stale`](crate::Error::Stale) when the classifier or what it is made from is of other
     /// settings or data.
     pub fn evaluate(&self, data: &Path, split: &str) -> Result<Evaluated> {
+        self.begin();
         let split = self.split_of(data, split)?;
         self.bring_classifier()?;
         self.encode_and_evaluate(&split)

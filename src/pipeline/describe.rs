@@ -9,7 +9,7 @@ use super::result::Stamp;
 use super::run::Run;
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
-use crate::describer::{ImageEncoder, Reader, file_hash};
+use crate::describer::{ImageEncoder, Reader, Workers, file_hash};
 use crate::descriptors::{Frame, Scratch};
 use crate::error::{Error, Result};
 use crate::image::Photo;
@@ -30,15 +30,15 @@ impl Run<'_> {
         self.require_models()?;
         self.require_own_output(output)?;
         let work = &self.home.work;
-        work.seen.forget();
+        self.begin();
         let (describer, mixtures) = self.describer()?;
         let item = Item::of_file(image);
         let photo = Reader::new(&self.config().image, &work.seen).read(&item)?;
         let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
-        for encoder in describer.channels() {
-            describe_part(&photo, &item.id, encoder, &mut tensors)?;
+        for channel in describer.channels() {
+            describe_part(&photo, &item.id, &channel.encoder, &mut tensors)?;
         }
-        let described = describer.describe(&photo, Some(&item.id), &mut describer.workers())?;
+        let described = describer.describe(&photo, Some(&item.id), &mut Workers::default())?;
         tensors.push(("vector".to_owned(), vec![described.vector.len()], described.vector));
 
         let parents: Vec<(&str, &str)> =

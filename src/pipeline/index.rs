@@ -66,7 +66,8 @@ impl Index {
             return Err(format!("format {}", self.format.escape_debug()));
         }
         // So that no name leads out of the folder.
-        let misnamed = self.shards.iter().zip(0..).find(|(name, i)| **name != Paths::shard_name(*i));
+        let misnamed =
+            self.shards.iter().zip(0..).find(|(name, i)| **name != Paths::shard_name(*i));
         if let Some((name, i)) = misnamed {
             return Err(format!("shard {i} is `{}`", name.escape_debug()));
         }
@@ -129,9 +130,7 @@ pub(crate) fn open_index(place: &Place<'_>, split: &str) -> Result<Index> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::Missing {
                 what: format!("{} (Fisher vectors of split `{split}`)", path.display()),
-                hint: format!(
-                    "make them: `fvtool encode --data DATA --split {split} --run RUN`"
-                ),
+                hint: format!("make them: `fvtool encode --data DATA --split {split} --run RUN`"),
             });
         }
         Err(e) => return Err(Error::io("read", &path)(e)),

@@ -268,7 +268,6 @@ fn shown(value: &str) -> String {
     }
 }
 
-
 /// Whether what an image was left out for may pass: its file could not be read, which is no matter of
 /// what it holds.
 pub(crate) fn may_be_back(error: &Error) -> bool {

@@ -88,8 +88,11 @@ impl Run<'_> {
     /// [`Error::Missing`] when the split is not encoded, [`Error::Artifact`] when an index is
     /// damaged or they are of different lists.
     pub fn index(&self, split: &str) -> Result<Index> {
-        let mut indices: Vec<Index> =
-            self.places().into_iter().map(|place| open_index(place, split)).collect::<Result<_>>()?;
+        let mut indices: Vec<Index> = self
+            .places()
+            .into_iter()
+            .map(|place| open_index(place, split))
+            .collect::<Result<_>>()?;
         if !self.has_channels() {
             return Ok(indices.remove(0));
         }
@@ -193,7 +196,8 @@ impl Run<'_> {
     pub(crate) fn describer(&self) -> Result<(Describer, Mixtures)> {
         let parts = self.parts.iter().map(|part| Ok((image_encoder(&part.place)?, part.weight)));
         let describer = Describer::new(parts.collect::<Result<_>>()?)?;
-        let prints = describer.channels().map(|encoder| encoder.mixture().to_owned());
+        let prints =
+            describer.channels().iter().map(|channel| channel.encoder.mixture().to_owned());
         let mixtures = self.mixture_names().into_iter().zip(prints).collect();
         Ok((describer, mixtures))
     }

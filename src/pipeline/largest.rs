@@ -19,8 +19,8 @@ pub(crate) fn largest<'s>(
     let stated = items.par_iter().filter_map(|item| {
         let [width, height] = image::stated_size(&item.path).ok()?;
         let file = std::fs::metadata(&item.path).ok()?.len();
-        let read = width as f64 * height as f64 <= most
-            && file <= image::most_file_bytes([width, height]);
+        let read =
+            width as f64 * height as f64 <= most && file <= image::most_file_bytes([width, height]);
         read.then_some(([width, height], file))
     });
     let larger = |(a, a_file): ([usize; 2], u64), (b, b_file): ([usize; 2], u64)| {

@@ -59,10 +59,12 @@ pub use options::Options;
 pub use predict::{ClassScore, Prediction};
 pub use result::{StageResult, Stamp};
 pub use run::{Run, check_processor, no_such_run};
+pub use source::require_apart;
 pub use vectors::Encoded;
 
 pub(crate) use inputs::Inputs;
 pub(crate) use largest::largest;
 pub(crate) use mixture::load_mixture;
 pub(crate) use outputs::{Origin, Outputs};
+pub(crate) use place::Place;
 pub(crate) use source::labels_for;

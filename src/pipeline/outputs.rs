@@ -224,7 +224,8 @@ impl Place<'_> {
                 Ok(true) => removed += 1,
                 Ok(false) => {}
                 Err(reason) => self
-                    .work.progress
+                    .work
+                    .progress
                     .note(&format!("{} is out of date, but stays: {reason}", plain::path(&path))),
             }
         }

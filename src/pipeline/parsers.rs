@@ -4,9 +4,9 @@ use std::path::Path;
 
 use ndarray::Array2;
 
-use super::classify;
-use super::models::{mixture_of, projection_of};
+use super::evaluation::figures_of;
 use super::source::Source;
+use super::stored::{mixture_of, model_of, projection_of};
 use crate::Result;
 use crate::artifacts::Artifact;
 use crate::encoding::{self, Encoder};
@@ -31,7 +31,7 @@ pub fn stored(path: &Path) -> Result<usize> {
         }
         "gmm" => Ok(Encoder::new(&mixture_of(&artifact)?, &encoding::Params::default())?.len()),
         "svm" => {
-            let model = classify::model_of(&artifact)?;
+            let model = model_of(&artifact)?;
             let scores = model.score(&vec![0.0; model.dim()])?;
             Ok(model.probabilities(&scores).len())
         }
@@ -49,5 +49,5 @@ pub fn source(text: &str) -> Result<String> {
 
 /// Reads the figures of `eval/<split>.json`; nothing for a text that is damaged.
 pub fn figures(text: &str) -> Option<Report> {
-    classify::figures_of(Path::new("figures.json"), text).map(|figures| figures.report)
+    figures_of(Path::new("figures.json"), text).map(|figures| figures.report)
 }

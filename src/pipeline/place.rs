@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::kind::Kind;
+use super::options::Options;
 use super::paths::Paths;
 use super::result::StageResult;
 use crate::config::Config;
@@ -37,12 +38,12 @@ pub(crate) struct Work<'p> {
 }
 
 impl<'p> Work<'p> {
-    pub(crate) fn new(memory: Option<u64>, progress: &'p dyn Progress) -> Self {
+    pub(crate) fn new(options: &Options, progress: &'p dyn Progress) -> Self {
         Self {
-            refit: false,
-            strict: false,
-            reuse: Vec::new(),
-            memory: Memory::new(memory),
+            refit: options.refit,
+            strict: options.strict,
+            reuse: options.reuse.clone(),
+            memory: Memory::new(options.max_memory),
             progress,
             seen: Arc::default(),
             left_out: AtomicUsize::new(0),

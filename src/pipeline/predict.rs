@@ -9,7 +9,7 @@ use super::largest::largest;
 use super::run::Run;
 use super::vectors::need_of_encoding;
 use crate::dataset::Item;
-use crate::describer::{Describer, Noted, Noticed, Reader, Worker};
+use crate::describer::{Describer, Noted, Noticed, Reader, Workers};
 use crate::descriptors::memory::Largest;
 use crate::error::Result;
 use crate::memory::Need;
@@ -42,7 +42,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Missing`] when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
-        self.home.work.seen.forget();
+        self.begin();
         self.require_classifier()?;
         let work = &self.home.work;
         let (describer, mixtures) = self.describer()?;
@@ -50,27 +50,23 @@ impl Run<'_> {
         let reader = Reader::new(&self.config().image, &work.seen);
         work.progress.begin("predict", images.len() as u64, "images");
         let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
-        let sources = || describer.channels().map(|channel| channel.source());
-        let need =
-            || Ok(self.need_of_prediction(largest(&self.config().image, &items, sources())));
+        let sources = || describer.channels().iter().map(|channel| channel.encoder.source());
+        let need = || Ok(self.need_of_prediction(largest(&self.config().image, &items, sources())));
         let noted = Mutex::new(Noted::default());
         let predictions = work.memory.within(need, || {
             items
                 .par_iter()
-                .map_init(
-                    || describer.workers(),
-                    |workers, item| {
-                        work.go_on()?;
-                        let outcome = predict_one(item, &reader, &describer, &model, workers);
-                        work.progress.advance(1);
-                        let outcome = outcome.map(|(scores, noticed)| {
-                            noted.lock().unwrap_or_else(PoisonError::into_inner).add(&noticed);
-                            scores
-                        });
-                        let outcome = outcome.map_err(|e| e.to_string());
-                        Ok(Prediction { path: item.path.clone(), outcome })
-                    },
-                )
+                .map_init(Workers::default, |workers, item| {
+                    work.go_on()?;
+                    let outcome = predict_one(item, &reader, &describer, &model, workers);
+                    work.progress.advance(1);
+                    let outcome = outcome.map(|(scores, noticed)| {
+                        noted.lock().unwrap_or_else(PoisonError::into_inner).add(&noticed);
+                        scores
+                    });
+                    let outcome = outcome.map_err(|e| e.to_string());
+                    Ok(Prediction { path: item.path.clone(), outcome })
+                })
                 .collect()
         });
         work.progress.end();
@@ -95,7 +91,7 @@ fn predict_one(
     reader: &Reader,
     describer: &Describer,
     model: &Model,
-    workers: &mut [Worker],
+    workers: &mut Workers,
 ) -> Result<(Vec<ClassScore>, Noticed)> {
     let photo = reader.read(item)?;
     let described = describer.describe(&photo, Some(&item.id), workers)?;

@@ -135,12 +135,7 @@ impl<'p> Run<'p> {
         progress: &'p dyn Progress,
     ) -> Result<Self> {
         let config = sourced.config.clone();
-        let work = Arc::new(Work {
-            refit: options.refit,
-            strict: options.strict,
-            reuse: options.reuse.clone(),
-            ..Work::new(options.max_memory, progress)
-        });
+        let work = Arc::new(Work::new(options, progress));
         let of_channels: Vec<Config> =
             config.channel.iter().map(|c| config.of_channel(c)).collect::<Result<_>>()?;
         let home = Place {
@@ -153,7 +148,8 @@ impl<'p> Run<'p> {
         let part = |(channel, config): (&crate::config::Channel, Config)| {
             let name = channel.name.clone();
             let (paths, vectors) = (home.paths.channel(&name), vector_settings(&config, &[]));
-            let place = Place { paths, vectors, config, channel: Some(name), work: home.work.clone() };
+            let place =
+                Place { paths, vectors, config, channel: Some(name), work: home.work.clone() };
             Part { place, weight: channel.weight }
         };
         let mut parts: Vec<Part<'p>> =

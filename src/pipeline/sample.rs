@@ -105,7 +105,13 @@ impl<'a, 'p> Draw<'a, 'p> {
     }
 
     /// Draws from an image that has the given number among those chosen.
-    fn draw(&self, photo: &Photo, item: &Item, number: usize, scratch: &mut Scratch) -> Result<Drawn> {
+    fn draw(
+        &self,
+        photo: &Photo,
+        item: &Item,
+        number: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Drawn> {
         let (picture, _) = self.source.picture(photo, Some(&item.id))?;
         let seed = self.place.config.seed;
         let drawn =
@@ -177,9 +183,7 @@ impl<'a, 'p> Draw<'a, 'p> {
     /// What to say of an image without a descriptor.
     fn undescribed(&self, item: &Item) -> Error {
         match self.reader.read(item) {
-            Ok(photo) => {
-                self.source.without_descriptors(&photo, Some(&item.id), &self.extractor)
-            }
+            Ok(photo) => self.source.without_descriptors(&photo, Some(&item.id), &self.extractor),
             Err(error) => error,
         }
     }

@@ -82,16 +82,16 @@ mod place {
 ///
 /// # Errors
 /// [`Error::Data`] when both are the same folder.
-pub(crate) fn require_apart(run: &Path, data: &Path) -> Result<()> {
-        // What is not there yet is no other folder.
-        match (run.canonicalize(), data.canonicalize()) {
-            (Ok(real), Ok(other)) if real == other => Err(Error::data(
-                data,
-                "both the data folder and the run folder; give --run another folder, which may lie \
+pub fn require_apart(run: &Path, data: &Path) -> Result<()> {
+    // What is not there yet is no other folder.
+    match (run.canonicalize(), data.canonicalize()) {
+        (Ok(real), Ok(other)) if real == other => Err(Error::data(
+            data,
+            "both the data folder and the run folder; give --run another folder, which may lie \
                  in this one",
-            )),
-            _ => Ok(()),
-        }
+        )),
+        _ => Ok(()),
+    }
 }
 
 impl Place<'_> {

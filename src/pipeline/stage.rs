@@ -18,7 +18,7 @@ use serde_json::json;
 use super::inputs::{Inputs, in_words, is_idle_limit, lacks, was_waiting};
 use super::kind::Kind;
 use super::place::Place;
-use super::result::{Stamp, StageResult};
+use super::result::{StageResult, Stamp};
 use super::stored::Stored;
 use crate::artifacts::{Artifact, is_ours, take, write};
 use crate::config::{differences, effective_inputs};
@@ -28,9 +28,9 @@ use crate::memory::Need;
 /// What makes one artifact of one place.
 pub(crate) trait Stage: Sync {
     /// What it makes.
-    type Model: Stored;
+    type Model: Stored + Send;
     /// What happened meanwhile, as the artifact holds it.
-    type Report: Serialize + DeserializeOwned;
+    type Report: Serialize + DeserializeOwned + Send;
 
     /// What the artifact is.
     const KIND: Kind;

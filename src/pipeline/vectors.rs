@@ -19,14 +19,15 @@ use super::largest::largest;
 use super::mixture::load_models;
 use super::paths::Paths;
 use super::place::Place;
-use super::result::{Stamp, StageResult};
+use super::result::{StageResult, Stamp};
 use super::stage::{Made, Ready, Stage, bring_up_to_date};
 use super::stored::ShardVectors;
 use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, sealed, write_atomically};
 use crate::dataset::{Inventory, Item, Split};
 use crate::describer::{ImageEncoder, Noted, Noticed, Reader, Stored as StoredVectors, Workers};
 use crate::descriptors::memory::{Largest, image_bytes};
-use crate::encoding::memory::{encoder_bytes, vector_len};
+use crate::encoding::Layout;
+use crate::encoding::memory::encoder_bytes;
 use crate::error::{Error, Result};
 use crate::linalg::{Pool, Rows};
 use crate::memory::Need;
@@ -82,7 +83,7 @@ struct Channel<'a, 'p> {
 struct Pass<'a> {
     split: &'a Split,
     reader: Reader,
-    workers: Pool<Vec<Worker>>,
+    workers: Pool<Workers>,
 }
 
 /// A shard of one channel.
@@ -102,9 +103,7 @@ pub(crate) fn image_encoder(place: &Place<'_>) -> Result<ImageEncoder> {
     let models = load_models(place)?;
     let encoder =
         ImageEncoder::new(&place.config, models.projection, &models.mixture, &place.work.seen)?;
-    Ok(encoder
-        .named(place.channel.as_deref().unwrap_or_default())
-        .of_mixture(models.mixture_print))
+    Ok(encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(models.mixture_print))
 }
 
 /// Encodes the images of a split with the models of every place.
@@ -385,16 +384,15 @@ impl Stage for Shard<'_, '_> {
                 work.go_on()?;
                 let photo = pass.reader.read(item);
                 let encoded = pass.workers.with(|workers| {
-                    workers.resize_with(missing.len().max(workers.len()), Worker::default);
-                    let each = missing.iter().zip(workers);
-                    let encode = |(shard, worker): (&&Self, &mut Worker)| {
+                    let encode = |(number, shard): (usize, &&Self)| {
                         let photo = photo.as_ref().map_err(Error::again)?;
                         let encoder = &shard.channel.encoder;
-                        let (vector, noticed) = encoder.encode(photo, Some(&item.id), worker)?;
+                        let (vector, noticed) =
+                            encoder.encode(photo, Some(&item.id), workers.of(number))?;
                         let hash = blake3::hash(bytemuck::cast_slice(&vector));
                         Ok((vector, hash, noticed))
                     };
-                    each.map(encode).collect()
+                    missing.iter().enumerate().map(encode).collect()
                 });
                 work.progress.advance(1);
                 Ok(encoded)
@@ -412,7 +410,7 @@ impl Stage for Shard<'_, '_> {
 /// with its sums.
 pub(crate) fn need_of_encoding(config: &crate::config::Config, largest: Largest) -> Need {
     let (k, d) = (config.gmm.components, config.pca.dimension + config.pca.append.len());
-    let dim = vector_len(&config.encoding, k, d) as u64;
+    let dim = Layout::of(&config.encoding, k, d).len() as u64;
     let shard = SHARD_IMAGES as u64;
     let each = image_bytes(&config.descriptors, largest)
         + encoder_bytes(&config.encoding, k, d, config.descriptors.dim());

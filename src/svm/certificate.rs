@@ -15,8 +15,8 @@
 
 use rayon::prelude::*;
 
-use super::Loss;
 use super::machine::{Machine, Objective, zero_of};
+use super::penalty::Loss;
 use crate::linalg::{self, Rows};
 use crate::progress::Progress;
 use crate::{Error, Result, widest};

@@ -16,10 +16,10 @@
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use super::backend::{Backend, Limits};
 use super::gram_matrix::check_diagonal;
 use super::machine::Machine;
 use super::weights::{self, Weights};
-use super::{Backend, Limits};
 use crate::linalg::Rows;
 use crate::progress::Progress;
 use crate::random::{Seed, Stream};

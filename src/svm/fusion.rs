@@ -17,20 +17,22 @@ use std::ops::Range;
 
 use ndarray::s;
 
-use super::selection::HeldOut;
-use super::{Problem, Selection, Stop, TRAINING, Trained};
+use super::failure::failed;
+use super::model::Stop;
+use super::selection::{HeldOut, Selection};
+use super::task::{Task, Trained};
+use crate::Result;
 use crate::linalg::{Columns, Joined, Rows};
-use crate::{Error, Result};
 
 /// What a channel's weight is multiplied by while all others stay, beside 1.
 const TRIED: [f64; 6] =
     [0.25, 0.5, std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::SQRT_2, 2.0, 4.0];
 
 /// One channel: its columns in a joint row and its factor `s_c`.
-pub(super) type Part = (Range<usize>, f32);
+pub(super) type Channel = (Range<usize>, f32);
 
 /// The channels of `rows` side by side, each multiplied by a factor of its own.
-fn multiplied<'r>(rows: &'r dyn Rows, parts: &[(Part, f64)]) -> Joined<Columns<'r>> {
+fn multiplied<'r>(rows: &'r dyn Rows, parts: &[(Channel, f64)]) -> Joined<Columns<'r>> {
     let all: Vec<usize> = (0..rows.len()).collect();
     Joined::new(parts.iter().map(|((range, _), factor)| {
         (Columns::new(rows, range.clone()), *factor as f32, all.clone())
@@ -41,17 +43,17 @@ fn multiplied<'r>(rows: &'r dyn Rows, parts: &[(Part, f64)]) -> Joined<Columns<'
 /// channel after the other gets the multiple that ranks held-out images best.
 ///
 /// # Errors
-/// As [`super::train`], and [`Error::Numerical`] when no held-out image tells weights apart.
-pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) -> Result<Trained> {
+/// As [`super::train`], and [`crate::Error::Numerical`] when no held-out image tells weights apart.
+pub(super) fn learned(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Result<Trained> {
     let given: Vec<f64> = parts.iter().map(|part| f64::from(part.1)).collect();
-    let factors = |weights: &[f64]| -> Vec<(Part, f64)> {
-        let of = |(part, weight): (&Part, &f64)| (part.clone(), weight / f64::from(part.1));
+    let factors = |weights: &[f64]| -> Vec<(Channel, f64)> {
+        let of = |(part, weight): (&Channel, &f64)| (part.clone(), weight / f64::from(part.1));
         parts.iter().zip(weights).map(of).collect()
     };
     let mut table = Vec::new();
     let mut try_out = |weights: &[f64]| -> Result<HeldOut> {
         let joined = multiplied(rows, &factors(weights));
-        let mut held_out = problem.cross_validate(problem.backend(&joined)?.as_mut())?;
+        let mut held_out = task.cross_validate(task.backend(&joined)?.as_mut())?;
         table.extend(held_out.candidates.drain(..).map(|mut candidate| {
             candidate.weights = weights.to_vec();
             candidate
@@ -61,12 +63,10 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
     let mut chosen = given;
     let mut best = try_out(&chosen)?;
     if best.precision.is_nan() {
-        return Err(Error::Numerical {
-            what: TRAINING,
-            problem: "no class has enough positives to weigh channels on held-out images; set \
-                      svm.fusion = \"weights\""
-                .into(),
-        });
+        return Err(failed(
+            "no class has enough positives to weigh channels on held-out images; set svm.fusion = \
+             \"weights\"",
+        ));
     }
     for channel in 1..parts.len() {
         let start = chosen.clone();
@@ -83,7 +83,7 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
     }
     let factors = factors(&chosen);
     let joined = multiplied(rows, &factors);
-    let mut trained = problem.solve_at(best.c, problem.backend(&joined)?.as_mut(), &joined)?;
+    let mut trained = task.solve_at(best.c, task.backend(&joined)?.as_mut(), &joined)?;
     trained.held_out = best.scores;
     for ((range, _), factor) in &factors {
         let factor = *factor as f32;
@@ -94,19 +94,9 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) ->
         candidates: table,
         chosen: best.c,
         weights: chosen,
-        folds: problem.params.folds,
+        folds: task.params.folds,
     });
     Ok(trained)
-}
-
-impl Problem<'_> {
-    /// The sum of no machines' scores.
-    fn nothing(&self, rows: &dyn Rows) -> Trained {
-        let mut none = self.untrained(rows.dim());
-        none.model.bias.fill(0.0);
-        none.held_out = vec![vec![Some(0.0); rows.len()]; self.classes.len()];
-        none
-    }
 }
 
 /// One machine a class and channel, their scores averaged by the factors of `rows`. Objectives and
@@ -114,14 +104,14 @@ impl Problem<'_> {
 ///
 /// # Errors
 /// As [`super::train`].
-pub(super) fn scores(rows: &dyn Rows, parts: &[Part], problem: &Problem<'_>) -> Result<Trained> {
+pub(super) fn scores(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Result<Trained> {
     let total: f64 = parts.iter().map(|part| f64::from(part.1)).sum();
     let mut all: Option<Trained> = None;
     for part in parts {
         let factor = f64::from(part.1);
         let alone = multiplied(rows, &[(part.clone(), 1.0 / factor)]);
-        let of_part = problem.solve(&alone)?;
-        let all = all.get_or_insert_with(|| problem.nothing(rows));
+        let of_part = task.solve(&alone)?;
+        let all = all.get_or_insert_with(|| task.nothing(rows));
         let mut columns = all.model.weights.slice_mut(s![.., part.0.clone()]);
         columns.assign(&of_part.model.weights.mapv(|w| (f64::from(w) / total) as f32));
         let share = factor / total;

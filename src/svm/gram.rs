@@ -16,15 +16,14 @@
 //! Every pass shrinks the error about a hundredfold, and the duality gap that ends the work is that of the
 //! exact products. Should passes not get there, the exact matrix is formed after all.
 
-use std::sync::Mutex;
-
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
+use super::backend::{Backend, Limits};
 use super::gram_matrix::{self, ByteProducts};
 use super::machine::{Machine, Variables, sweep};
-use super::{Backend, Limits, weights};
-use crate::linalg::{self, Rows};
+use super::weights;
+use crate::linalg::{self, Pool, Rows};
 use crate::progress::Progress;
 use crate::random::Seed;
 use crate::{Error, Result};
@@ -174,8 +173,8 @@ impl Gram<'_> {
         // Any grouping gives the same bits, since machines only share what they read.
         let group = live.len().div_ceil(rayon::current_num_threads()).clamp(1, GROUP);
         let squares = self.gram.diag().to_vec();
-        let problem = self.problem(&squares, limits.tolerance, progress);
-        live.par_chunks_mut(group).try_for_each(|group| problem.begin(group, sweeps))
+        let descent = self.descent(&squares, limits.tolerance, progress);
+        live.par_chunks_mut(group).try_for_each(|group| descent.begin(group, sweeps))
     }
 
     /// Rounds of sweeps until every machine's gap on this matrix is within the tolerance, or its epochs
@@ -187,19 +186,14 @@ impl Gram<'_> {
         progress: &dyn Progress,
     ) -> Result<()> {
         let squares = self.gram.diag().to_vec();
-        let problem = self.problem(&squares, tolerance, progress);
+        let descent = self.descent(&squares, tolerance, progress);
         let mut live: Vec<&mut Machine> =
             machines.iter_mut().map(|machine| &mut **machine).collect();
         // Buffers go from machine to machine: fresh memory costs more than the sweeps in it.
-        let spare: Mutex<Vec<Vec<f32>>> = Mutex::default();
+        let buffers = Pool::<Vec<f32>>::default();
         while !live.is_empty() {
-            live.par_iter_mut().try_for_each(|machine| {
-                let mut scratch =
-                    spare.lock().expect("nothing panics here").pop().unwrap_or_default();
-                let done = problem.round(machine, &mut scratch);
-                spare.lock().expect("nothing panics here").push(scratch);
-                done
-            })?;
+            live.par_iter_mut()
+                .try_for_each(|machine| buffers.with(|scratch| descent.round(machine, scratch)))?;
             self.refresh(&mut live);
             live.par_iter_mut().for_each(|machine| {
                 machine.done = machine.objective().relative_gap() <= tolerance;
@@ -209,14 +203,14 @@ impl Gram<'_> {
         Ok(())
     }
 
-    fn problem<'p>(
+    fn descent<'p>(
         &'p self,
         squares: &'p [f32],
         tolerance: f64,
         progress: &'p dyn Progress,
-    ) -> Problem<'p> {
+    ) -> Descent<'p> {
         let gram = self.gram.as_slice().expect("the Gram matrix is row-major");
-        Problem { gram, squares, tolerance, seed: self.seed, progress }
+        Descent { gram, squares, tolerance, seed: self.seed, progress }
     }
 
     /// Products and bias of all machines from their dual variables, afresh, in one reading of the
@@ -262,7 +256,7 @@ impl Gram<'_> {
 }
 
 /// What every machine reads.
-struct Problem<'a> {
+struct Descent<'a> {
     gram: &'a [f32],
     /// The diagonal of `gram`, which would be one cache miss a row.
     squares: &'a [f32],
@@ -271,7 +265,7 @@ struct Problem<'a> {
     progress: &'a dyn Progress,
 }
 
-impl Problem<'_> {
+impl Descent<'_> {
     /// The order of one sweep over `n` rows, the same for all machines.
     fn shuffled(&self, epoch: usize, n: usize) -> Result<Vec<u32>> {
         if self.progress.interrupted() {
@@ -352,8 +346,7 @@ impl Problem<'_> {
 mod tests {
     use super::*;
     use crate::progress::Silent;
-    use crate::svm::Loss;
-    use crate::svm::machine::Penalty;
+    use crate::svm::penalty::{Loss, Penalty};
 
     fn signs(n: usize) -> Vec<f32> {
         (0..n).map(|i| if i % 3 == 0 { 1.0 } else { -1.0 }).collect()

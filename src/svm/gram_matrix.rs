@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedAMatrix, PackedBMatrix};
 use rten_tensor::NdTensorView;
 
+use super::failure::failed;
 use crate::linalg::{self, Rows};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -341,13 +342,10 @@ fn mirror(tile: &[f32], width: usize, to: &mut [f32], stride: usize) {
 pub(super) fn check_diagonal(squares: impl Iterator<Item = (usize, f32)>) -> Result<()> {
     for (row, square) in squares {
         if !square.is_finite() {
-            return Err(Error::Numerical {
-                what: super::TRAINING,
-                problem: format!(
-                    "row {row} (counted from 0) holds a NaN, an infinite value, or values whose \
-                     squares do not fit f32; encode that image again or leave it out"
-                ),
-            });
+            return Err(failed(format!(
+                "row {row} (counted from 0) holds a NaN, an infinite value, or values whose squares \
+                 do not fit f32; encode that image again or leave it out"
+            )));
         }
     }
     Ok(())

@@ -16,8 +16,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Loss;
+use super::penalty::{Loss, Penalty};
 use super::products::axpy;
+use crate::linalg::LANES;
 
 /// Steps below this share of the largest one of the sweep before wait for a later sweep.
 const POSTPONED_SHARE: f32 = 0.3;
@@ -55,16 +56,6 @@ pub(super) struct Machine {
     pub done: bool,
 }
 
-/// Loss and `C_i`, which depends on the label alone.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Penalty {
-    pub loss: Loss,
-    /// `C_i` of positive rows.
-    pub positive: f64,
-    /// `C_i` of negative rows.
-    pub negative: f64,
-}
-
 /// Both objectives at one point; their difference bounds the distance from the optimum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Objective {
@@ -79,23 +70,9 @@ impl Objective {
     }
 }
 
-impl Penalty {
-    pub fn of(self, sign: f32) -> f64 {
-        if sign > 0.0 { self.positive } else { self.negative }
-    }
-
-    /// `(U_i, r_i)`.
-    pub fn limit(self, sign: f32) -> (f32, f32) {
-        self.limits()[usize::from(sign > 0.0)]
-    }
-
-    /// `(U_i, r_i)` for negative and positive rows.
-    fn limits(self) -> [(f32, f32); 2] {
-        [self.negative, self.positive].map(|c| match self.loss {
-            Loss::Hinge => (c as f32, 0.0),
-            Loss::SquaredHinge => (f32::INFINITY, (0.5 / c) as f32),
-        })
-    }
+/// Whether there are rows on both sides.
+pub(super) fn both_sides(sign: &[f32]) -> bool {
+    sign.contains(&1.0) && sign.contains(&-1.0)
 }
 
 /// Where a slope that grows with `b` changes its sign, sought from `start`, to `precision` of its size.
@@ -207,7 +184,6 @@ impl Machine {
 
     /// Derivative of the primal by the bias at `b`.
     fn slope(&self, b: f64) -> f64 {
-        const LANES: usize = 16;
         let squared = self.penalty.loss == Loss::SquaredHinge;
         let bias = b as f32;
         // How hard a row pushes, apart from its C.
@@ -426,10 +402,10 @@ mod tests {
     use crate::linalg;
     use crate::progress::Silent;
     use crate::random::Seed;
+    use crate::svm::backend::{Backend, Limits};
     use crate::svm::dual_coordinate::Dual;
     use crate::svm::gram::Gram;
     use crate::svm::gram_matrix::ByteProducts;
-    use crate::svm::{Backend, Limits};
 
     const PENALTIES: [Penalty; 3] = [
         Penalty { loss: Loss::Hinge, positive: 2.0, negative: 0.5 },

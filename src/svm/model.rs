@@ -4,10 +4,12 @@ use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::calibrate::Sigmoid;
 use super::certificate::Certified;
+use super::failure::failed;
 use super::machine::{Machine, Objective};
+use super::selection::Selection;
 use super::weights::Weights;
-use super::{Selection, Sigmoid, TRAINING};
 use crate::linalg::{self, Rows};
 use crate::{Error, Result};
 
@@ -233,12 +235,7 @@ impl Model {
         if finite {
             return Ok(());
         }
-        Err(Error::Numerical {
-            what: TRAINING,
-            problem:
-                "a weight or an objective is beyond f32; lower svm.c, or normalise the vectors"
-                    .into(),
-        })
+        Err(failed("a weight or an objective is beyond f32; lower svm.c, or normalise the vectors"))
     }
 }
 

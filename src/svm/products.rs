@@ -8,24 +8,24 @@
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows that go through the registers together.
-pub(super) const LANES: usize = 4;
+pub(super) const ROWS: usize = 4;
 
 /// `out[m][r] ← weights[m] · rows[r]` for every machine `m` and each of the four rows.
-pub(super) fn dots(rows: [&[f32]; LANES], weights: &[f32], out: &mut [[f32; LANES]]) {
+pub(super) fn dots(rows: [&[f32]; ROWS], weights: &[f32], out: &mut [[f32; ROWS]]) {
     debug_assert_eq!(weights.len(), rows[0].len() * out.len());
     Arch::new().dispatch(Dots { rows, weights, out });
 }
 
 /// `weights[m] ← weights[m] + Σ_r factors[m][r] · rows[r]` for every machine `m`.
-pub(super) fn add_rows(weights: &mut [f32], factors: &[[f32; LANES]], rows: [&[f32]; LANES]) {
+pub(super) fn add_rows(weights: &mut [f32], factors: &[[f32; ROWS]], rows: [&[f32]; ROWS]) {
     debug_assert_eq!(weights.len(), rows[0].len() * factors.len());
     Arch::new().dispatch(AddRows { weights, factors, rows });
 }
 
 struct Dots<'a> {
-    rows: [&'a [f32]; LANES],
+    rows: [&'a [f32]; ROWS],
     weights: &'a [f32],
-    out: &'a mut [[f32; LANES]],
+    out: &'a mut [[f32; ROWS]],
 }
 
 impl WithSimd for Dots<'_> {
@@ -35,13 +35,13 @@ impl WithSimd for Dots<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let width = self.rows[0].len();
         if width == 0 {
-            return self.out.fill([0.0; LANES]);
+            return self.out.fill([0.0; ROWS]);
         }
-        let mut weights = self.weights.chunks_exact(LANES * width);
-        let mut out = self.out.chunks_exact_mut(LANES);
+        let mut weights = self.weights.chunks_exact(ROWS * width);
+        let mut out = self.out.chunks_exact_mut(ROWS);
         for (w, o) in weights.by_ref().zip(out.by_ref()) {
             let mut machines = w.chunks_exact(width);
-            let w: [&[f32]; LANES] =
+            let w: [&[f32]; ROWS] =
                 std::array::from_fn(|_| machines.next().expect("four machines"));
             o.copy_from_slice(&tile(simd, self.rows, w));
         }
@@ -55,26 +55,26 @@ impl WithSimd for Dots<'_> {
 #[inline(always)]
 fn tile<S: Simd, const M: usize>(
     simd: S,
-    rows: [&[f32]; LANES],
+    rows: [&[f32]; ROWS],
     weights: [&[f32]; M],
-) -> [[f32; LANES]; M] {
-    let (x, x_rest) = split_all::<S, LANES>(rows);
+) -> [[f32; ROWS]; M] {
+    let (x, x_rest) = split_all::<S, ROWS>(rows);
     let (w, w_rest) = split_all::<S, M>(weights);
     let blocks = x[0].len();
     let x = x.map(|segment| &segment[..blocks]);
     let w = w.map(|segment| &segment[..blocks]);
-    let mut sums = [[simd.splat_f32s(0.0); LANES]; M];
+    let mut sums = [[simd.splat_f32s(0.0); ROWS]; M];
     for k in 0..blocks {
-        let x: [S::f32s; LANES] = std::array::from_fn(|r| x[r][k]);
+        let x: [S::f32s; ROWS] = std::array::from_fn(|r| x[r][k]);
         for m in 0..M {
-            for r in 0..LANES {
+            for r in 0..ROWS {
                 sums[m][r] = simd.mul_add_f32s(w[m][k], x[r], sums[m][r]);
             }
         }
     }
-    let mut out = [[0.0; LANES]; M];
+    let mut out = [[0.0; ROWS]; M];
     for m in 0..M {
-        for r in 0..LANES {
+        for r in 0..ROWS {
             let rest: f32 = w_rest[m].iter().zip(x_rest[r]).map(|(w, x)| w * x).sum();
             out[m][r] = simd.reduce_sum_f32s(sums[m][r]) + rest;
         }
@@ -90,8 +90,8 @@ fn split_all<S: Simd, const N: usize>(segments: [&[f32]; N]) -> ([&[S::f32s]; N]
 
 struct AddRows<'a> {
     weights: &'a mut [f32],
-    factors: &'a [[f32; LANES]],
-    rows: [&'a [f32]; LANES],
+    factors: &'a [[f32; ROWS]],
+    rows: [&'a [f32]; ROWS],
 }
 
 impl WithSimd for AddRows<'_> {
@@ -103,7 +103,7 @@ impl WithSimd for AddRows<'_> {
         if width == 0 {
             return;
         }
-        let (x, x_rest) = split_all::<S, LANES>(self.rows);
+        let (x, x_rest) = split_all::<S, ROWS>(self.rows);
         let blocks = x[0].len();
         let x = x.map(|segment| &segment[..blocks]);
         for (w, factors) in self.weights.chunks_exact_mut(width).zip(self.factors) {
@@ -114,13 +114,13 @@ impl WithSimd for AddRows<'_> {
             let f = factors.map(|f| simd.splat_f32s(f));
             for (k, w) in w[..blocks].iter_mut().enumerate() {
                 let mut sum = *w;
-                for r in 0..LANES {
+                for r in 0..ROWS {
                     sum = simd.mul_add_f32s(f[r], x[r][k], sum);
                 }
                 *w = sum;
             }
             for (k, w) in w_rest.iter_mut().enumerate() {
-                for r in 0..LANES {
+                for r in 0..ROWS {
                     *w += factors[r] * x_rest[r][k];
                 }
             }
@@ -157,16 +157,16 @@ mod tests {
     fn vectorised_loops_match_the_plain_ones() {
         for width in [0, 1, 7, 15, 16, 17, 64, 133] {
             for machines in [1, 3, 4, 5, 9] {
-                let x = random(LANES * width, 0);
-                let rows: [&[f32]; LANES] = std::array::from_fn(|r| &x[r * width..(r + 1) * width]);
+                let x = random(ROWS * width, 0);
+                let rows: [&[f32]; ROWS] = std::array::from_fn(|r| &x[r * width..(r + 1) * width]);
                 let mut w = random(machines * width, 1);
-                let mut got = vec![[f32::NAN; LANES]; machines];
+                let mut got = vec![[f32::NAN; ROWS]; machines];
                 dots(rows, &w, &mut got);
-                let factors = random(machines * LANES, 2);
-                let factors: Vec<[f32; LANES]> = factors.as_chunks().0.to_vec();
+                let factors = random(machines * ROWS, 2);
+                let factors: Vec<[f32; ROWS]> = factors.as_chunks().0.to_vec();
                 let mut expected_w: Vec<f64> = w.iter().map(|&v| f64::from(v)).collect();
                 for m in 0..machines {
-                    for r in 0..LANES {
+                    for r in 0..ROWS {
                         let expected = crate::linalg::dot(&w[m * width..(m + 1) * width], rows[r]);
                         // Sums of up to 133 products of order one in f32.
                         assert!(

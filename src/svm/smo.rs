@@ -18,9 +18,10 @@ use linfa_svm::Svm;
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
+use super::backend::{Backend, Limits};
+use super::failure::failed;
 use super::gram::Gram;
 use super::machine::Machine;
-use super::{Backend, Limits, TRAINING};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -117,13 +118,13 @@ impl Smo<'_> {
             .pos_neg_weights(penalty.positive, penalty.negative)
             .eps((0.1 * limits.tolerance).clamp(1e-7, 1e-4))
             .linear_kernel();
-        let failed = |problem: &dyn std::fmt::Display| Error::Numerical {
-            what: TRAINING,
-            problem: format!("sequential minimal optimisation failed: {problem}"),
+        let no_solution = |problem: &dyn std::fmt::Display| {
+            failed(format!("sequential minimal optimisation failed: {problem}"))
         };
-        let params = params.check().map_err(|problem| failed(&problem))?;
-        let solved =
-            params.fit(&DatasetBase::new(records, targets)).map_err(|problem| failed(&problem))?;
+        let params = params.check().map_err(|problem| no_solution(&problem))?;
+        let solved = params
+            .fit(&DatasetBase::new(records, targets))
+            .map_err(|problem| no_solution(&problem))?;
         machine.alpha.fill(0.0);
         for (&i, &signed) in set.iter().zip(&solved.alpha) {
             machine.alpha[i] = signed.abs() as f32;
@@ -155,9 +156,6 @@ impl Smo<'_> {
             }
             ridge *= 10.0;
         }
-        Err(Error::Numerical {
-            what: TRAINING,
-            problem: "the Gram matrix has no Cholesky factor; use svm.solver = \"gram\"".into(),
-        })
+        Err(failed("the Gram matrix has no Cholesky factor; use svm.solver = \"gram\""))
     }
 }

@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::machine::Machine;
-use super::products::{LANES, add_rows, dots};
+use super::products::{ROWS, add_rows, dots};
 use crate::linalg::{self, Rows};
 
 /// Columns of a chunk: four row segments (32 KB) stay in the first-level cache.
@@ -83,10 +83,10 @@ impl Weights {
             .chunks
             .par_iter()
             .map(|chunk| {
-                let mut scratch: [Vec<f32>; LANES] = Default::default();
+                let mut scratch: [Vec<f32>; ROWS] = Default::default();
                 let mut out = Vec::with_capacity(ids.len() * self.machines);
-                let mut products = vec![[0.0; LANES]; self.machines];
-                for four in ids.chunks(LANES) {
+                let mut products = vec![[0.0; ROWS]; self.machines];
+                for four in ids.chunks(ROWS) {
                     let segments = segments(rows, four, &chunk.columns, &mut scratch);
                     dots(segments, &chunk.weights, &mut products);
                     push_rows(&mut out, &products, four.len());
@@ -101,8 +101,8 @@ impl Weights {
     pub fn add(&mut self, rows: &dyn Rows, ids: &[usize], factors: &[f32]) {
         let machines = self.machines;
         self.chunks.par_iter_mut().for_each(|chunk| {
-            let mut scratch: [Vec<f32>; LANES] = Default::default();
-            for (four, factors) in ids.chunks(LANES).zip(factors.chunks(LANES * machines)) {
+            let mut scratch: [Vec<f32>; ROWS] = Default::default();
+            for (four, factors) in ids.chunks(ROWS).zip(factors.chunks(ROWS * machines)) {
                 let segments = segments(rows, four, &chunk.columns, &mut scratch);
                 add_rows(&mut chunk.weights, &by_machine(factors, machines), segments);
             }
@@ -118,8 +118,8 @@ impl Weights {
             .par_iter_mut()
             .map(|chunk| {
                 let width = chunk.columns.len();
-                let old = chunk.panel.chunks(LANES * width);
-                for (four, factors) in old.zip(factors.chunks(LANES * machines)) {
+                let old = chunk.panel.chunks(ROWS * width);
+                for (four, factors) in old.zip(factors.chunks(ROWS * machines)) {
                     let factors = by_machine(factors, machines);
                     add_rows(&mut chunk.weights, &factors, in_fours(four, width));
                 }
@@ -129,8 +129,8 @@ impl Weights {
                     to.copy_from_slice(rows.segment(i, chunk.columns.clone(), &mut scratch));
                 }
                 let mut out = Vec::with_capacity(size * machines);
-                let mut products = vec![[0.0; LANES]; machines];
-                for four in chunk.panel.chunks(LANES * width) {
+                let mut products = vec![[0.0; ROWS]; machines];
+                for four in chunk.panel.chunks(ROWS * width) {
                     dots(in_fours(four, width), &chunk.weights, &mut products);
                     push_rows(&mut out, &products, four.len() / width);
                 }
@@ -173,8 +173,8 @@ fn segments<'a>(
     rows: &'a dyn Rows,
     four: &[usize],
     columns: &Range<usize>,
-    scratch: &'a mut [Vec<f32>; LANES],
-) -> [&'a [f32]; LANES] {
+    scratch: &'a mut [Vec<f32>; ROWS],
+) -> [&'a [f32]; ROWS] {
     let mut r = 0;
     scratch.each_mut().map(|scratch| {
         let i = four[r.min(four.len() - 1)];
@@ -184,18 +184,18 @@ fn segments<'a>(
 }
 
 /// Up to four rows of a panel; a missing row repeats the last one.
-fn in_fours(four: &[f32], width: usize) -> [&[f32]; LANES] {
+fn in_fours(four: &[f32], width: usize) -> [&[f32]; ROWS] {
     let last = four.len() / width - 1;
     std::array::from_fn(|r| &four[r.min(last) * width..(r.min(last) + 1) * width])
 }
 
 /// `rows × M` factors of up to four rows as four factors per machine; a missing row has factor 0.
-fn by_machine(factors: &[f32], machines: usize) -> Vec<[f32; LANES]> {
+fn by_machine(factors: &[f32], machines: usize) -> Vec<[f32; ROWS]> {
     let at = |m: usize, r: usize| factors.get(r * machines + m).copied().unwrap_or(0.0);
     (0..machines).map(|m| std::array::from_fn(|r| at(m, r))).collect()
 }
 
-fn push_rows(out: &mut Vec<f32>, products: &[[f32; LANES]], rows: usize) {
+fn push_rows(out: &mut Vec<f32>, products: &[[f32; ROWS]], rows: usize) {
     for r in 0..rows {
         out.extend(products.iter().map(|p| p[r]));
     }

@@ -22,6 +22,7 @@ const STAGES: &[&str] = &[
 
 /// What every stage may use.
 const GROUND: &[&str] = &[
+    "clustering",
     "error",
     "files",
     "linalg",
@@ -36,6 +37,7 @@ const GROUND: &[&str] = &[
 
 /// Who uses whom, beyond [`GROUND`] for the stages: a module and what it uses. Every entry is used.
 const EDGES: &[(&str, &[&str])] = &[
+    ("clustering", &["error", "linalg", "progress", "random"]),
     ("error", &["plain"]),
     ("files", &[]),
     ("linalg", &[]),
@@ -137,6 +139,7 @@ const PURE: &[&str] = &[
     "svm",
     "evaluation",
     "explanation",
+    "clustering",
     "linalg",
     "names",
     "parameters",
@@ -187,15 +190,15 @@ fn root() -> PathBuf {
 }
 
 /// A source file: its path below the package, and its lines without comments, up to the tests.
-struct Source {
-    path: String,
+pub struct Source {
+    pub path: String,
     text: String,
-    code: Vec<String>,
+    pub code: Vec<String>,
 }
 
 impl Source {
     /// Its folders and name below `src`, without `.rs` and `mod`: `["gmm", "em"]`.
-    fn module(&self) -> Vec<&str> {
+    pub fn module(&self) -> Vec<&str> {
         let below = self.path.strip_prefix("src/").expect("a file of src");
         below.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").collect()
     }
@@ -208,7 +211,7 @@ impl Source {
     }
 }
 
-fn sources(folders: &[&str]) -> Vec<Source> {
+pub fn sources(folders: &[&str]) -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use fvtool::artifacts::Artifact;
 use fvtool::config::Config;
+use fvtool::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::explanation::Rule;
 use fvtool::explanation::quality::Params;
-use fvtool::pipeline::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::pipeline::{Options, Run};
 use fvtool::progress::Silent;
 use ndarray::Axis;

@@ -4,7 +4,7 @@
 use fvtool::encoding::contributions::Contributions;
 use fvtool::encoding::normalise::Step;
 use fvtool::encoding::{AssignmentKind, Divisor, Encoder, Params, Scaling, Workspace};
-use fvtool::explanation::quality::{Draws, Perturbed, descending, draw};
+use fvtool::explanation::quality::{Draws, Perturbed, descending};
 use fvtool::explanation::{Classifier, Relevance, Rule, relevance};
 use fvtool::gmm::Gmm;
 use fvtool::position::Position;
@@ -33,7 +33,7 @@ impl Case {
         let means = normal((k, d), 1.5, &mut stream);
         let variances = normal((k, d), 0.5, &mut stream).mapv(|v| v.exp());
         let gmm = Gmm::new(vec![0.4, 0.3, 0.2, 0.09, 0.01], means, variances).unwrap();
-        let rows = draw(&gmm, rows, &mut stream);
+        let rows = gmm.draw(rows, &mut stream);
         let mut place = || Position::at(stream.unit() as f32, stream.unit() as f32);
         let positions = (0..rows.nrows()).map(|_| place()).collect();
         let dim = Encoder::new(&gmm, &params).unwrap().len();
@@ -385,7 +385,7 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         let order: Vec<u32> = vec![7, 3, 50, 11, 59];
         let stream = || Seed(2).stream("draws", 0);
         let draws = [Draws::new([(&encoder, &case.gmm)], 5, &mut stream()).unwrap()];
-        let replacements = draw(&case.gmm, 5, &mut stream());
+        let replacements = case.gmm.draw(5, &mut stream());
         let trace = perturbed.trace(case.classifier(), 1, 0.0, &order, &draws, 2);
         assert_eq!(trace.scores.len(), 4);
         let mut rows = case.rows.clone();
@@ -438,7 +438,7 @@ fn relevant_descriptors_matter_more_than_others() {
 #[test]
 fn draws_have_the_mixtures_moments() {
     let gmm = Gmm::new(vec![0.25, 0.75], array![[-2.0], [2.0]], array![[0.5], [2.0]]).unwrap();
-    let rows = draw(&gmm, 40_000, &mut Seed(1).stream("draw", 0));
+    let rows = gmm.draw(40_000, &mut Seed(1).stream("draw", 0));
     let mean = rows.iter().map(|v| f64::from(*v)).sum::<f64>() / 40_000.0;
     let below = rows.iter().filter(|v| **v < -0.5).count() as f64 / 40_000.0;
     // Mean 1; P(x < −½) = ¼·Φ(1.5/√½) + ¾·Φ(−2.5/√2) = 0.2749.

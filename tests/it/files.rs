@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use fvtool::Error;
 use fvtool::artifacts::sealed;
+use fvtool::explain;
 use fvtool::pipeline::{self, Options, Run};
 use fvtool::progress::{Progress, Silent};
 use serde_json::{Value, json};
@@ -170,24 +171,24 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
                 .map(|_| ())
         }),
         ("explain", |run| {
-            let selection = pipeline::explain::Selection {
+            let selection = explain::Selection {
                 classes: Vec::new(),
                 images: vec!["000030".into()],
-                only: pipeline::explain::Only::All,
+                only: explain::Only::All,
                 top: 1,
             };
             let rule = fvtool::explanation::Rule::PUBLISHED;
-            let drawing = pipeline::explain::Drawing { rule, shared_scale: false, raw: false };
+            let drawing = explain::Drawing { rule, shared_scale: false, raw: false };
             let run = Run::open(run, &Options::default(), &Silent)?;
             run.explain(&fixture().data, "test", &selection, &drawing).map(|_| ())
         }),
         ("audit", |run| {
             let rule = fvtool::explanation::Rule::PUBLISHED;
-            let options = pipeline::explain::AuditOptions {
+            let options = explain::AuditOptions {
                 images: 5,
                 tested: 5,
                 classes: vec!["star".into()],
-                ..pipeline::explain::AuditOptions::of_all_classes(rule)
+                ..explain::AuditOptions::of_all_classes(rule)
             };
             let run = Run::open(run, &Options::default(), &Silent)?;
             run.audit(&fixture().data, "test", &options).map(|_| ())

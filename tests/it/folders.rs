@@ -407,8 +407,8 @@ fn a_run_folder_may_lie_in_the_data() {
     let text = refusal(open(&run));
     assert!(text.contains("run folder of fvtool"), "{text}");
     let before = crate::support::files_below(&data).len();
-    let text = refusal(Run::require_apart(&data, &data.join("train/..")));
+    let text = refusal(fvtool::pipeline::require_apart(&data, &data.join("train/..")));
     assert!(text.contains("both the data folder and the run folder"), "{text}");
     assert_eq!(crate::support::files_below(&data).len(), before);
-    assert!(Run::require_apart(&run, &data).is_ok());
+    assert!(fvtool::pipeline::require_apart(&run, &data).is_ok());
 }

@@ -4,6 +4,7 @@
 mod architecture;
 mod artifacts;
 mod channels;
+mod circles;
 mod cli;
 mod cli_network;
 mod config;

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fvtool::artifacts::sealed;
+use fvtool::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::explanation::Rule;
 use fvtool::explanation::audit::LEAST_IMAGES;
 use fvtool::explanation::quality::Params;
 use fvtool::pipeline::Run;
-use fvtool::pipeline::explain::{AuditOptions, Drawing, Only, Selection};
 use fvtool::progress::Progress;
 use serde_json::{Value, json};
 use tempfile::TempDir;

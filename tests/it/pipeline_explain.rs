@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use fvtool::dataset::synthetic::{CLASSES, Generator, STAR, Synthetic};
+use fvtool::explain::{Audit, AuditOptions, Drawing, Only, Selection};
 use fvtool::explanation::Rule;
 use fvtool::explanation::audit::{Kind, LEAST_IMAGES};
 use fvtool::explanation::quality::Params;
 use fvtool::pipeline;
-use fvtool::pipeline::explain::{Audit, AuditOptions, Drawing, Only, Selection};
 use fvtool::position::Position;
 use fvtool::progress::Silent;
 use fvtool::random::Seed;

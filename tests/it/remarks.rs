@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fvtool::pipeline::{Noted, Run};
+use fvtool::{describer::Noted, pipeline::Run};
 use image::{GrayImage, ImageBuffer, Luma};
 use tempfile::TempDir;
 

@@ -1,10 +1,10 @@
 //! Training and serving score the same values, whatever form the vectors are stored in.
 
 use fvtool::artifacts::{Artifact, Shards};
+use fvtool::explain::{Drawing, Only, Selection};
 use fvtool::explanation::Rule;
 use fvtool::explanation::quality::Params;
 use fvtool::linalg::Rows;
-use fvtool::pipeline::explain::{Drawing, Only, Selection};
 use tempfile::TempDir;
 
 use crate::small_run::{copy_of, fixture, refit, scores};

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use fvtool::dataset::{Dataset, Label, Params, Ruler, Split};
+use fvtool::explain::{Drawing, Only, Selection};
 use fvtool::explanation::Rule;
 use fvtool::pipeline::Run;
-use fvtool::pipeline::explain::{Drawing, Only, Selection};
 use fvtool::random::Seed;
 use tempfile::TempDir;
 

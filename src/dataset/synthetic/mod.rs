@@ -15,7 +15,9 @@
 //! Everything is a function of seed, settings and index: images may be drawn in any order, on any
 //! number of threads. Nothing is written here.
 
+mod canvas;
 mod draw;
+mod params;
 mod scene;
 mod shapes;
 mod texture;
@@ -26,6 +28,7 @@ use std::path::PathBuf;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 
+pub use params::Synthetic;
 pub use scene::{TAG_WITH_STAR, WAVES_WITH_SPIRAL, WAVES_WITHOUT_SPIRAL};
 pub use shapes::{CLASSES, SPIRAL, STAR};
 pub use texture::Background;
@@ -37,33 +40,6 @@ use crate::random::Seed;
 
 /// JPEG quality of the stored images.
 const JPEG_QUALITY: u8 = 90;
-
-crate::parameters! {
-    /// Settings of the synthetic data set (`demo` in messages).
-    #[group = "demo"]
-    pub struct Synthetic {
-        /// Images in the split `train`.
-        pub train_images: usize = 160, in 6..=500_000;
-        /// Images in the split `test`.
-        pub test_images: usize = 160, in 6..=500_000;
-        /// Width of every image in pixels.
-        pub width_px: u32 = 240, in 96..=4096;
-        /// Height of every image in pixels.
-        pub height_px: u32 = 180, in 96..=4096;
-        /// Whether most images that show a star carry a small text tag in a corner.
-        pub plant_tag: bool = true;
-    }
-}
-
-impl Synthetic {
-    /// Checks every setting.
-    ///
-    /// # Errors
-    /// [`crate::Error::Setting`] with the key and its range.
-    pub fn validate(&self) -> Result<()> {
-        self.check_ranges()
-    }
-}
 
 /// Draws the images and writes out the lists and annotations of a synthetic data set.
 ///
@@ -158,11 +134,7 @@ impl Generator {
             for (class, name) in CLASSES.iter().enumerate() {
                 let mut list = String::new();
                 for index in range.clone() {
-                    let label = match scenes[index].label(class) {
-                        Label::Yes => 1,
-                        Label::No => -1,
-                        Label::Ignored => 0,
-                    };
+                    let label = scenes[index].label(class).number();
                     _ = writeln!(list, "{} {label:2}", Self::id(index));
                 }
                 let path = format!("ImageSets/Main/{name}_{split}.txt").into();

@@ -1,7 +1,7 @@
 //! What one synthetic image shows: drawn by lot from the seed and the image's index alone.
 
-use super::Synthetic;
-use super::draw::{Colour, grey, smooth, unit, within};
+use super::canvas::{Colour, grey, smooth, unit, within};
+use super::params::Synthetic;
 use super::shapes::{CLASSES, Form, SPIRAL, STAR};
 use super::texture::Background;
 use crate::dataset::Label;

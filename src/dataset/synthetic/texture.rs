@@ -5,7 +5,7 @@
 
 use std::f32::consts::TAU;
 
-use super::draw::{Canvas, Colour, grey, mix, smooth};
+use super::canvas::{Canvas, Colour, grey, mix, smooth};
 use crate::random::{Seed, Stream};
 
 /// What an image shows behind its objects.

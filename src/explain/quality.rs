@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Explainer, Selection, write_json};
+use super::explainer::Explainer;
+use super::files::write_json;
+use super::selection::Selection;
 use crate::dataset::Label;
 use crate::error::Result;
 use crate::evaluation::{ranking::Ranking, roc};
@@ -13,7 +15,7 @@ use crate::explanation::Rule;
 use crate::explanation::drawings::{Curve, curves};
 use crate::explanation::quality::{Draws, Params, Trace, descending};
 use crate::names::with_ending;
-use crate::pipeline::Run;
+use crate::pipeline::{Run, StageResult};
 use crate::plain;
 
 /// Orders in which descriptors are replaced.
@@ -33,7 +35,7 @@ pub struct QualityReport {
     /// One entry per class with a true positive.
     pub classes: Vec<ClassQuality>,
     /// The file of all figures.
-    #[serde(serialize_with = "super::path_text")]
+    #[serde(serialize_with = "super::files::path_text")]
     pub path: PathBuf,
 }
 
@@ -82,7 +84,7 @@ impl Run<'_> {
             let n = examined.frames.len();
             let count = n.min(params.most);
             let stream = |what: &str, repeat: usize| {
-                self.config.seed.stream(what, (case.item * 1000 + repeat) as u64)
+                self.config().seed.stream(what, (case.item * 1000 + repeat) as u64)
             };
             let draws: Vec<Draws<'_>> = (0..params.repeats)
                 .map(|repeat| explainer.draws(count, &mut stream("replacements", repeat)))
@@ -143,7 +145,7 @@ impl Run<'_> {
         outputs.end()?;
         let pairs: usize = report.classes.iter().map(|c| c.images).sum();
         let text = format!("{pairs} pairs of image and class, rule {rule}; {}", path.display());
-        self.done("quality", &text, started);
+        self.home.work.finish(StageResult::made("quality", Vec::new(), text, started));
         Ok(report)
     }
 }

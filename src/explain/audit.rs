@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Case, Drawing, Examined, Explainer, Failure, Only, Selection, write_json};
+use super::explainer::{Examined, Explainer, Failure};
+use super::files::write_json;
+use super::heatmaps::Drawing;
+use super::selection::{Case, Only, Selection};
 use crate::error::{Error, Result};
 use crate::explanation::Rule;
 use crate::explanation::audit::{
@@ -13,7 +16,7 @@ use crate::explanation::audit::{
 };
 use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
-use crate::pipeline::Run;
+use crate::pipeline::{Run, StageResult};
 use crate::words::counted;
 
 /// How an audit is made.
@@ -55,7 +58,7 @@ pub struct Audit {
     /// Confirmed ones, the largest effect first.
     pub findings: Vec<Finding>,
     /// Heatmaps of the example images.
-    #[serde(serialize_with = "super::path_text")]
+    #[serde(serialize_with = "super::files::path_text")]
     pub heatmaps: PathBuf,
 }
 
@@ -118,7 +121,7 @@ impl Run<'_> {
                 not_judged.push(NotJudged { class, recognised });
                 continue;
             }
-            for suspicion in suspicions(&samples.of_class, class, self.config.seed)? {
+            for suspicion in suspicions(&samples.of_class, class, self.config().seed)? {
                 let chosen: Vec<usize> = suspicion
                     .samples
                     .iter()
@@ -150,7 +153,7 @@ impl Run<'_> {
         planned.push(path.clone());
         let outputs = self.explanations(&explainer, "audit", &planned)?;
         self.draw_cases(&explainer, &examples, &drawing, &heatmaps, &outputs)?;
-        explainer.remarks.say(self.progress);
+        explainer.remarks.say(self.home.work.progress);
         let mut findings: Vec<Finding> = findings.into_iter().map(|(found, ..)| found).collect();
         rank(&mut findings);
         let audit = Audit {
@@ -172,7 +175,7 @@ impl Run<'_> {
             audit.findings.len(),
             path.display()
         );
-        self.done("audit", &text, started);
+        self.home.work.finish(StageResult::made("audit", Vec::new(), text, started));
         Ok(audit)
     }
 
@@ -218,7 +221,7 @@ impl Run<'_> {
         let name = format!("test {}", explainer.model.classes[class]);
         let tests = self.for_each_case(explainer, &name, &cases, |case| {
             let examined = explainer.examine(case)?;
-            let mut stream = self.config.seed.stream("counterfactual", case.item as u64);
+            let mut stream = self.config().seed.stream("counterfactual", case.item as u64);
             let draws = explainer.draws(DRAWS, &mut stream)?;
             let perturbed = explainer.perturbed(&examined);
             let without =

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Failure, Selection, write_json, write_png};
+use super::explainer::Failure;
+use super::files::{write_json, write_png};
+use super::selection::Selection;
 use crate::error::{Error, Result};
 use crate::evaluation::push_record;
 use crate::explanation::Rule;
@@ -14,8 +16,7 @@ use crate::explanation::drawings::{Bar, bars};
 use crate::explanation::heatmap::paint;
 use crate::explanation::pixels::Map;
 use crate::names::with_ending;
-use crate::pipeline::Run;
-use crate::pipeline::outputs::Outputs;
+use crate::pipeline::{Outputs, Run, StageResult};
 use crate::plain;
 use crate::words::counted;
 
@@ -34,10 +35,10 @@ pub struct ContextReport {
     /// One entry per class, in the order of the model.
     pub classes: Vec<ClassContext>,
     /// The table of single images.
-    #[serde(serialize_with = "super::path_text")]
+    #[serde(serialize_with = "super::files::path_text")]
     pub table: PathBuf,
     /// The bar chart.
-    #[serde(serialize_with = "super::path_text")]
+    #[serde(serialize_with = "super::files::path_text")]
     pub chart: PathBuf,
 }
 
@@ -105,7 +106,7 @@ impl Run<'_> {
             };
             case.classes.iter().enumerate().map(of_class).collect::<Result<Vec<Found>, Failure>>()
         })?;
-        explainer.remarks.say(self.progress);
+        explainer.remarks.say(self.home.work.progress);
         let mut of_class: Vec<Vec<Found>> =
             explainer.model.classes.iter().map(|_| Vec::new()).collect();
         let mut table = String::new();
@@ -173,7 +174,7 @@ impl Run<'_> {
             counted(pairs, "pair"),
             folder.display()
         );
-        self.done("context", &text, started);
+        self.home.work.finish(StageResult::made("context", Vec::new(), text, started));
         Ok(report)
     }
 }

@@ -6,20 +6,18 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Case, Examined, Explainer, Failure, Selection, write_json, write_png};
+use super::explainer::{Examined, Explainer, Failure};
+use super::files::{write_json, write_png};
+use super::selection::{Case, Selection};
 use crate::artifacts::{Tensor, write};
+use crate::descriptors::Frame;
 use crate::error::Result;
 use crate::explanation::context::context;
 use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
 use crate::names::with_ending;
-use crate::pipeline::Run;
-use crate::pipeline::fisher::frame_values;
-use crate::pipeline::models::header;
-use crate::pipeline::outputs::Outputs;
-use crate::pipeline::source::label_number;
-use crate::pipeline::stage::Inputs;
+use crate::pipeline::{Inputs, Outputs, Run, StageResult};
 use crate::words::counted;
 
 /// How heatmaps are made and drawn.
@@ -58,7 +56,7 @@ pub struct Heatmap {
     /// Relevance of the strongest colour.
     pub strongest: f64,
     /// The picture.
-    #[serde(serialize_with = "super::path_text")]
+    #[serde(serialize_with = "super::files::path_text")]
     pub file: PathBuf,
 }
 
@@ -90,7 +88,7 @@ impl Run<'_> {
         planned.push(list.clone());
         let outputs = self.explanations(&explainer, "heatmaps", &planned)?;
         let heatmaps = self.draw_cases(&explainer, &cases, drawing, &folder, &outputs)?;
-        explainer.remarks.say(self.progress);
+        explainer.remarks.say(self.home.work.progress);
         let text = json!({
             "split": explainer.split.name, "rule": drawing.rule.to_string(), "heatmaps": heatmaps,
         });
@@ -120,8 +118,7 @@ impl Run<'_> {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes, drawing.rule)?;
-            let photograph =
-                explainer.parts[0].encoder.photograph(item).map_err(Failure::of_reading)?;
+            let photograph = explainer.photograph(&examined);
             (case.classes.iter().enumerate())
                 .map(|(at, &class)| {
                     let map = explainer.map(&examined, &relevance, at);
@@ -141,7 +138,7 @@ impl Run<'_> {
                     Ok(Heatmap {
                         id: item.id.clone(),
                         class: explainer.model.classes[class].clone(),
-                        label: label_number(explainer.labels[case.item][class]),
+                        label: explainer.labels[case.item][class].number(),
                         score: relevance.scores[at],
                         relevance: sum,
                         residual: relevance.residuals[at],
@@ -164,7 +161,7 @@ impl Run<'_> {
             drawing.rule,
             folder.display()
         );
-        self.done("explain", &text, started);
+        self.home.work.finish(StageResult::made("explain", Vec::new(), text, started));
         Ok(heatmaps)
     }
 
@@ -233,7 +230,7 @@ fn write_raw(
     let pixels = narrow(&mut map.values.iter().copied());
     let descriptors = narrow(&mut relevance.descriptors.column(at).iter().copied());
     let dimensions = relevance.dimensions.row(at).to_vec();
-    let frames = frame_values(&examined.frames);
+    let frames: Vec<f32> = examined.frames.iter().flat_map(Frame::values).collect();
     let n = descriptors.len();
     let tensors = [
         Tensor::f32("dimensions", [dimensions.len()], &dimensions),
@@ -243,5 +240,5 @@ fn write_raw(
     ];
     let report = json!({ "score": relevance.scores[at], "residual": relevance.residuals[at] });
     let inputs = Inputs::new("relevance", json!({ "rule": rule.to_string() }), &[], json!(null));
-    write(path, &header("relevance", &inputs, report), &tensors)
+    write(path, &inputs.header("relevance", report), &tensors)
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::dataset::Item;
 use crate::dataset::boxes::{Placed, Remark, place};
-use crate::image::orientation;
+use crate::image::Photo;
 use crate::progress::Progress;
 
 /// What was done with the boxes of a split, and what could not be. Shared between workers.
@@ -21,21 +21,21 @@ struct Found {
 }
 
 impl Remarks {
-    /// The boxes of an item whose upright picture in its file has the given size, in pixels of the image
-    /// as encoded.
+    /// The boxes of an item in pixels of the image as encoded.
     ///
     /// # Errors
     /// Why they cannot be placed.
     pub(super) fn place(
         &self,
         item: &Item,
-        upright: [usize; 2],
+        photo: &Photo,
         encoded: [usize; 2],
     ) -> Result<Vec<[f32; 4]>, String> {
         if item.objects.is_empty() {
             return Ok(Vec::new());
         }
-        let placed = place(&item.objects, upright, orientation(&item.path));
+        let upright = photo.size_in_file();
+        let placed = place(&item.objects, upright, photo.orientation());
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match placed {
             Ok(Placed { bounds, remarks }) => {

@@ -8,7 +8,6 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
-use super::task_rows;
 use crate::error::{Error, Result};
 use crate::linalg::{self, BLOCK_ROWS, LANES, Pool};
 use crate::progress::Progress;
@@ -16,7 +15,7 @@ use crate::random::Seed;
 use crate::widest;
 
 /// k-means++ looks at this many rows per centre, drawn at random; more does not help a start.
-pub(super) const SEEDING_ROWS_PER_CENTRE: usize = 128;
+pub(crate) const SEEDING_ROWS_PER_CENTRE: usize = 128;
 
 /// The result of k-means.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +113,7 @@ pub fn lloyd(
 ) -> Result<Clusters> {
     let mut state = Lloyd {
         rows: rows.as_slice().expect("training rows are row-major"),
-        mean: mean_of_rows(rows),
+        mean: linalg::mean_of_rows(rows),
         assignment: vec![u32::MAX; rows.nrows()],
         distances: vec![0.0; rows.nrows()],
         parts: Vec::new(),
@@ -147,13 +146,13 @@ struct Lloyd<'r> {
     /// Squared, to the nearest centre.
     distances: Vec<f32>,
     /// Sums of fixed parts of the rows, added up in order.
-    parts: Vec<Part>,
+    parts: Vec<Share>,
     buffers: Pool<Buffers>,
 }
 
-/// One part's share of an iteration.
+/// What one part of the rows adds to an iteration.
 #[derive(Default)]
-struct Part {
+struct Share {
     /// Of centred rows, `K × D`.
     sums: Vec<f64>,
     counts: Vec<u64>,
@@ -181,8 +180,8 @@ impl Lloyd<'_> {
             .into_iter()
             .map(|c| (-0.5 * c.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()) as f32)
             .collect();
-        let part_rows = task_rows(self.assignment.len());
-        self.parts.resize_with(self.assignment.len().div_ceil(part_rows), Part::default);
+        let part_rows = linalg::task_rows(self.assignment.len());
+        self.parts.resize_with(self.assignment.len().div_ceil(part_rows), Share::default);
         let buffers = &self.buffers;
         self.rows
             .par_chunks(part_rows * dim)
@@ -279,7 +278,7 @@ impl Buffers {
     }
 }
 
-impl Part {
+impl Share {
     fn clear(&mut self, k: usize, dim: usize) {
         self.sums.clear();
         self.sums.resize(k * dim, 0.0);
@@ -321,12 +320,4 @@ impl Part {
         });
         self.inertia += inertia;
     }
-}
-
-/// Mean of all rows, summed in f64.
-pub(super) fn mean_of_rows(rows: ArrayView2<'_, f32>) -> Vec<f32> {
-    let mut sums = vec![0.0f64; rows.ncols()];
-    let values = rows.as_slice().expect("training rows are row-major");
-    linalg::sum_rows(values, &mut sums);
-    sums.iter().map(|sum| (sum / rows.nrows().max(1) as f64) as f32).collect()
 }

@@ -1,0 +1,33 @@
+//! Pictures and reports on their way to disk.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use ::image::RgbImage;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::pipeline::Outputs;
+
+/// Writes a picture as PNG.
+pub(super) fn write_png(outputs: &Outputs<'_>, path: &Path, picture: &RgbImage) -> Result<()> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ::image::ImageFormat::Png)
+        .map_err(|e| Error::Image { path: path.to_owned(), problem: e.to_string() })?;
+    outputs.bytes(path, bytes.get_ref())
+}
+
+/// Writes a report as JSON for people to read.
+pub(super) fn write_json(
+    outputs: &Outputs<'_>,
+    path: &Path,
+    report: &impl Serialize,
+) -> Result<()> {
+    outputs.text(path, &serde_json::to_string_pretty(report).expect("a report is JSON"))
+}
+
+/// A path in a report: names that are not UTF-8 are shown as well as they can be.
+pub(super) fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}

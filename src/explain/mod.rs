@@ -1,0 +1,33 @@
+//! Explanations of a split's images: what is explained, and the data flow of one image.
+//!
+//! ```text
+//! scores of the split ─ selection ─ for each image: decode → descriptors → projection
+//!     → contributions → sums → vector → R³ → R² (all its classes at once) → R¹ per class
+//! ```
+//!
+//! | file | what it answers |
+//! |---|---|
+//! | `heatmaps` | which pixels decided |
+//! | `context` | how much of the relevance lies outside the boxes |
+//! | `quality` | how good the heatmaps are |
+//! | `audit` | whether a class is recognised by an artefact |
+//! | `selection`, `boxes`, `explainer` | which pairs, their boxes, one image taken apart |
+//!
+//! The formulas stand in [`crate::explanation`]; here they meet a run. Images are explained in parallel,
+//! each on one thread. Results lie in `explain/<split>/`; they are answers, made anew by each command in
+//! place of what it wrote before, and part of no fingerprint.
+
+mod audit;
+mod boxes;
+mod context;
+mod explainer;
+mod files;
+mod heatmaps;
+mod quality;
+mod selection;
+
+pub use audit::{Audit, AuditOptions, NotJudged};
+pub use context::{ClassContext, ContextReport};
+pub use heatmaps::{Drawing, Heatmap};
+pub use quality::{ClassQuality, ORDERS, QualityReport};
+pub use selection::{Only, Selection};

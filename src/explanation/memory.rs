@@ -1,0 +1,43 @@
+//! What explaining an image allocates.
+
+use crate::descriptors::memory::{Largest, image_bytes};
+use crate::descriptors::{self, Extractor};
+use crate::encoding::memory::encoder_bytes;
+use crate::encoding::{self, Layout};
+use crate::memory::Need;
+
+/// For every worker: an image with its sums, its descriptors with their posteriors and relevance for
+/// `classes`, a few vectors and a few maps. The mixture has `components` × `dim`.
+pub fn need(
+    descriptors: &descriptors::Params,
+    encoding: &encoding::Params,
+    [components, dim]: [usize; 2],
+    largest: Largest,
+    classes: usize,
+) -> Need {
+    let (k, d, input) = (components as u64, dim as u64, descriptors.dim());
+    let len = Layout::of(encoding, components, dim).len() as u64;
+    let classes = classes as u64;
+    let [width, height] = largest.size;
+    let count = |e: Extractor| e.count(width, height) as u64;
+    let sides = if encoding.mirrored { 2 } else { 1 };
+    let given = largest.file / (4 * input as u64);
+    let n = sides * Extractor::new(descriptors).map_or(0, count) + given;
+    let pixels = (width * height) as u64;
+    let each = image_bytes(descriptors, largest)
+        + encoder_bytes(encoding, components, dim, input)
+        + n * (4 * d + 16 * k.min(64) + 8 * classes + 32)
+        + len * (40 + 8 * classes)
+        + pixels * 24 * classes.min(4);
+    Need {
+        stage: "explain",
+        fixed: 0,
+        each,
+        formula: format!(
+            "{each} a worker: {n} descriptors · (4·{d} + 16·{} + 8·{classes} + 32), vectors of \
+             {len} values, {pixels} pixels",
+            k.min(64)
+        ),
+        way_out: "lower image.max_height_px or raise --max-memory",
+    }
+}
