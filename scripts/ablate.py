@@ -30,8 +30,6 @@ import subprocess
 import sys
 import tomllib
 
-RATE = re.compile(r"encode (\S+)\s+\d+ vectors of (\d+) values, ([\d.]+) images/s")
-
 
 def folder_of(args, data, row, seed):
     """The run folder of one recipe on one data set."""
@@ -49,33 +47,31 @@ def run(args, data, row, seed, earlier):
         command += ["--set", setting]
     for other in earlier:
         command += ["--reuse", other]
-    log = folder.with_suffix(".log")
+    log, stages = folder.with_suffix(".log"), folder.with_suffix(".stages.json")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as out:
-        ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=out)
+        ended = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, stderr=out)
     if ended.returncode != 0:
         raise SystemExit(f"{row['name']} on {name} failed; see {log}")
     report = json.loads((folder / f"eval/{test}.json").read_text())
-    # Vectors that were taken over have no rate; the first run of them has.
-    rates, dims = {}, {}
-    for line in log.read_text().splitlines():
-        if found := RATE.search(line):
-            channel = line.split(":")[0] if ": encode" in line else ""
-            rates[channel, found[1]] = float(found[3])
-            dims[channel] = int(found[2])
+    # Vectors that are there already have no rate; the run that made them has.
+    made = json.loads(stages.read_text()) if stages.exists() else []
+    made += [stage for stage in json.loads(ended.stdout)["stages"] if stage["made"]]
+    stages.write_text(json.dumps(made))
+    encoded = [s for s in made if s["stage"] == "encode" and s["split"] == test]
     parts = sorted(folder.glob("channels/*")) or [folder]
     size = 0
     for part in parts:
         shards = list((part / "fisher" / test).glob("*.safetensors"))
         index = json.loads((part / "fisher" / test / "index.json").read_text())
         size += sum(shard.stat().st_size for shard in shards) / max(len(index["images"]), 1)
-    of_test = [rate for (channel, split), rate in rates.items() if split == test]
-    complete = len(of_test) == len(parts)
+    # A channel may have been taken over from another run.
+    complete = sum(len(stage["values"]) for stage in encoded) == len(parts)
     figures = {
         "map11": 100 * report["map"]["voc2007"],
         "map10": 100 * report["map"]["voc2010"],
         "accuracy": 100 * report["accuracy"]["mean_class"] if report["accuracy"] else None,
-        "images_s": 1 / sum(1 / rate for rate in of_test) if complete else None,
+        "images_s": 1 / sum(1 / s["images_per_second"] for s in encoded) if complete else None,
         "bytes": size,
     }
     return figures

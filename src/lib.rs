@@ -36,6 +36,7 @@ pub mod position;
 pub mod progress;
 pub mod projection;
 pub mod random;
+pub mod store;
 pub mod svm;
 pub mod words;
 

@@ -80,7 +80,7 @@ fn fit(
     let Data { data, split } = &args.data;
     let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
     let stamp = stage(&run, data, split)?;
-    write_stamp(&stamp, global, out)?;
+    write_stamp(&run, &stamp, global, out)?;
     let (sample, left_out) = run.left_out_of_sample()?;
     Ok(Outcome::of_skipped(left_out.len(), &sample, &args.faults))
 }
@@ -99,7 +99,7 @@ pub fn encode(
         let value = json!({
             "index": encoded.stamp.path.to_string_lossy(), "images": images, "skipped": skipped,
             "fingerprint": encoded.stamp.fingerprint, "made": encoded.stamp.made,
-            "files": encoded.files,
+            "files": encoded.files, "stages": run.results(),
         });
         writeln!(out, "{value}")?;
     } else {
@@ -108,11 +108,17 @@ pub fn encode(
     Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
 }
 
-/// The artifact a stage left: its path, or JSON.
-pub fn write_stamp(stamp: &Stamp, global: &Global, out: &mut dyn Write) -> std::io::Result<()> {
+/// The artifact a stage left: its path, or JSON with all stages that it needed.
+pub fn write_stamp(
+    run: &Run<'_>,
+    stamp: &Stamp,
+    global: &Global,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     if global.json {
         let value = json!({
             "artifact": stamp.path.to_string_lossy(), "fingerprint": stamp.fingerprint, "made": stamp.made,
+            "stages": run.results(),
         });
         writeln!(out, "{value}")
     } else {

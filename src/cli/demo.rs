@@ -50,7 +50,7 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
     };
     let run = folder.open(global, ui, true)?;
     let (_, evaluated) = run.run_all(&data, "train", "test")?;
-    write_evaluated(&evaluated, global, ui, out)?;
+    write_evaluated(&run, &evaluated, global, ui, out)?;
 
     let rule = Rule::PUBLISHED;
     let selection = Selection {

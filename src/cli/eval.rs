@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use fvtool::dataset::Inventory;
-use fvtool::pipeline::Evaluated;
+use fvtool::pipeline::{Evaluated, Run, StageResult};
 
 use super::data_stages::Data;
 use super::ui::column;
@@ -25,7 +25,7 @@ pub fn run(args: &Eval, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
     args.run.require_apart(&args.data.data)?;
     let run = args.run.open_existing(global, ui, args.faults.strict)?;
     let evaluated = run.evaluate(&args.data.data, &args.data.split)?;
-    write_evaluated(&evaluated, global, ui, out)?;
+    write_evaluated(&run, &evaluated, global, ui, out)?;
     let encoded = &evaluated.encoded;
     Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
 }
@@ -36,17 +36,20 @@ struct Printed<'e, R: serde::Serialize> {
     #[serde(flatten)]
     report: &'e R,
     data_files: &'e Inventory,
+    stages: Vec<StageResult>,
 }
 
 /// The figures: a table, or JSON.
 pub fn write_evaluated(
+    run: &Run<'_>,
     evaluated: &Evaluated,
     global: &Global,
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     if global.json {
-        let printed = Printed { report: &evaluated.report, data_files: &evaluated.encoded.files };
+        let (report, data_files) = (&evaluated.report, &evaluated.encoded.files);
+        let printed = Printed { report, data_files, stages: run.results() };
         writeln!(out, "{}", serde_json::to_string(&printed)?)?;
     } else {
         write!(out, "{}", evaluated.report.table())?;

@@ -39,7 +39,7 @@ pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow:
     if !evaluated.made {
         ui.say("everything is up to date; nothing was done");
     }
-    write_evaluated(&evaluated, global, ui, out)?;
+    write_evaluated(&run, &evaluated, global, ui, out)?;
     let (of_train, of_test) = (train.skipped, evaluated.encoded.skipped);
     let list = if of_train > 0 { &train.stamp.path } else { &evaluated.encoded.stamp.path };
     Ok(Outcome::of_skipped(of_train + of_test, list, &args.faults))

@@ -25,6 +25,6 @@ pub fn run(
 ) -> anyhow::Result<Outcome> {
     let run = args.run.open_existing(global, ui, false)?;
     let stamp = run.train(&args.split)?;
-    write_stamp(&stamp, global, out)?;
+    write_stamp(&run, &stamp, global, out)?;
     Ok(Outcome::Done)
 }

@@ -8,6 +8,7 @@
 
 mod agreement;
 mod annotation;
+mod classes;
 pub mod boxes;
 mod devkit;
 pub mod folder;
@@ -31,6 +32,7 @@ mod xml;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+pub use classes::{labels_for, one_class, require_two_classes};
 pub use inventory::{Inventory, LeftOut};
 pub use items::{Item, Object, Ruler, Split};
 pub use label::Label;

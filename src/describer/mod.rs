@@ -17,6 +17,7 @@
 mod encoder;
 mod fit;
 mod given;
+mod largest;
 mod noticed;
 mod reader;
 mod seen;
@@ -36,6 +37,7 @@ use crate::projection::Projection;
 pub use encoder::{Examined, ImageEncoder, Worker};
 pub use fit::{fit_models, sampled_images};
 pub use given::Given;
+pub use largest::largest;
 pub use noticed::{Noted, Noticed};
 pub use reader::Reader;
 pub use seen::{Seen, file_hash};

@@ -4,19 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::index::{Index, open_index};
-use super::inputs::{Inputs, in_words, open_stage};
 use super::joint::Mixtures;
-use super::kind::Kind;
 use super::leak::note_contradictions;
 use super::mixture::load_mixture;
-use super::paths::Paths;
 use super::place::Place;
 use super::result::Stamp;
 use super::run::Run;
-use super::source::{labels_hash, one_class};
 use super::stage::{Made, Stage, bring_up_to_date};
-use super::stored::{SvmReport, model_of, report_of};
+use crate::dataset::{one_class};
+use crate::store::{Index, Inputs, Kind, Paths, SvmReport, in_words, labels_hash, model_of, open_index, open_stage, report_of};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::{differences, effective_inputs};
 use crate::dataset::Label;
@@ -129,10 +125,10 @@ impl Run<'_> {
 
     /// Refuses vectors of a split that were made with other settings than those in force.
     fn require_own_vectors(&self, place: &Place<'_>, split: &str) -> Result<()> {
-        let shards = open_index(place, split)?.shards;
+        let shards = open_index(&place.paths, split)?.shards;
         let Some(shard) = shards.into_iter().next() else { return Ok(()) };
         let artifact = Artifact::open(&place.paths.vectors(split)?.join(shard))?;
-        let mixture = (Paths::artifact_below(Kind::Gmm).to_owned(), load_mixture(place)?.1);
+        let mixture = (Kind::Gmm.path().to_owned(), load_mixture(place)?.1);
         match other_vectors(&artifact, &place.vectors, &[mixture]) {
             None => Ok(()),
             Some(changes) => {

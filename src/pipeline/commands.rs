@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::evaluation::Evaluated;
-use super::index::Skipped;
-use super::kind::Kind;
 use super::models::Until;
 use super::result::Stamp;
 use super::run::Run;
 use super::sample::left_out_of;
-use super::source::require_two_classes;
-use super::stored::{SvmReport, report_of};
 use super::vectors::Encoded;
+use crate::dataset::{require_two_classes};
+use crate::store::{Kind, Skipped, SvmReport, report_of};
 use crate::artifacts::Artifact;
 use crate::dataset::{Dataset, Split};
 use crate::error::Result;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::folder::foreign;
+use crate::store::{foreign};
 use crate::artifacts::{RunLock, write_atomically};
 use crate::dataset::synthetic::{Generator, Synthetic};
 use crate::error::{Error, Result};

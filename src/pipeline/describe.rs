@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::inputs::Inputs;
 use super::result::Stamp;
 use super::run::Run;
+use crate::store::{Inputs};
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
 use crate::describer::{ImageEncoder, Reader, Workers, file_hash};

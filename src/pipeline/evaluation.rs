@@ -8,13 +8,13 @@ use ndarray::Array2;
 use serde_json::{Value, json};
 
 use super::classifier::summary;
-use super::inputs::Inputs;
 use super::leak::{note_training_images, training_images};
 use super::outputs::Origin;
 use super::result::StageResult;
 use super::run::Run;
-use super::source::{labels_for, labels_hash};
 use super::vectors::Encoded;
+use crate::dataset::{labels_for};
+use crate::store::{Inputs, labels_hash};
 use crate::artifacts::{check_seal, sealed};
 use crate::dataset::Split;
 use crate::error::Result;
@@ -180,23 +180,4 @@ impl Run<'_> {
         });
         (whole && figures.fingerprint == fingerprint).then_some(figures.report)
     }
-}
-
-/// What `eval/<split>.json` holds.
-pub(crate) struct Figures {
-    pub(crate) report: Report,
-    fingerprint: String,
-    /// Hashes of the result files by their names in the run.
-    files: BTreeMap<String, String>,
-}
-
-/// Reads the figures at `path`; nothing when they were changed since they were written.
-pub(crate) fn figures_of(path: &Path, text: &str) -> Option<Figures> {
-    check_seal(path, text).ok()?;
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    let object = value.as_object_mut()?;
-    object.remove("checksum")?;
-    let fingerprint = object.remove("fingerprint")?.as_str()?.to_owned();
-    let files = serde_json::from_value(object.remove("files")?).ok()?;
-    Some(Figures { report: serde_json::from_value(value).ok()?, fingerprint, files })
 }

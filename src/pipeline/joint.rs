@@ -12,14 +12,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::index::{Index, Skipped, open_index};
-use super::kind::Kind;
 use super::mixture::load_mixture;
-use super::paths::Paths;
 use super::place::Place;
 use super::result::Stamp;
 use super::run::{Part, Run};
 use super::vectors::{Encoded, bring_vectors, image_encoder, open_vectors};
+use crate::store::{Index, Kind, Paths, Skipped, open_index};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
 use crate::dataset::Split;
@@ -91,7 +89,7 @@ impl Run<'_> {
         let mut indices: Vec<Index> = self
             .places()
             .into_iter()
-            .map(|place| open_index(place, split))
+            .map(|place| open_index(&place.paths, split))
             .collect::<Result<_>>()?;
         if !self.has_channels() {
             return Ok(indices.remove(0));
@@ -154,7 +152,7 @@ impl Run<'_> {
     /// As [`open_vectors`]; [`Error::Artifact`] when the channels' are of other images.
     pub(crate) fn vectors(&self, index: &Index) -> Result<Joined<Shards>> {
         let of_part = |(place, factor): (&Place<'_>, f32)| {
-            let stored = open_index(place, &index.split)?;
+            let stored = open_index(&place.paths, &index.split)?;
             let places: BTreeMap<&str, usize> =
                 stored.images.iter().enumerate().map(|(i, image)| (&*image.id, i)).collect();
             let rows: Option<Vec<usize>> =
@@ -183,7 +181,7 @@ impl Run<'_> {
 
     /// Path within the run of every mixture.
     fn mixture_names(&self) -> Vec<String> {
-        let name = Paths::artifact_below(Kind::Gmm);
+        let name = Kind::Gmm.path();
         let of_place = |place: &Place<'_>| match &place.channel {
             None => name.to_owned(),
             Some(channel) => format!("channels/{channel}/{name}"),

@@ -6,10 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::index::{Index, IndexedImage};
-use super::kind::Kind;
 use super::run::Run;
-use super::stored::{SvmReport, report_of};
+use crate::store::{Index, IndexedImage, Kind, SvmReport, report_of};
 use crate::artifacts::Artifact;
 use crate::dataset::{Label, Split};
 use crate::error::Result;

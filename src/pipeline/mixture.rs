@@ -3,13 +3,11 @@
 use ndarray::Array2;
 use serde_json::Value;
 
-use super::inputs::{Inputs, of_another, open_stage, parent_print, require_parent};
-use super::kind::Kind;
 use super::pca::load_projection;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
-use super::stored::{mixture_of, positions_of};
+use crate::store::{Inputs, Kind, mixture_of, of_another, open_stage, parent_print, positions_of, require_parent};
 use crate::error::{Error, Result};
 use crate::gmm::{self, FitReport, Gmm, memory};
 use crate::memory::Need;

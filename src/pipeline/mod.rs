@@ -6,8 +6,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `paths`, `kind`, `place` | where artifacts lie, what kinds there are, where stages work |
-//! | `inputs`, `stored` | what an artifact is made from, what it holds |
+//! | `place`, `result` | where stages work, what became of one |
 //! | `stage` | a stage as a value; the one place that decides reuse, refuse or make |
 //! | `sample`, `pca`, `mixture`, `vectors`, `classifier` | one stage each |
 //! | `evaluation`, `leak`, `outputs` | figures and files for people |
@@ -28,20 +27,12 @@ mod commands;
 pub mod demo;
 mod describe;
 mod evaluation;
-mod folder;
-mod index;
-mod inputs;
 mod joint;
-mod kind;
-mod largest;
 mod leak;
 mod mixture;
 mod models;
 mod options;
 mod outputs;
-#[doc(hidden)]
-pub mod parsers;
-mod paths;
 mod pca;
 mod place;
 mod predict;
@@ -50,11 +41,9 @@ mod run;
 mod sample;
 mod source;
 mod stage;
-mod stored;
 mod vectors;
 
 pub use evaluation::Evaluated;
-pub use index::{Index, IndexedImage, Skipped};
 pub use options::Options;
 pub use predict::{ClassScore, Prediction};
 pub use result::{StageResult, Stamp};
@@ -62,9 +51,8 @@ pub use run::{Run, check_processor, no_such_run};
 pub use source::require_apart;
 pub use vectors::Encoded;
 
-pub(crate) use inputs::Inputs;
-pub(crate) use largest::largest;
 pub(crate) use mixture::load_mixture;
 pub(crate) use outputs::{Origin, Outputs};
 pub(crate) use place::Place;
-pub(crate) use source::labels_for;
+
+pub use crate::store::{Index, IndexedImage, Skipped};

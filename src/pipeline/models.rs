@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::kind::Kind;
 use super::mixture::bring_mixture;
 use super::pca::bring_pca;
 use super::result::Stamp;
 use super::run::Run;
 use super::sample::bring_samples;
+use crate::store::{Kind};
 use crate::dataset::Split;
 use crate::error::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::paths::Paths;
+use crate::store::{Paths};
 use crate::config::{Config, DEFAULT_PRESET, Sourced};
 use crate::descriptors::Kind;
 use crate::error::{Error, Result};

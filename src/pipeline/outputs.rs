@@ -21,9 +21,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::inputs::Inputs;
 use super::place::Place;
-use super::source::labels_hash;
+use crate::store::{Inputs, labels_hash};
 use crate::artifacts::{check_seal, sealed, write_atomically};
 use crate::dataset::Label;
 use crate::describer::file_hash;

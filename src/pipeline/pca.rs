@@ -2,12 +2,10 @@
 
 use serde_json::Value;
 
-use super::inputs::{Inputs, open_stage, require_parent};
-use super::kind::Kind;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
-use super::stored::{PcaReport, projection_of};
+use crate::store::{Inputs, Kind, PcaReport, open_stage, projection_of, require_parent};
 use crate::error::{Error, Result};
 use crate::memory::Need;
 use crate::projection::{Covariance, Projection, memory};

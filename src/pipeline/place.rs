@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::kind::Kind;
 use super::options::Options;
-use super::paths::Paths;
 use super::result::StageResult;
+use crate::store::{Kind, Paths};
 use crate::config::Config;
 use crate::describer::Seen;
 use crate::error::{Error, Result};

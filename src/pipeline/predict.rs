@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::largest::largest;
+use crate::describer::largest;
 use super::run::Run;
 use super::vectors::need_of_encoding;
 use crate::dataset::Item;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::folder;
-use super::kind::Kind;
 use super::options::{Options, in_force};
-use super::paths::Paths;
 use super::place::{Place, Work};
 use super::result::StageResult;
-use super::source::require_two_classes;
+use crate::dataset::{require_two_classes};
+use crate::store::{Kind, Paths};
 use crate::artifacts::{RunLock, write_atomically};
 use crate::config::{Config, Sourced};
 use crate::dataset::Dataset;
@@ -79,7 +77,7 @@ impl<'p> Run<'p> {
         check_processor()?;
         let stored = Paths::new(dir).config();
         let sourced = in_force(dir, options)?;
-        folder::check(dir)?;
+        check(dir)?;
         if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
             return Err(no_such_run(run));
         }

@@ -7,14 +7,11 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::index::Skipped;
-use super::inputs::{Inputs, may_be_back};
-use super::kind::Kind;
-use super::largest::largest;
+use crate::store::{Inputs, Kind, Sample, Skipped, may_be_back, report_of};
+use crate::describer::largest;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
-use super::stored::{Sample, report_of};
 use crate::artifacts::Artifact;
 use crate::dataset::{Item, Split};
 use crate::describer::{Reader, Source};

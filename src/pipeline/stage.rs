@@ -15,11 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::inputs::{Inputs, in_words, is_idle_limit, lacks, was_waiting};
-use super::kind::Kind;
 use super::place::Place;
 use super::result::{StageResult, Stamp};
-use super::stored::Stored;
+use crate::store::{Inputs, Kind, Stored, in_words, is_idle_limit, lacks, was_waiting};
 use crate::artifacts::{Artifact, is_ours, take, write};
 use crate::config::{differences, effective_inputs};
 use crate::error::{Error, Result};
@@ -240,7 +238,7 @@ impl Place<'_> {
         if self.work.refit {
             return Ok(());
         }
-        for kind in Kind::ALL {
+        for kind in Kind::all() {
             let path = self.path(kind);
             let paths = if kind == Kind::Fisher { first_shards(&path) } else { vec![path] };
             for path in paths {
@@ -267,7 +265,7 @@ impl Place<'_> {
 
 /// The first shard of every split.
 fn first_shards(vectors: &Path) -> Vec<PathBuf> {
-    let first = |split: std::fs::DirEntry| split.path().join(super::paths::Paths::shard_name(0));
+    let first = |split: std::fs::DirEntry| split.path().join(Paths::shard_name(0));
     let splits = std::fs::read_dir(vectors).into_iter().flatten().flatten();
     let mut shards: Vec<PathBuf> = splits.map(first).collect();
     shards.sort();

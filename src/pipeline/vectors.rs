@@ -12,16 +12,12 @@ use blake3::Hash;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::index::{Index, IndexedImage, Skipped};
-use super::inputs::{Inputs, lacks, may_be_back, require_parent};
-use super::kind::Kind;
-use super::largest::largest;
+use crate::store::{Index, IndexedImage, Inputs, Kind, Paths, ShardVectors, Skipped, lacks, may_be_back, require_parent};
+use crate::describer::largest;
 use super::mixture::load_models;
-use super::paths::Paths;
 use super::place::Place;
 use super::result::{StageResult, Stamp};
 use super::stage::{Made, Ready, Stage, bring_up_to_date};
-use super::stored::ShardVectors;
 use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, sealed, write_atomically};
 use crate::dataset::{Inventory, Item, Split};
 use crate::describer::{ImageEncoder, Noted, Noticed, Reader, Stored as StoredVectors, Workers};

@@ -28,7 +28,7 @@ fn the_corpus_is_of_this_version() {
     for name in ["artifact", "stored"] {
         for entry in std::fs::read_dir(corpus.join(name)).unwrap() {
             let path = entry.unwrap().path();
-            fvtool::pipeline::parsers::stored(&path).unwrap_or_else(|e| panic!("{e}; {renew}"));
+            fvtool::store::parsers::stored(&path).unwrap_or_else(|e| panic!("{e}; {renew}"));
         }
     }
     for name in ["index", "sealed"] {
@@ -36,7 +36,7 @@ fn the_corpus_is_of_this_version() {
         let text = |file: &str| std::fs::read_to_string(path(file)).unwrap();
         let index = fvtool::pipeline::Index::parse(&path("index"), &text("index"));
         index.unwrap_or_else(|e| panic!("{e}; {renew}"));
-        let figures = fvtool::pipeline::parsers::figures(&text("eval"));
+        let figures = fvtool::store::parsers::figures(&text("eval"));
         assert!(figures.is_some(), "{}; {renew}", path("eval").display());
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::paths::Paths;
-use super::place::Place;
 use crate::artifacts::check_seal;
 use crate::dataset::Inventory;
 use crate::describer::Noted;
@@ -123,8 +122,8 @@ pub struct Skipped {
 ///
 /// # Errors
 /// [`Error::Missing`] when the split is not encoded, [`Error::Artifact`] when it is damaged.
-pub(crate) fn open_index(place: &Place<'_>, split: &str) -> Result<Index> {
-    let path = Paths::index(&place.paths.vectors(split)?);
+pub(crate) fn open_index(paths: &Paths, split: &str) -> Result<Index> {
+    let path = Paths::index(&paths.vectors(split)?);
     let text = match crate::files::read_text(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::kind::Kind;
 use crate::artifacts::is_ours;
 use crate::config::Sourced;
 use crate::error::{Error, Result};
 use crate::files;
-
-/// Names of which at least one is in every run folder that holds results; channels have them too.
-const ARTIFACTS: [&str; 4] =
-    ["descriptors/sample.safetensors", "pca.safetensors", "gmm.safetensors", "svm.safetensors"];
 
 /// Refuses a folder that holds something else than a run: nothing of anybody's is written over.
 ///
@@ -55,7 +52,9 @@ pub(crate) fn foreign(dir: &Path) -> Result<Option<String>> {
 fn holds_artifacts(dir: &Path) -> bool {
     let channels = std::fs::read_dir(dir.join("channels")).into_iter().flatten().flatten();
     let mut places = std::iter::once(dir.to_owned()).chain(channels.map(|entry| entry.path()));
-    places.any(|place| ARTIFACTS.iter().any(|name| is_ours(&place.join(name))))
+    // At least one of these is in every run folder that holds results; channels have them too.
+    let files = || Kind::all().filter(|kind| *kind != Kind::Fisher);
+    places.any(|place| files().any(|kind| is_ours(&place.join(kind.path()))))
 }
 
 /// The folder `name` in `folder`.

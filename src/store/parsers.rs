@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::Array2;
 
-use super::evaluation::figures_of;
+use super::figures::figures_of;
 use super::source::Source;
 use super::stored::{mixture_of, model_of, projection_of};
 use crate::Result;

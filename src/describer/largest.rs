@@ -2,15 +2,15 @@
 
 use rayon::prelude::*;
 
+use super::source::Source;
 use crate::dataset::Item;
-use crate::describer::Source;
 use crate::descriptors::memory::Largest;
 use crate::image;
 
 /// The image with most pixels, as files state them or as they are scaled up, the largest file of an
 /// image and the largest file of descriptors. Images that say nothing or are too large are not
 /// decoded.
-pub(crate) fn largest<'s>(
+pub fn largest<'s>(
     params: &image::Params,
     items: &[Item],
     sources: impl IntoIterator<Item = &'s Source>,

@@ -55,18 +55,7 @@ impl Paths {
 
     /// The artifact of a kind of which a folder has one.
     pub(crate) fn artifact(&self, kind: Kind) -> PathBuf {
-        self.dir.join(Self::artifact_below(kind))
-    }
-
-    /// The same, from the folder on; of [`Kind::Fisher`] the folder of all splits' vectors.
-    pub(crate) fn artifact_below(kind: Kind) -> &'static str {
-        match kind {
-            Kind::Sample => "descriptors/sample.safetensors",
-            Kind::Pca => "pca.safetensors",
-            Kind::Gmm => "gmm.safetensors",
-            Kind::Fisher => "fisher",
-            Kind::Svm => "svm.safetensors",
-        }
+        self.dir.join(kind.path())
     }
 
     /// The folder of a split's vectors.

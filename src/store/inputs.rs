@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use crate::artifacts::{Artifact, Header};
 use crate::config::{differences, effective_inputs, fingerprint};
+use crate::dataset::Label;
 use crate::error::{Error, Result};
 use crate::words::{counted, listed};
 
@@ -272,4 +273,17 @@ fn shown(value: &str) -> String {
 /// what it holds.
 pub(crate) fn may_be_back(error: &Error) -> bool {
     matches!(error, Error::Io { reason, .. } if reason.kind() != std::io::ErrorKind::FileTooLarge)
+}
+
+/// Hash of a split's classes and labels.
+pub(crate) fn labels_hash(classes: &[String], labels: &[Vec<Label>]) -> Value {
+    let mut hasher = blake3::Hasher::new();
+    for class in classes {
+        hasher.update(class.as_bytes()).update(b"\n");
+    }
+    for row in labels {
+        let row: Vec<u8> = row.iter().map(|&label| label.number() as u8).collect();
+        hasher.update(&row);
+    }
+    json!({ "labels": labels.len(), "hash": hasher.finalize().to_hex().to_string() })
 }

@@ -1,0 +1,140 @@
+//! The kinds of artifacts that stages make: a row each, with the settings that it is made with.
+//!
+//! | kind | stage | made from |
+//! |---|---|---|
+//! | `sample` | `extract` | image files |
+//! | `pca` | `fit-pca` | the sample |
+//! | `gmm` | `fit-gmm` | the projection |
+//! | `fisher` | `encode` | image files, projection and mixture |
+//! | `svm` | `train-svm` | the vectors and labels of a split |
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+
+/// What an artifact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Descriptors to learn from.
+    Sample,
+    /// The projection.
+    Pca,
+    /// The mixture.
+    Gmm,
+    /// A shard of Fisher vectors.
+    Fisher,
+    /// The classifier.
+    Svm,
+}
+
+/// What there is to know of a kind.
+struct Row {
+    kind: Kind,
+    /// Its name in artifacts.
+    name: &'static str,
+    /// The stage that makes it: the name of its command.
+    stage: &'static str,
+    /// Where it lies in a run or a channel; of vectors, the folder of all splits'.
+    path: &'static str,
+    /// The settings that it depends on.
+    settings: fn(&Config, &Value) -> Value,
+}
+
+/// In the order in which they are made.
+const ROWS: [Row; 5] = [
+    Row {
+        kind: Kind::Sample,
+        name: "sample",
+        stage: "extract",
+        path: "descriptors/sample.safetensors",
+        settings: |c, _| {
+            let mut descriptors = json!(c.descriptors);
+            // Where files lie changes nothing; what they hold is part of the data.
+            descriptors["folder"].take();
+            json!({
+                "seed": c.seed, "image": c.image, "descriptors": descriptors, "sample": c.sample,
+            })
+        },
+    },
+    Row {
+        kind: Kind::Pca,
+        name: "pca",
+        stage: "fit-pca",
+        path: "pca.safetensors",
+        settings: |c, _| json!({ "pca": c.pca }),
+    },
+    Row {
+        kind: Kind::Gmm,
+        name: "gmm",
+        stage: "fit-gmm",
+        path: "gmm.safetensors",
+        settings: |c, _| json!({ "seed": c.seed, "gmm": c.gmm }),
+    },
+    Row {
+        kind: Kind::Fisher,
+        name: "fisher",
+        stage: "encode",
+        path: "fisher",
+        settings: |c, _| json!({ "encoding": c.encoding }),
+    },
+    Row {
+        kind: Kind::Svm,
+        name: "svm",
+        stage: "train-svm",
+        path: "svm.safetensors",
+        // Its weights mean something for vectors of this encoding alone.
+        settings: |c, vectors| {
+            let mut settings = vectors.clone();
+            settings["seed"] = json!(c.seed);
+            settings["svm"] = json!(c.svm);
+            settings
+        },
+    },
+];
+
+impl Kind {
+    /// All kinds, in the order in which they are made.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        ROWS.iter().map(|row| row.kind)
+    }
+
+    fn row(self) -> &'static Row {
+        ROWS.iter().find(|row| row.kind == self).expect("every kind has a row")
+    }
+
+    /// Its name in artifacts.
+    pub(crate) fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The stage that makes it: the name of its command.
+    pub(crate) fn stage(self) -> &'static str {
+        self.row().stage
+    }
+
+    /// Where it lies in a run or a channel; of vectors, the folder of all splits'.
+    pub(crate) fn path(self) -> &'static str {
+        self.row().path
+    }
+
+    /// The settings that it depends on. `vectors` are those that give the joint vector its meaning.
+    pub(crate) fn settings(self, config: &Config, vectors: &Value) -> Value {
+        (self.row().settings)(config, vectors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_one_row_with_names_of_its_own() {
+        let kinds = [Kind::Sample, Kind::Pca, Kind::Gmm, Kind::Fisher, Kind::Svm];
+        assert!(Kind::all().eq(kinds));
+        let of: [fn(Kind) -> &'static str; 3] = [Kind::name, Kind::stage, Kind::path];
+        for text in of {
+            let texts: std::collections::BTreeSet<&str> = kinds.into_iter().map(text).collect();
+            assert_eq!(texts.len(), kinds.len(), "{texts:?}");
+        }
+    }
+}

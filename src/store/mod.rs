@@ -1,0 +1,39 @@
+//! What lies in a run folder: where, under which kind, made from what, and how it is read back.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `paths`, `folder` | every path of a run; which folders may be one |
+//! | `kind` | the kinds of artifacts, a row each |
+//! | `inputs` | what an artifact is made from, its fingerprint, and what has changed since |
+//! | `stored` | what models are on disk, both ways |
+//! | `index` | what the shards of an encoded split hold |
+//! | `source`, `figures` | `source.json`, `eval/<split>.json` |
+//!
+//! Nothing here computes a model or decides what is made: that is [`crate::pipeline`].
+
+mod figures;
+mod folder;
+mod index;
+mod inputs;
+mod kind;
+#[doc(hidden)]
+pub mod parsers;
+mod paths;
+mod source;
+mod stored;
+
+pub(crate) use figures::figures_of;
+pub(crate) use folder::{check, foreign};
+pub use index::{Index, IndexedImage, Skipped};
+pub(crate) use index::open_index;
+pub(crate) use inputs::{
+    Inputs, in_words, is_idle_limit, labels_hash, lacks, may_be_back, of_another, open_stage,
+    parent_print, require_parent, was_waiting,
+};
+pub(crate) use kind::Kind;
+pub(crate) use paths::Paths;
+pub(crate) use source::Source;
+pub(crate) use stored::{
+    PcaReport, Sample, ShardVectors, Stored, SvmReport, mixture_of, model_of, positions_of,
+    projection_of, report_of,
+};
