@@ -14,7 +14,7 @@ use fvtool::pipeline::{Options, Run};
 use fvtool::progress::Silent;
 use fvtool::random::Seed;
 
-use crate::small_run::{draw, fixture, options};
+use crate::small_run::{fixture, options};
 use crate::support::put;
 
 fn photos(data: &Path, split: &str, config: &Config) -> Vec<Photo> {
@@ -45,8 +45,7 @@ fn a_describer_gives_the_vectors_of_a_run() {
 #[test]
 fn a_describer_of_channels_gives_the_joint_vector_of_a_run() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    draw(&data, 8, 4);
+    let data = &fixture().data;
     let channels = "\n[[channel]]\nname = \"sift\"\nencoding.storage = \"f16\"\nsample.images = 5\n\
                     [[channel]]\nname = \"colour\"\nweight = 0.5\ndescriptors.kind = \"colour\"\n\
                     pca.dimension = 12\nencoding.mirrored = true\n";
@@ -54,10 +53,10 @@ fn a_describer_of_channels_gives_the_joint_vector_of_a_run() {
     let named = folder.path().join("two.toml").to_str().unwrap().to_owned();
     let options = Options { config: Some(named), ..options(&[]) };
     let run = Run::open(&folder.path().join("run"), &options, &Silent).unwrap();
-    run.encode(&data, "train").unwrap();
+    run.encode(data, "train").unwrap();
     let describer =
-        Describer::fit(run.config(), &photos(&data, "train", run.config()), &Silent).unwrap();
-    let dataset = Dataset::open(&data, &run.config().data, Seed(1)).unwrap();
+        Describer::fit(run.config(), &photos(data, "train", run.config()), &Silent).unwrap();
+    let dataset = Dataset::open(data, &run.config().data, Seed(1)).unwrap();
     let (output, mut workers) = (folder.path().join("one.safetensors"), Workers::default());
     for item in &dataset.split("test").unwrap().items[..2] {
         run.describe(&item.path, &output).unwrap();
