@@ -6,6 +6,9 @@
 //! dataset → image → descriptors → projection → gmm → encoding → svm → evaluation → explanation
 //! ```
 //!
+//! [`describer`] joins those from an image to its vector; [`pipeline`] runs all of them over a data set
+//! and keeps what they make in a folder.
+//!
 //! Conventions, everywhere: matrices are row-major with one observation a row; pixel coordinates
 //! are 0-based, x right, y down, (0, 0) the centre of the top-left pixel; data are `f32`, sums over
 //! many rows `f64`; a stage takes arrays and a parameter struct and returns a value, and the number
@@ -41,3 +44,8 @@ pub mod svm;
 pub mod words;
 
 pub use error::{Error, Result};
+
+/// The code of the README, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

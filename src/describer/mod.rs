@@ -27,10 +27,14 @@ mod stored;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ndarray::Array2;
+use rayon::prelude::*;
+
 use crate::config::{Channel as Named, Config};
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
 use crate::image::Photo;
+use crate::linalg::Pool;
 use crate::progress::Progress;
 use crate::projection::Projection;
 
@@ -192,6 +196,20 @@ impl Describer {
         Ok(Described { vector, parts, noticed: noticed.unwrap_or_default() })
     }
 
+    /// The joint vectors of photos, a row each (`N ×` [`dim`](Self::dim)), computed in parallel.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe), of the first photo that cannot be described.
+    pub fn vectors(&self, photos: &[Photo]) -> Result<Array2<f32>> {
+        let workers = Pool::<Workers>::default();
+        let of_photo =
+            |photo: &Photo| workers.with(|workers| Ok(self.describe(photo, None, workers)?.vector));
+        let rows = photos.par_iter().with_max_len(1).map(of_photo);
+        let values = rows.collect::<Result<Vec<Vec<f32>>>>()?.concat();
+        let shape = (photos.len(), self.dim());
+        Ok(Array2::from_shape_vec(shape, values).expect("a vector for each photo"))
+    }
+
     /// What the vector of a photo is made of, channel by channel.
     ///
     /// # Errors
@@ -225,4 +243,138 @@ fn channels_of(config: &Config) -> Result<Vec<Settings>> {
         Ok(Settings { name, weight, config: config.of_channel(channel)? })
     };
     config.channel.iter().map(settings).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::image::{DynamicImage, RgbImage};
+    use crate::progress::Silent;
+
+    const CHANNELS: &str = r#"
+        [image]
+        min_height_px = 60
+        [descriptors]
+        step_px = 5
+        [pca]
+        dimension = 10
+        append = "xys"
+        [gmm]
+        components = 4
+        [encoding]
+        regions = ["1x1", "3x1"]
+        [[channel]]
+        name = "sift"
+        encoding.storage = "f16"
+        [[channel]]
+        name = "opponent"
+        descriptors.plane = "red-green"
+        [[channel]]
+        name = "colour"
+        weight = 0.5
+        descriptors.kind = "colour"
+        encoding.mirrored = true
+        encoding.storage = "compressed"
+    "#;
+
+    fn pixels(seed: u32) -> RgbImage {
+        let value = |x: u32, y: u32, c: u32| ((x * x + seed * y + c * x * y) % 251) as u8;
+        RgbImage::from_fn(64, 48, |x, y| [0, 1, 2].map(|c| value(x, y, c)).into())
+    }
+
+    fn fitted() -> (Config, Describer) {
+        let config = Config::parse(CHANNELS, "channels").unwrap();
+        let photos: Vec<Photo> = (1..4).map(|seed| Photo::from(pixels(seed))).collect();
+        let describer = Describer::fit(&config, &photos, &Silent).unwrap();
+        (config, describer)
+    }
+
+    #[test]
+    fn channels_of_one_photo_give_what_each_gives_by_itself() {
+        let (config, describer) = fitted();
+        let photo = Photo::from(pixels(5));
+        let mut workers = Workers::default();
+        let described = describer.describe(&photo, None, &mut workers).unwrap();
+        assert_eq!(described.vector.len(), describer.dim());
+        let total = (1.0f64 + 1.0 + 0.25).sqrt();
+        let names = describer.channels().iter().map(|channel| channel.encoder.name());
+        assert_eq!(names.collect::<Vec<_>>(), ["sift", "opponent", "colour"]);
+        for (number, channel) in describer.channels().iter().enumerate() {
+            let weight = config.channel[number].weight;
+            assert_eq!(channel.factor, (weight / total) as f32);
+            let (part, _) = channel
+                .encoder
+                .encode_as_stored(&Photo::from(pixels(5)), None, &mut Worker::default())
+                .unwrap();
+            assert_eq!(described.parts[number], part);
+            let scaled: Vec<f32> = part.iter().map(|value| value * channel.factor).collect();
+            assert_eq!(described.vector[channel.columns.clone()], scaled[..]);
+        }
+        let squares = describer.channels().iter().map(|c| f64::from(c.factor).powi(2));
+        assert!((squares.sum::<f64>() - 1.0).abs() < 1e-6, "factors are rounded to f32");
+        // Buffers that were used for another image change nothing.
+        describer.describe(&Photo::from(pixels(6)), None, &mut workers).unwrap();
+        assert_eq!(describer.describe(&photo, None, &mut workers).unwrap(), described);
+        let rows = describer.vectors(&[Photo::from(pixels(6)), photo]).unwrap();
+        assert_eq!(rows.row(1).to_vec(), described.vector);
+    }
+
+    #[test]
+    fn pixels_in_memory_give_the_vector_of_a_lossless_file() {
+        let (config, describer) = fitted();
+        let mut png = Cursor::new(Vec::new());
+        let image = DynamicImage::from(pixels(7));
+        image.write_to(&mut png, ::image::ImageFormat::Png).unwrap();
+        let file = Photo::from_bytes(png.into_inner(), &config.image).unwrap();
+        let vector = |photo: &Photo| {
+            describer.describe(photo, None, &mut Workers::default()).unwrap().vector
+        };
+        assert_eq!(vector(&file), vector(&Photo::from(pixels(7))));
+    }
+
+    #[test]
+    fn an_examined_photo_adds_up_to_its_vector() {
+        let (_, describer) = fitted();
+        let photo = Photo::from(pixels(8));
+        let parts = describer.examine(&photo, None, &mut Workers::default()).unwrap();
+        for (examined, channel) in parts.iter().zip(describer.channels()) {
+            let (vector, noticed) =
+                channel.encoder.encode(&photo, None, &mut Worker::default()).unwrap();
+            assert_eq!(noticed.counts()[0], examined.frames.len());
+            assert_eq!(examined.positions.len(), examined.frames.len());
+            let (sums, mut again) = (&examined.sums.signed, Vec::new());
+            let rows = examined.contributions.region_rows();
+            channel.encoder.encoder().normalised(sums, &rows, &mut again);
+            for (a, b) in vector.iter().zip(&again) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}: f32 sums against f64");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_described_is_named_as_it_is_held() {
+        let (config, describer) = fitted();
+        for size in [0, 9] {
+            let photo = Photo::from(RgbImage::new(size, size));
+            let refused = describer.describe(&photo, None, &mut Workers::default()).unwrap_err();
+            assert!(matches!(refused, Error::InMemory { .. }), "{refused}");
+            assert!(refused.to_string().contains("too small for any descriptor"), "{refused}");
+        }
+        let channel = describer.channels()[0].encoder.clone();
+        assert!(matches!(Describer::new(vec![(channel, 0.0)]), Err(Error::Setting { .. })));
+        assert!(matches!(Describer::new(Vec::new()), Err(Error::Missing { .. })));
+        let one = Describer::from_models(&config, Vec::new()).unwrap_err();
+        assert!(one.to_string().contains("expected 3 values, got 0"), "{one}");
+        let given = Config { channel: Vec::new(), ..config }
+            .with_overrides(
+                &["descriptors.kind=files", "descriptors.folder=mine"].map(str::to_owned),
+            )
+            .unwrap();
+        let refused = fit_models(&given, &[Photo::from(pixels(1))], &Silent).unwrap_err();
+        assert!(refused.to_string().starts_with("image in memory: "), "{refused}");
+        assert!(refused.to_string().contains("id of an image"), "{refused}");
+        assert!(fit_models(&given, &[], &Silent).is_err());
+    }
 }

@@ -77,6 +77,25 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "describer",
+        &[
+            "artifacts",
+            "config",
+            "dataset",
+            "descriptors",
+            "encoding",
+            "error",
+            "files",
+            "gmm",
+            "image",
+            "linalg",
+            "position",
+            "progress",
+            "projection",
+            "words",
+        ],
+    ),
+    (
         "pipeline",
         &[
             "artifacts",

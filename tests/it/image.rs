@@ -6,7 +6,7 @@ use std::io::{Cursor, Write};
 
 use fvtool::Error;
 use fvtool::descriptors::{self, Extractor, Scratch, Seen};
-use fvtool::image::{Params, load, load_luminance, load_rgb};
+use fvtool::image::{Params, Photo, load, load_luminance, load_rgb};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use ndarray::Array2;
 use tempfile::NamedTempFile;
@@ -109,6 +109,8 @@ fn exif_orientation_comes_first() {
         let plane = load_luminance(file.path(), &Params::default()).unwrap();
         let (width, height) = if orientation < 5 { (32, 16) } else { (16, 32) };
         assert_eq!((plane.width, plane.height), (width, height), "orientation {orientation}");
+        let photo = Photo::open(file.path(), &Params::default()).unwrap();
+        assert_eq!((photo.orientation(), photo.size_in_file()), (orientation, [width, height]));
         let rgb = load_rgb(file.path(), &Params::default()).unwrap();
         let places = [(1, 1), (width - 2, 1), (1, height - 2), (width - 2, height - 2)];
         for ((x, y), expected) in places.into_iter().zip(corners) {

@@ -10,6 +10,7 @@ use std::path::Path;
 use fvtool::dataset::{Dataset, Label, Params, Ruler, Split};
 use fvtool::explain::{Drawing, Only, Selection};
 use fvtool::explanation::Rule;
+use fvtool::image::Photo;
 use fvtool::pipeline::Run;
 use fvtool::random::Seed;
 use tempfile::TempDir;
@@ -273,7 +274,8 @@ fn boxes_of_a_turned_photograph_turn_with_it() {
         b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
     let bytes = [&jpeg.get_ref()[..2], exif, &jpeg.get_ref()[2..]].concat();
     put(&data, path, bytes);
-    assert_eq!(fvtool::image::orientation(&data.join(path)), 6);
+    let photo = Photo::open(&data.join(path), &Default::default()).unwrap();
+    assert_eq!(photo.orientation(), 6);
     let run = |edges, size: &str| {
         with_box(&data, edges, size);
         let (_held, dir) = copy_of(&fixture().run);
