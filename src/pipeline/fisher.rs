@@ -246,7 +246,7 @@ pub(super) struct Examined<'e> {
 
 /// Frames as stored: x, y, contrast, bin size.
 pub(super) fn frame_values(frames: &[Frame]) -> Vec<f32> {
-    frames.iter().flat_map(|f| [f.x, f.y, f.contrast, f.size_px]).collect()
+    frames.iter().flat_map(Frame::values).collect()
 }
 
 /// Positions of descriptors in an image of this size.

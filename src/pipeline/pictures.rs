@@ -225,8 +225,7 @@ impl Files {
             let [x, y] = [0, 1].map(|axis| (row[axis] + 0.5) * scale[axis] - 0.5);
             let values = row.slice(s![PLACE..]);
             let length = values.dot(&values).sqrt();
-            // A descriptor sees four bins.
-            Frame { x, y, contrast: length, size_px: row[2] * scale[1] / 4.0 }
+            Frame::seeing([x, y], row[2] * scale[1], length)
         };
         let frames = array.axis_iter(Axis(0)).map(frame).collect();
         Ok(Descriptors { rows: array.slice(s![.., PLACE..]).to_owned(), frames })

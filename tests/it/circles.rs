@@ -14,7 +14,6 @@ const STILL_CIRCULAR: &[&str] = &[
     "artifacts",
     "cli",
     "config",
-    "descriptors",
     "evaluation",
     "image",
     "image/jpeg",
