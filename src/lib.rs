@@ -16,6 +16,7 @@ pub mod clustering;
 pub mod config;
 pub mod dataset;
 pub mod descriptors;
+mod drawing;
 pub mod encoding;
 pub mod error;
 pub mod evaluation;
@@ -33,6 +34,7 @@ pub mod position;
 pub mod progress;
 pub mod projection;
 pub mod random;
+pub mod ranking;
 pub mod svm;
 pub mod words;
 

@@ -12,6 +12,7 @@
 
 mod covariance;
 mod eigen;
+mod failure;
 mod residual;
 
 use std::ops::RangeInclusive;
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::linalg;
 use crate::position::Position;
 use crate::progress::Progress;
-use eigen::failed;
+use failure::failed;
 
 pub use covariance::Covariance;
 
