@@ -122,6 +122,25 @@ fn is_unsafe(c: char) -> bool {
     c.is_control() || turns_direction || is_no_character || is_invisible
 }
 
+/// Appends a record of comma-separated values (RFC 4180) to a text; each field is made a [`cell`].
+pub(crate) fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
+    for (i, field) in fields.enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        let field = cell(field);
+        // Quoted when empty too: a record of one empty field would be a blank line.
+        if field.is_empty() || field.contains([',', '"']) {
+            text.push('"');
+            text.push_str(&field.replace('"', "\"\""));
+            text.push('"');
+        } else {
+            text.push_str(&field);
+        }
+    }
+    text.push('\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

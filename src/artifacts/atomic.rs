@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::PARTIAL_ENDING;
 use crate::error::{Error, Result};
 use crate::files;
+
+/// Ending of partly written files; they are never read and are overwritten by the next attempt.
+pub const PARTIAL_ENDING: &str = "partial";
 
 /// Longest name of a file: most systems' limit.
 const LONGEST_NAME: usize = 255;

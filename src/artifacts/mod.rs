@@ -27,7 +27,8 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 pub use atomic::{
-    RunLock, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
+    PARTIAL_ENDING, RunLock, abandon_partial_files, is_writing, take, write_among_others,
+    write_atomically,
 };
 pub use compressed::{compress, compressed_len, expand};
 pub use npy::Npy;
@@ -36,9 +37,6 @@ pub use shards::{Shards, VECTORS};
 
 /// Version of the layout of artifacts. A file of another version is refused.
 pub const FORMAT: &str = "2";
-
-/// Ending of partly written files; they are never read and are overwritten by the next attempt.
-pub const PARTIAL_ENDING: &str = "partial";
 
 /// Tensor data start at a multiple of this, so that a mapped file can be read in place.
 const ALIGNMENT: usize = 64;

@@ -29,6 +29,6 @@ pub fn run(
 ) -> anyhow::Result<Outcome> {
     let run = args.run.open(global, ui)?;
     let stamp = run.describe(&args.image, &args.output)?;
-    write_stamp(&stamp, global, out)?;
+    write_stamp(&run, &stamp, global, out)?;
     Ok(Outcome::Done)
 }

@@ -7,11 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::GROUPS;
+use super::groups::GROUPS;
 
 /// Hash of a stage's inputs: equal inputs, equal fingerprints, whatever the order of their keys.
 pub fn fingerprint(inputs: &Value) -> String {
@@ -56,39 +54,6 @@ fn effective(settings: &Value) -> Value {
         }
     }
     Value::Object(effective)
-}
-
-/// A group's stored settings, with defaults for those that were not stored and without `idle` ones.
-/// What cannot be read stays as it is, and so differs from everything that can.
-pub(super) fn effective_group<P: Serialize + DeserializeOwned>(
-    stored: &Value,
-    idle: fn(&P) -> Vec<&'static str>,
-) -> Value {
-    let Some((params, mut all)) = read::<P>(stored) else { return stored.clone() };
-    idle(&params).into_iter().for_each(|key| {
-        all.remove(key);
-    });
-    // Where files lie changes nothing; what they hold is part of the data.
-    all.remove("folder");
-    Value::Object(all)
-}
-
-/// The idle keys of a group's settings.
-pub(super) fn idle_keys<P: Serialize + DeserializeOwned>(
-    stored: &Value,
-    idle: fn(&P) -> Vec<&'static str>,
-) -> Vec<&'static str> {
-    read::<P>(stored).map(|(params, _)| idle(&params)).unwrap_or_default()
-}
-
-fn read<P: Serialize + DeserializeOwned>(stored: &Value) -> Option<(P, Map<String, Value>)> {
-    let mut given = stored.as_object()?.clone();
-    given.retain(|_, value| !value.is_null());
-    let params: P = serde_json::from_value(Value::Object(given)).ok()?;
-    match serde_json::to_value(&params).ok()? {
-        Value::Object(all) => Some((params, all)),
-        _ => None,
-    }
 }
 
 /// The leaves that differ between two JSON values: dotted key, old, new.

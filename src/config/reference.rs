@@ -1,6 +1,9 @@
 //! The reference page of every setting, from the declarations themselves.
 
-use super::{Channel, Config, GROUPS, PRESETS};
+use super::channel::Channel;
+use super::groups::GROUPS;
+use super::presets::PRESETS;
+use super::settings::Config;
 use crate::parameters::Key;
 
 impl Config {

@@ -11,7 +11,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{CHANNEL_GROUPS, Channel, Config, GROUPS, Group, PRESETS, SEED};
+use super::channel::Channel;
+use super::groups::{CHANNEL_GROUPS, GROUPS, Group, SEED};
+use super::presets::PRESETS;
+use super::settings::Config;
 use crate::error::{Error, Result};
 use crate::parameters::Key;
 use crate::random::Seed;
@@ -67,6 +70,35 @@ impl Base {
             Self::Preset(name) => Origin::Preset(name.clone()),
             Self::File(path) => Origin::File(path.clone(), line),
         }
+    }
+}
+
+impl Config {
+    /// Reads a preset by name or a TOML file by path.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown name, unreadable TOML, an unknown key or a wrong type.
+    pub fn named(name_or_path: &str) -> Result<Self> {
+        Ok(Sourced::named(name_or_path)?.config)
+    }
+
+    /// Reads TOML text; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as for [`named`](Self::named).
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        Ok(Sourced::parse(text, origin)?.config)
+    }
+
+    /// The configuration with `group.key=value` overrides, applied in order. Values are TOML; a bare
+    /// word is a string, and so is a number or a truth value where a string belongs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the override that is not understood, and the known keys.
+    pub fn with_overrides(&self, overrides: &[String]) -> Result<Self> {
+        let mut sourced = Sourced::of(self.clone());
+        overrides.iter().try_for_each(|text| sourced.set(text))?;
+        Ok(sourced.config)
     }
 }
 

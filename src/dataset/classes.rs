@@ -28,10 +28,7 @@ pub fn one_class(split: &str, only: &str) -> Error {
 
 /// The labels of `split` for `classes`, by name; a class that the split does not know is ignored in
 /// all its images. Also the split's classes that are not in `classes`.
-pub fn labels_for<'s>(
-    classes: &[String],
-    split: &'s Split,
-) -> (Vec<Vec<Label>>, Vec<&'s str>) {
+pub fn labels_for<'s>(classes: &[String], split: &'s Split) -> (Vec<Vec<Label>>, Vec<&'s str>) {
     let columns: Vec<Option<usize>> =
         classes.iter().map(|class| split.classes.iter().position(|c| c == class)).collect();
     let labels = split

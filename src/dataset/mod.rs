@@ -8,8 +8,8 @@
 
 mod agreement;
 mod annotation;
-mod classes;
 pub mod boxes;
+mod classes;
 mod devkit;
 pub mod folder;
 mod form;

@@ -15,16 +15,10 @@
 //!
 //! Source: Clinchant et al. 2007 (CDCPP07); beside SIFT in Fisher vectors SPMV13.
 
+use super::bins::{BINS, COLOUR_DIM, STATISTICS};
 use super::dense_sift::{DenseSift, Grid};
 use crate::image::Plane;
 use crate::widest;
-
-/// Cells along an axis.
-const CELLS: usize = 4;
-/// Means and deviations of three planes.
-const STATISTICS: usize = 6;
-/// Values of a descriptor.
-pub(super) const DIM: usize = CELLS * CELLS * STATISTICS;
 
 /// Sums of a row of cells. Reused, it allocates only for wider images.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +26,7 @@ pub(super) struct Rows {
     /// Per plane, sums of values and of squares down the cell's rows, one a column.
     columns: [Vec<f64>; STATISTICS],
     /// Per row of cells, those sums over all columns before x.
-    before: [Vec<[f64; STATISTICS]>; CELLS],
+    before: [Vec<[f64; STATISTICS]>; BINS],
 }
 
 /// Hands every descriptor of the three `planes` to `consume`, with the column and row of its top-left
@@ -41,7 +35,7 @@ pub(super) fn run(
     place: &DenseSift,
     planes: &[Plane; 3],
     work: &mut Rows,
-    mut consume: impl FnMut(usize, usize, &[f32; DIM]),
+    mut consume: impl FnMut(usize, usize, &[f32; COLOUR_DIM]),
 ) {
     let (width, height) = (planes[0].width, planes[0].height);
     let Grid { columns, rows } = place.grid(width, height);
@@ -49,22 +43,22 @@ pub(super) fn run(
     let inside = |centre: usize, extent: usize| {
         centre.saturating_sub(half)..(centre + place.bin - half).min(extent)
     };
-    let mut descriptor = [0.0; DIM];
+    let mut descriptor = [0.0; COLOUR_DIM];
     for row in 0..rows {
         let top = place.first + row * place.step;
-        let heights: [usize; CELLS] = std::array::from_fn(|by| {
+        let heights: [usize; BINS] = std::array::from_fn(|by| {
             let seen = inside(top + by * place.bin, height);
             work.sum(planes, by, seen.clone());
             seen.len()
         });
         for column in 0..columns {
             let left = place.first + column * place.step;
-            for by in 0..CELLS {
-                for bx in 0..CELLS {
+            for by in 0..BINS {
+                for bx in 0..BINS {
                     let seen = inside(left + bx * place.bin, width);
                     let (end, start) = (&work.before[by][seen.end], &work.before[by][seen.start]);
                     let share = 1.0 / (heights[by] * seen.len()) as f64;
-                    let cell = &mut descriptor[STATISTICS * (bx + CELLS * by)..][..STATISTICS];
+                    let cell = &mut descriptor[STATISTICS * (bx + BINS * by)..][..STATISTICS];
                     for c in 0..3 {
                         let mean = (end[c] - start[c]) * share;
                         let square = (end[c + 3] - start[c + 3]) * share;
@@ -79,9 +73,9 @@ pub(super) fn run(
 }
 
 /// Mean deviation over cells and planes.
-pub(super) fn deviation(descriptor: &[f32; DIM]) -> f32 {
+pub(super) fn deviation(descriptor: &[f32; COLOUR_DIM]) -> f32 {
     let cells = descriptor.as_chunks::<STATISTICS>().0;
-    cells.iter().flat_map(|cell| &cell[3..]).sum::<f32>() / (DIM / 2) as f32
+    cells.iter().flat_map(|cell| &cell[3..]).sum::<f32>() / (COLOUR_DIM / 2) as f32
 }
 
 impl Rows {

@@ -27,11 +27,11 @@ pub(crate) mod reference;
 
 use std::ops::Range;
 
-use kernels::BINS;
 use planes::{Orientations, Pixels};
 use pool::Across;
 
-use super::{DIM, Window};
+use super::bins::{self, BINS, DIM};
+use super::params::Window;
 
 /// Number of rows and columns of descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,9 @@ impl DenseSift {
 
     /// The grid on a plane of this size; without a column or row when no descriptor fits.
     pub fn grid(&self, width: usize, height: usize) -> Grid {
-        let places = |extent: usize| match extent.checked_sub(self.first + 3 * self.bin + 1) {
+        let places = |extent: usize| match extent
+            .checked_sub(self.first + bins::between_centres(self.bin))
+        {
             Some(room) => room / self.step + 1,
             None => 0,
         };
@@ -112,7 +114,7 @@ impl DenseSift {
     /// Pixels that `places` descriptors see along an axis, the outer ones possibly outside.
     fn seen(&self, places: usize) -> Range<isize> {
         let first = self.first as isize - self.reach() as isize;
-        let last = self.first + (places - 1) * self.step + 3 * self.bin + self.reach();
+        let last = self.first + (places - 1) * self.step + (BINS - 1) * self.bin + self.reach();
         first..last as isize + 1
     }
 
@@ -133,7 +135,7 @@ impl DenseSift {
         }
         let pixels = Pixels { values, width, height };
         let (across, down) = (self.seen(columns), self.seen(rows));
-        let depth = 5 * self.bin - 1;
+        let depth = bins::weighted(self.bin);
         strips.fit(width, self.smoothing.len(), across.len(), depth * columns);
 
         let inside = |y: isize| y.clamp(0, height as isize - 1) as usize;

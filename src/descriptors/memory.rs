@@ -1,6 +1,6 @@
 //! What reading and describing an image allocates.
 
-use super::Params;
+use super::params::Params;
 use crate::memory::Need;
 
 /// Bytes of an image and its decoder, for a pixel of the largest type.

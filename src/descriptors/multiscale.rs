@@ -11,9 +11,11 @@
 //! x = (x_resized + ½) / (w_resized / w) − ½
 //! ```
 
+use super::bins::DIM;
 use super::colour::Rows;
 use super::dense_sift::{DenseSift, Grid, Sink, Strips};
-use super::{DIM, Params};
+use super::normalise;
+use super::params::Params;
 use crate::image::{Plane, Resizer};
 
 /// One factor and the bin sizes on it.
@@ -167,7 +169,7 @@ pub(super) struct ContrastSum {
 impl Sink for ContrastSum {
     #[inline(always)]
     fn push(&mut self, _: usize, _: usize, raw: &[f32; DIM]) {
-        let contrast = super::normalise::contrast(raw, self.bin);
+        let contrast = normalise::contrast(raw, self.bin);
         if contrast.is_finite() {
             self.total += f64::from(contrast);
             self.count += 1;

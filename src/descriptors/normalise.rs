@@ -8,20 +8,20 @@
 //!
 //! A raw norm under 1e-4 counts as zero. Sources: Lowe 2004; Arandjelović & Zisserman 2012.
 
-use super::{DIM, Normalisation};
+use super::bins::{self, DIM};
+use super::params::Normalisation;
+use crate::linalg::{LANES, fold_lanes};
 
 /// Values of a unit descriptor are cut at this, which bounds the say of one strong edge.
 const CLAMP: f32 = 0.2;
 /// Raw norms below count as zero, as in VLFeat.
 const SMALLEST_NORM: f32 = 1e-4;
-/// Partial sums, added in a fixed order: one 512-bit register.
-const LANES: usize = 16;
 
 /// Contrast norm of a raw descriptor of bin size `bin`: its mean gradient modulus up to the
 /// window's weight. In luminance per pixel; below 0.005 there is little but noise.
 #[inline(always)]
 pub(super) fn contrast(raw: &[f32; DIM], bin: usize) -> f32 {
-    let side = (3 * bin + 1) as f32;
+    let side = bins::between_centres(bin) as f32;
     sum(raw, |v| v) / (side * side)
 }
 
@@ -59,14 +59,7 @@ fn sum(values: &[f32; DIM], of: impl Fn(f32) -> f32) -> f32 {
             sums[lane] += of(chunk[lane]);
         }
     }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-    }
-    sums[0]
+    fold_lanes(sums, |a, b| a + b)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use ndarray::{ArrayView2, Axis};
 
-use super::{Descriptors, Extractor, Frame, Scratch};
+use super::extractor::{Descriptors, Extractor, Scratch};
+use super::frame::Frame;
 use crate::image::Plane;
 use crate::linalg::BLOCK_ROWS;
 

@@ -6,7 +6,8 @@
 
 use ndarray::Array2;
 
-use super::{Descriptors, Extractor, Picture, Scratch};
+use super::extractor::{Descriptors, Extractor, Scratch};
+use super::picture::Picture;
 use crate::error::Result;
 use crate::random::Seed;
 

@@ -17,6 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ranking::Ranking;
+use crate::ranking::{envelope, positive_ranks};
 
 /// The precision-recall curve of one class. See the [module docs](self).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,16 +36,15 @@ pub const LEVELS: usize = 11;
 impl Curve {
     /// The curve of a ranking; empty when it has no positive.
     pub fn new(ranking: &Ranking) -> Self {
-        let (mut positive_ranks, mut ties, mut judged) = (Vec::new(), Vec::new(), 0);
+        let (mut ties, mut judged) = (Vec::new(), 0);
         for tie in ranking.ties() {
             let above = judged;
             judged += tie.images();
-            positive_ranks.resize(positive_ranks.len() + tie.positives, judged);
             if tie.positives > 0 && tie.images() > 1 {
                 ties.push([above, judged]);
             }
         }
-        Self { positive_ranks, ties, judged }
+        Self { positive_ranks: positive_ranks(ranking.ties()), ties, judged }
     }
 
     /// Number of positives `P`.
@@ -60,12 +60,7 @@ impl Curve {
 
     /// The largest precision at the recall of each positive or beyond, `P` values, descending.
     pub fn envelope(&self) -> Vec<f64> {
-        let mut envelope: Vec<f64> =
-            self.positive_ranks.iter().zip(1..).map(|(&rank, i)| ratio(i, rank)).collect();
-        for i in (1..envelope.len()).rev() {
-            envelope[i - 1] = envelope[i - 1].max(envelope[i]);
-        }
-        envelope
+        envelope(&self.positive_ranks)
     }
 
     /// The largest precision at recall ≥ 0, 0.1, …, 1; `None` when there is no positive.

@@ -8,7 +8,7 @@ use super::confusion;
 use super::leak::{Same, TrainingImages};
 use super::report::{ClassReport, Report, percent};
 use super::svg;
-use super::template::fill;
+use crate::drawing::fill;
 use crate::plain;
 
 /// Mistakes that are listed beside the confusion matrix.

@@ -3,60 +3,11 @@
 //! A classifier knows its training images. Measures that count them say how well it remembers, not how
 //! well it does on new images, so they are named and every measure is given without them too.
 
-use serde::{Deserialize, Serialize};
-
-use super::report::percent;
-use super::{Accuracy, Map, Report, Scored, evaluate};
+use super::confusion::Accuracy;
+use super::report::{Map, Report, percent};
+pub use super::report::{Same, TrainingImage, TrainingImages, Without};
+use super::{Scored, evaluate};
 use crate::{Result, plain};
-
-/// The training images in an evaluated split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainingImages {
-    /// The split that the classifier was trained on.
-    pub trained_on: String,
-    /// Images of the evaluated split that are among its images.
-    pub images: usize,
-    /// Of these, those whose labels differ from those in training.
-    pub other_labels: usize,
-    /// Every one of them.
-    pub copies: Vec<TrainingImage>,
-    /// The measures without them; `None` when no other image is left.
-    pub without: Option<Without>,
-}
-
-/// An image of the evaluated split that is a training image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrainingImage {
-    /// Its id.
-    pub id: String,
-    /// The id of the training image.
-    pub training_id: String,
-    /// What is the same.
-    pub same: Same,
-    /// Its labels differ from those in training.
-    pub other_labels: bool,
-}
-
-/// What two copies of an image have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Same {
-    /// Every byte of the file.
-    File,
-    /// The vector, so that the classifier cannot tell them apart: the same pixels in another file.
-    Vector,
-}
-
-/// The measures of a split without its training images.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Without {
-    /// Images that are left.
-    pub images: usize,
-    /// Means over the classes.
-    pub map: Map,
-    /// Accuracies, as in [`Report::accuracy`].
-    pub accuracy: Option<Accuracy>,
-}
 
 impl Report {
     /// Adds what is known of training images in the split: `copies`, which are of the split that the

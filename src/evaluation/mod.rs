@@ -28,7 +28,6 @@ mod report;
 pub mod roc;
 mod scores;
 pub mod svg;
-pub(crate) mod template;
 pub mod voc_results;
 
 use ndarray::ArrayView2;
@@ -36,12 +35,12 @@ use rayon::prelude::*;
 
 pub use self::confusion::{Accuracy, Confusion};
 pub use self::report::{ClassReport, Map, Report};
-pub(crate) use self::scores::push_record;
 pub use self::scores::{Scores, align};
 
 use self::curve::Curve;
 use self::ranking::Ranking;
 use crate::dataset::Label;
+pub(crate) use crate::plain::push_record;
 use crate::{Error, Result};
 
 /// A split of `n` images with labels and scores for `C` classes.

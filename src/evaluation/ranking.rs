@@ -10,6 +10,8 @@
 //! have any average precision, as the list happens to be.
 
 use crate::dataset::Label;
+pub use crate::ranking::Tie;
+use crate::ranking::ties;
 use crate::{Error, Result};
 
 /// Judged images of one class, best first. See the [module docs](self).
@@ -20,24 +22,6 @@ pub struct Ranking {
     negatives: usize,
     ignored: usize,
     unscored: usize,
-}
-
-/// Images of equal score.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tie {
-    /// Their score.
-    pub score: f32,
-    /// How many of them show the class.
-    pub positives: usize,
-    /// How many do not.
-    pub negatives: usize,
-}
-
-impl Tie {
-    /// How many there are.
-    pub fn images(&self) -> usize {
-        self.positives + self.negatives
-    }
 }
 
 impl Ranking {
@@ -59,20 +43,15 @@ impl Ranking {
             .iter()
             .zip(labels)
             .filter(|(_, label)| **label != Label::Ignored)
-            // Adding zero makes −0 equal to 0, which `total_cmp` would tell apart.
-            .map(|(score, label)| (score + 0.0, *label == Label::Yes))
+            .map(|(score, label)| (*score, *label == Label::Yes))
             .collect();
         let ignored = scores.len() - judged.len();
         judged.retain(|(score, _)| *score != f32::NEG_INFINITY);
         let unscored = scores.len() - ignored - judged.len();
-        judged.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        let tie = |tied: &[(f32, bool)]| {
-            let positives = tied.iter().filter(|(_, positive)| *positive).count();
-            Tie { score: tied[0].0, positives, negatives: tied.len() - positives }
-        };
-        let ties: Vec<Tie> = judged.chunk_by(|a, b| a.0 == b.0).map(tie).collect();
+        let count = judged.len();
+        let ties = ties(judged);
         let positives = ties.iter().map(|tie| tie.positives).sum();
-        Ok(Self { ties, positives, negatives: judged.len() - positives, ignored, unscored })
+        Ok(Self { ties, positives, negatives: count - positives, ignored, unscored })
     }
 
     /// Number of images that show the class.

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::confusion::{Accuracy, Confusion};
 use super::curve::Curve;
-use super::leak::TrainingImages;
 use crate::plain;
 
 /// Result of [`evaluate`](super::evaluate) on one split.
@@ -81,6 +80,55 @@ pub struct ClassReport {
     pub tied: usize,
     /// The precision-recall curve.
     pub curve: Curve,
+}
+
+/// The training images in an evaluated split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingImages {
+    /// The split that the classifier was trained on.
+    pub trained_on: String,
+    /// Images of the evaluated split that are among its images.
+    pub images: usize,
+    /// Of these, those whose labels differ from those in training.
+    pub other_labels: usize,
+    /// Every one of them.
+    pub copies: Vec<TrainingImage>,
+    /// The measures without them; `None` when no other image is left.
+    pub without: Option<Without>,
+}
+
+/// An image of the evaluated split that is a training image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainingImage {
+    /// Its id.
+    pub id: String,
+    /// The id of the training image.
+    pub training_id: String,
+    /// What is the same.
+    pub same: Same,
+    /// Its labels differ from those in training.
+    pub other_labels: bool,
+}
+
+/// What two copies of an image have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Same {
+    /// Every byte of the file.
+    File,
+    /// The vector, so that the classifier cannot tell them apart: the same pixels in another file.
+    Vector,
+}
+
+/// The measures of a split without its training images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Without {
+    /// Images that are left.
+    pub images: usize,
+    /// Means over the classes.
+    pub map: Map,
+    /// Accuracies, as in [`Report::accuracy`].
+    pub accuracy: Option<Accuracy>,
 }
 
 /// A fraction in per cent with two decimals; a dash when there is none.

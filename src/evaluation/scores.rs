@@ -69,11 +69,11 @@ impl Scores {
     pub fn to_csv(&self) -> String {
         let mut text = String::new();
         let header = std::iter::once("id").chain(self.classes.iter().map(String::as_str));
-        push_record(&mut text, header);
+        plain::push_record(&mut text, header);
         for (id, row) in self.ids.iter().zip(self.values.rows()) {
             let numbers: Vec<String> = row.iter().map(f32::to_string).collect();
             let fields = std::iter::once(id.as_str()).chain(numbers.iter().map(String::as_str));
-            push_record(&mut text, fields);
+            plain::push_record(&mut text, fields);
         }
         text
     }
@@ -145,25 +145,6 @@ pub(super) fn parse_score(field: &str) -> Result<f32, String> {
 fn first_repeated(names: &[String]) -> Option<&String> {
     let mut seen = std::collections::BTreeSet::new();
     names.iter().find(|name| !seen.insert(*name))
-}
-
-/// Appends a record to a text in this form; each field is made a [`plain::cell`].
-pub(crate) fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
-    for (i, field) in fields.enumerate() {
-        if i > 0 {
-            text.push(',');
-        }
-        let field = plain::cell(field);
-        // Quoted when empty too: a record of one empty field would be a blank line.
-        if field.is_empty() || field.contains([',', '"']) {
-            text.push('"');
-            text.push_str(&field.replace('"', "\"\""));
-            text.push('"');
-        } else {
-            text.push_str(&field);
-        }
-    }
-    text.push('\n');
 }
 
 /// Line on which a record starts, and its fields.

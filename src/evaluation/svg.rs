@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::confusion::{self, Confusion};
 use super::curve::thinned;
 use super::report::{ClassReport, percent};
-use super::template::{fill, shortened};
+use crate::drawing::{fill, px, shortened};
 use crate::plain;
 
 /// The plot area of a precision-recall drawing: left, top, width, height.
@@ -236,10 +236,4 @@ pub fn confusion(confusion: &Confusion) -> String {
             cells: cells.collect(),
         },
     )
-}
-
-/// A coordinate with as many decimals as a screen can show.
-fn px(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
 }

@@ -17,7 +17,8 @@ use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
 use crate::names::with_ending;
-use crate::pipeline::{Inputs, Outputs, Run, StageResult};
+use crate::pipeline::{Outputs, Run, StageResult};
+use crate::store::Inputs;
 use crate::words::counted;
 
 /// How heatmaps are made and drawn.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::evaluation::template::{fill, shortened};
+use crate::drawing::{fill, px, shortened};
 
 /// Colours of curves, in their order.
 const STROKES: [&str; 3] = ["#b2182b", "#5f6b7a", "#2868c8"];
@@ -179,11 +179,6 @@ fn short(value: f64, unit: f64) -> String {
     // Adding 0 turns −0 into 0.
     let value = if value.abs() < unit / 2.0 { 0.0 } else { value };
     format!("{value:.digits$}")
-}
-
-fn px(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! R¹_p = Σ_{l∋p} R²_l / |area(l)|
 //! ```
 //!
-//! `area(l)` are the pixels inside the image of the descriptor's 4 × 4 bins, a square of
-//! `4 · size_px` around its centre (the triangular weights of dense SIFT reach half a bin further).
+//! `area(l)` are the pixels of the image inside the square that the descriptor sees
+//! ([`Frame::square`]).
 //! Differences at the corners of every square, summed along both axes at the end: the cost does not
 //! depend on the size of the squares.
 
@@ -38,15 +38,15 @@ pub struct Area {
 impl Area {
     /// The area of a descriptor in an image of this size; at least one pixel.
     pub fn of(frame: &Frame, width: usize, height: usize) -> Self {
-        let half = 2.0 * frame.size_px;
-        let side = |centre: f32, pixels: usize| {
-            // Pixels whose centre lies in [centre − half, centre + half).
-            let from = (centre - half).ceil().max(0.0) as usize;
-            let to = (centre + half).ceil().max(0.0) as usize;
+        let seen = frame.square();
+        let side = |from: f32, to: f32, pixels: usize| {
+            // Pixels whose centre lies in [from, to).
+            let [from, to] = [from, to].map(|edge| edge.ceil().max(0.0) as usize);
             let from = from.min(pixels - 1);
             (from, to.clamp(from + 1, pixels))
         };
-        let ((left, right), (top, bottom)) = (side(frame.x, width), side(frame.y, height));
+        let (left, right) = side(seen.left, seen.right, width);
+        let (top, bottom) = side(seen.top, seen.bottom, height);
         Self { left, top, right, bottom }
     }
 

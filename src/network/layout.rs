@@ -1,10 +1,9 @@
 //! Operators that move numbers, cut, join, enlarge or sum them up.
 
 use super::node::{Attribute, Node};
-use super::operators::{axis, input};
 use super::proto::Fault;
-use super::shapes::{Value, View};
 use super::tensor::Element;
+use super::value::{Value, View, axis, input};
 
 /// What an operator of this group makes.
 pub(super) fn made(node: &Node, inputs: &[Option<&Value>]) -> Result<Vec<Value>, Fault> {

@@ -21,6 +21,7 @@ mod scaling;
 mod shapes;
 mod sight;
 mod tensor;
+mod value;
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,8 @@ use crate::image::Plane;
 use crate::{files, linalg};
 use engine::{Engine, Rten};
 use graph::Graph;
-use shapes::{Shapes, Value};
+use shapes::Shapes;
+use value::Value;
 
 pub use engine::ENGINE;
 pub use scaling::Scaling;

@@ -4,9 +4,9 @@
 use super::layout;
 use super::node::Node;
 use super::proto::Fault;
-use super::shapes::{Value, View};
 use super::sight::{Sight, Window};
 use super::tensor::Element;
+use super::value::{Value, View, axis, input};
 
 /// What a node makes.
 pub(super) struct Made {
@@ -109,19 +109,6 @@ pub(super) fn made(node: &Node, opset: i64, inputs: &[Option<&Value>]) -> Result
         "Gemm" => general_product(node, inputs),
         _ => layout::made(node, inputs).map(|values| Made { values, products: 0 }),
     }
-}
-
-/// An input that must be there.
-pub(super) fn input<'v>(inputs: &[Option<&'v Value>], number: usize) -> Result<&'v Value, Fault> {
-    let found = inputs.get(number).copied().flatten();
-    found.ok_or_else(|| format!("input {} of it is missing", number + 1))
-}
-
-/// A dimension by number, which counts from the end when it is negative.
-pub(super) fn axis(number: i64, rank: usize) -> Result<usize, Fault> {
-    let from_start = if number < 0 { number + rank as i64 } else { number };
-    let found = usize::try_from(from_start).ok().filter(|&axis| axis < rank);
-    found.ok_or_else(|| format!("dimension {number} of {rank} is not there"))
 }
 
 /// A value whose cells come to depend on each other along some dimensions.

@@ -11,15 +11,18 @@ use super::place::Place;
 use super::result::Stamp;
 use super::run::Run;
 use super::stage::{Made, Stage, bring_up_to_date};
-use crate::dataset::{one_class};
-use crate::store::{Index, Inputs, Kind, Paths, SvmReport, in_words, labels_hash, model_of, open_index, open_stage, report_of};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::{differences, effective_inputs};
 use crate::dataset::Label;
+use crate::dataset::one_class;
 use crate::encoding::Layout;
 use crate::error::{Error, Result};
 use crate::linalg::Joined;
 use crate::memory::Need;
+use crate::store::{
+    Index, Inputs, Kind, SvmReport, in_words, labels_hash, model_of, open_index, open_stage,
+    report_of,
+};
 use crate::svm::{self, Model, Stop};
 use crate::words::counted;
 

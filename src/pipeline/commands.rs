@@ -8,11 +8,11 @@ use super::result::Stamp;
 use super::run::Run;
 use super::sample::left_out_of;
 use super::vectors::Encoded;
-use crate::dataset::{require_two_classes};
-use crate::store::{Kind, Skipped, SvmReport, report_of};
 use crate::artifacts::Artifact;
+use crate::dataset::require_two_classes;
 use crate::dataset::{Dataset, Split};
 use crate::error::Result;
+use crate::store::{Kind, Skipped, SvmReport, report_of};
 
 impl Run<'_> {
     /// Opens a data folder with this run's settings, and says what became of its files.

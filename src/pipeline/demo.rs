@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::store::{foreign};
 use crate::artifacts::{RunLock, write_atomically};
 use crate::dataset::synthetic::{Generator, Synthetic};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
 use crate::random::Seed;
+use crate::store::foreign;
 
 /// Names a folder as a demo's.
 const MARK: &str = ".fvtool-demo";

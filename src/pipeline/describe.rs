@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::result::Stamp;
 use super::run::Run;
-use crate::store::{Inputs};
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
 use crate::describer::{ImageEncoder, Reader, Workers, file_hash};
 use crate::descriptors::{Frame, Scratch};
 use crate::error::{Error, Result};
 use crate::image::Photo;
+use crate::store::Inputs;
 
 /// Kind of the artifact that describes an image.
 const DESCRIPTION: &str = "image";

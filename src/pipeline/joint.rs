@@ -17,13 +17,13 @@ use super::place::Place;
 use super::result::Stamp;
 use super::run::{Part, Run};
 use super::vectors::{Encoded, bring_vectors, image_encoder, open_vectors};
-use crate::store::{Index, Kind, Paths, Skipped, open_index};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
 use crate::dataset::Split;
 use crate::describer::Describer;
 use crate::error::{Error, Result};
 use crate::linalg::Joined;
+use crate::store::{Index, Kind, Paths, Skipped, open_index};
 
 /// Path within the run and fingerprint of every mixture.
 pub(crate) type Mixtures = Vec<(String, String)>;

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::run::Run;
-use crate::store::{Index, IndexedImage, Kind, SvmReport, report_of};
 use crate::artifacts::Artifact;
 use crate::dataset::{Label, Split};
 use crate::error::Result;
 use crate::evaluation::Report;
 use crate::evaluation::leak::{Same, TrainingImage};
 use crate::progress::Progress;
+use crate::store::{Index, IndexedImage, Kind, SvmReport, report_of};
 
 /// What is known of training images in a split.
 pub(crate) struct Training {

@@ -7,11 +7,13 @@ use super::pca::load_projection;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
-use crate::store::{Inputs, Kind, mixture_of, of_another, open_stage, parent_print, positions_of, require_parent};
 use crate::error::{Error, Result};
 use crate::gmm::{self, FitReport, Gmm, memory};
 use crate::memory::Need;
 use crate::projection::Projection;
+use crate::store::{
+    Inputs, Kind, mixture_of, of_another, open_stage, parent_print, positions_of, require_parent,
+};
 use crate::words::counted;
 
 struct FitGmm<'a, 'p> {

@@ -7,9 +7,9 @@ use super::pca::bring_pca;
 use super::result::Stamp;
 use super::run::Run;
 use super::sample::bring_samples;
-use crate::store::{Kind};
 use crate::dataset::Split;
 use crate::error::{Error, Result};
+use crate::store::Kind;
 
 /// How far the models are brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

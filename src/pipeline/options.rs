@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Paths};
 use crate::config::{Config, DEFAULT_PRESET, Sourced};
 use crate::descriptors::Kind;
 use crate::error::{Error, Result};
+use crate::store::Paths;
 
 /// How a run folder is opened.
 #[derive(Debug, Clone, Default)]

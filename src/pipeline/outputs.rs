@@ -22,11 +22,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::place::Place;
-use crate::store::{Inputs, labels_hash};
 use crate::artifacts::{check_seal, sealed, write_atomically};
 use crate::dataset::Label;
 use crate::describer::file_hash;
 use crate::error::{Error, Result};
+use crate::store::{Inputs, labels_hash};
 use crate::{files, plain};
 
 /// Folders of results; nothing outside them is removed, but for [`PAGE`]s.

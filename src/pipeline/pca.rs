@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
-use crate::store::{Inputs, Kind, PcaReport, open_stage, projection_of, require_parent};
 use crate::error::{Error, Result};
 use crate::memory::Need;
 use crate::projection::{Covariance, Projection, memory};
+use crate::store::{Inputs, Kind, PcaReport, open_stage, projection_of, require_parent};
 use crate::words::counted;
 
 struct FitPca<'a, 'p> {

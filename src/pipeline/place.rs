@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::options::Options;
 use super::result::StageResult;
-use crate::store::{Kind, Paths};
 use crate::config::Config;
 use crate::describer::Seen;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::progress::Progress;
+use crate::store::{Kind, Paths};
 
 /// What the places of an open run share.
 pub(crate) struct Work<'p> {

@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::describer::largest;
 use super::run::Run;
 use super::vectors::need_of_encoding;
 use crate::dataset::Item;
+use crate::describer::largest;
 use crate::describer::{Describer, Noted, Noticed, Reader, Workers};
 use crate::descriptors::memory::Largest;
 use crate::error::Result;

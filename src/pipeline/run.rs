@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::options::{Options, in_force};
 use super::place::{Place, Work};
 use super::result::StageResult;
-use crate::dataset::{require_two_classes};
-use crate::store::{Kind, Paths};
 use crate::artifacts::{RunLock, write_atomically};
 use crate::config::{Config, Sourced};
 use crate::dataset::Dataset;
+use crate::dataset::require_two_classes;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
+use crate::store::{self, Kind, Paths};
 use crate::words::nearest;
 
 /// Refuses a processor on which matrix products would fail.
@@ -77,7 +77,7 @@ impl<'p> Run<'p> {
         check_processor()?;
         let stored = Paths::new(dir).config();
         let sourced = in_force(dir, options)?;
-        check(dir)?;
+        store::check(dir)?;
         if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
             return Err(no_such_run(run));
         }

@@ -7,19 +7,19 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Inputs, Kind, Sample, Skipped, may_be_back, report_of};
-use crate::describer::largest;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
 use crate::artifacts::Artifact;
 use crate::dataset::{Item, Split};
+use crate::describer::largest;
 use crate::describer::{Reader, Source};
 use crate::descriptors::memory::need_of_sample;
 use crate::descriptors::{Extractor, Frame, Scratch, sample};
 use crate::error::{Error, Result};
 use crate::image::Photo;
 use crate::memory::Need;
+use crate::store::{Inputs, Kind, Sample, Skipped, may_be_back, report_of};
 use crate::words::counted;
 
 /// Descriptors drawn from one image.

@@ -17,11 +17,11 @@ use serde_json::json;
 
 use super::place::Place;
 use super::result::{StageResult, Stamp};
-use crate::store::{Inputs, Kind, Stored, in_words, is_idle_limit, lacks, was_waiting};
 use crate::artifacts::{Artifact, is_ours, take, write};
 use crate::config::{differences, effective_inputs};
 use crate::error::{Error, Result};
 use crate::memory::Need;
+use crate::store::{Inputs, Kind, Paths, Stored, in_words, is_idle_limit, lacks, was_waiting};
 
 /// What makes one artifact of one place.
 pub(crate) trait Stage: Sync {

@@ -12,14 +12,13 @@ use blake3::Hash;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Index, IndexedImage, Inputs, Kind, Paths, ShardVectors, Skipped, lacks, may_be_back, require_parent};
-use crate::describer::largest;
 use super::mixture::load_models;
 use super::place::Place;
 use super::result::{StageResult, Stamp};
 use super::stage::{Made, Ready, Stage, bring_up_to_date};
 use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, sealed, write_atomically};
 use crate::dataset::{Inventory, Item, Split};
+use crate::describer::largest;
 use crate::describer::{ImageEncoder, Noted, Noticed, Reader, Stored as StoredVectors, Workers};
 use crate::descriptors::memory::{Largest, image_bytes};
 use crate::encoding::Layout;
@@ -27,6 +26,10 @@ use crate::encoding::memory::encoder_bytes;
 use crate::error::{Error, Result};
 use crate::linalg::{Pool, Rows};
 use crate::memory::Need;
+use crate::store::{
+    Index, IndexedImage, Inputs, Kind, Paths, ShardVectors, Skipped, lacks, may_be_back,
+    require_parent,
+};
 use crate::words::counted;
 
 /// Images in a shard.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use faer::{Mat, Side};
 use ndarray::{Array2, Axis};
 
+use super::failure::failed;
 use super::residual;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -87,10 +88,6 @@ fn decompose(matrix: &Mat<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
     let values = solved.S().column_vector().iter().copied().collect();
     let vectors = solved.U();
     Ok((values, Array2::from_shape_fn((d, d), |(i, j)| vectors[(j, i)])))
-}
-
-pub(super) fn failed(problem: &str) -> Error {
-    Error::Numerical { what: "PCA", problem: problem.to_owned() }
 }
 
 #[cfg(test)]

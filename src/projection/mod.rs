@@ -12,6 +12,7 @@
 
 mod covariance;
 mod eigen;
+mod failure;
 pub mod memory;
 mod residual;
 
@@ -24,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::linalg;
 use crate::position::Position;
 use crate::progress::Progress;
-use eigen::failed;
+use failure::failed;
 
 pub use covariance::Covariance;
 

@@ -18,7 +18,7 @@ use linfa::traits::{Fit, Transformer};
 use linfa_reduction::random_projection::GaussianRandomProjection;
 use ndarray::{Array2, ArrayView2};
 
-use super::eigen::failed;
+use super::failure::failed;
 use crate::error::Result;
 
 /// Largest admissible length of a residual, for a matrix whose largest diagonal entry is 1.

@@ -24,8 +24,8 @@ mod stored;
 
 pub(crate) use figures::figures_of;
 pub(crate) use folder::{check, foreign};
-pub use index::{Index, IndexedImage, Skipped};
 pub(crate) use index::open_index;
+pub use index::{Index, IndexedImage, Skipped};
 pub(crate) use inputs::{
     Inputs, in_words, is_idle_limit, labels_hash, lacks, may_be_back, of_another, open_stage,
     parent_print, require_parent, was_waiting,

@@ -14,8 +14,8 @@ use super::failure::failed;
 use super::folds::Folds;
 use super::machine::{Machine, both_sides};
 use super::params::Params;
-use crate::Result;
 use crate::progress::Progress;
+use crate::{Result, ranking};
 
 /// Fewest positives and negatives a machine of a fold needs for its scores to calibrate.
 const CALIBRATION_IMAGES: usize = 2;
@@ -169,26 +169,14 @@ fn held_out_scores(
     scores
 }
 
-/// Area under the monotone precision envelope; label 0 is left out, equal scores are one step (as in
-/// `evaluation::ranking`). `None` without a positive.
+/// Area under the monotone precision envelope ([`crate::ranking`]); label 0 is left out. `None` without
+/// a positive.
 fn average_precision(scores: &[f32], labels: &[f32]) -> Option<f64> {
-    // Adding zero makes −0 equal to 0.
     let judged = (0..scores.len()).filter(|&i| labels[i] != 0.0);
-    let mut order: Vec<(f32, bool)> = judged.map(|i| (scores[i] + 0.0, labels[i] > 0.0)).collect();
-    order.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut precisions, mut rank) = (Vec::new(), 0); // at each positive
-    for tie in order.chunk_by(|a, b| a.0 == b.0) {
-        rank += tie.len();
-        let found = precisions.len() + tie.iter().filter(|(_, positive)| *positive).count();
-        precisions.resize(found, found as f64 / rank as f64);
-    }
-    let count = precisions.len();
-    let (mut highest, mut sum) = (0.0f64, 0.0);
-    for &precision in precisions.iter().rev() {
-        highest = highest.max(precision);
-        sum += highest;
-    }
-    (count > 0).then(|| sum / count as f64)
+    let ties = ranking::ties(judged.map(|i| (scores[i], labels[i] > 0.0)).collect());
+    let envelope = ranking::envelope(&ranking::positive_ranks(ties));
+    // Added from the lowest one up.
+    (!envelope.is_empty()).then(|| envelope.iter().rev().sum::<f64>() / envelope.len() as f64)
 }
 
 #[cfg(test)]

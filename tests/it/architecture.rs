@@ -23,6 +23,7 @@ const STAGES: &[&str] = &[
 /// What every stage may use.
 const GROUND: &[&str] = &[
     "clustering",
+    "drawing",
     "error",
     "files",
     "linalg",
@@ -32,12 +33,14 @@ const GROUND: &[&str] = &[
     "position",
     "progress",
     "random",
+    "ranking",
     "words",
 ];
 
 /// Who uses whom, beyond [`GROUND`] for the stages: a module and what it uses. Every entry is used.
 const EDGES: &[(&str, &[&str])] = &[
     ("clustering", &["error", "linalg", "progress", "random"]),
+    ("drawing", &["plain"]),
     ("error", &["plain"]),
     ("files", &[]),
     ("linalg", &[]),
@@ -47,6 +50,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("position", &[]),
     ("progress", &[]),
     ("random", &[]),
+    ("ranking", &[]),
     ("words", &[]),
     ("dataset", &[]),
     ("image", &[]),
@@ -57,7 +61,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("encoding", &["gmm"]),
     ("svm", &["dataset"]),
     ("evaluation", &["dataset"]),
-    ("explanation", &["descriptors", "encoding", "evaluation", "gmm"]),
+    ("explanation", &["descriptors", "encoding", "gmm"]),
     ("artifacts", &["error", "files", "linalg"]),
     (
         "config",
@@ -159,12 +163,14 @@ const PURE: &[&str] = &[
     "evaluation",
     "explanation",
     "clustering",
+    "drawing",
     "linalg",
     "names",
     "parameters",
     "plain",
     "progress",
     "random",
+    "ranking",
     "words",
 ];
 

@@ -9,10 +9,8 @@
 //! Gaussian k_b(x) = tri(x) · exp(−½ ((x − δ_b) / (s · win))²)
 //! ```
 
-use crate::descriptors::Window;
-
-/// Spatial bins along one axis.
-pub(super) const BINS: usize = 4;
+use crate::descriptors::bins::BINS;
+use crate::descriptors::params::Window;
 
 /// Kernel of every bin, `2·bin − 1` taps each.
 ///

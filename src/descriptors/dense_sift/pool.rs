@@ -5,9 +5,8 @@
 //! comes out in its final layout. Both windows cost the same, and a sum over a flat region is
 //! exactly zero, which running sums in f32 would not give.
 
-use super::DIM;
-use super::kernels::BINS;
 use super::planes::{ORIENTATIONS, Orientations};
+use crate::descriptors::bins::{BINS, DIM};
 
 /// One image row seen by one descriptor: `[orientation + 8 · bin along x]`.
 pub(super) type Across = [f32; BINS * ORIENTATIONS];

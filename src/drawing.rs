@@ -1,5 +1,4 @@
-//! Fills the templates beside this file; every value is escaped for HTML and XML, and what those cannot
-//! hold is shown by its number.
+//! What drawings and pages have in common: templates to be filled, names cut to length, coordinates.
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, escape_formatter};
@@ -7,7 +6,8 @@ use serde::Serialize;
 
 use crate::plain;
 
-/// The template with the context's values in it.
+/// The template with the context's values in it. Every value is escaped for HTML and XML, and what those
+/// cannot hold is shown by its number.
 ///
 /// # Panics
 /// When the template names something that the context does not have: the tests render each one.
@@ -31,4 +31,10 @@ pub(crate) fn shortened(name: &str, limit: usize) -> String {
     }
     let kept: String = name.chars().take(limit.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
+}
+
+/// A coordinate in pixels with as many decimals as a screen can show.
+pub(crate) fn px(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }

@@ -1,0 +1,116 @@
+//! Every setting of a run, as one value.
+
+use serde::{Deserialize, Serialize};
+
+use super::channel::Channel;
+use crate::descriptors::sample;
+use crate::error::{Error, Result};
+use crate::random::Seed;
+use crate::{dataset, descriptors, encoding, gmm, image, projection, svm};
+
+/// Every setting of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Seed of every random choice.
+    pub seed: Seed,
+    /// Finding images and labels.
+    pub data: dataset::Params,
+    /// Decoding.
+    pub image: image::Params,
+    /// Local descriptors.
+    pub descriptors: descriptors::Params,
+    /// Descriptors that PCA and mixture are fitted to.
+    pub sample: sample::Params,
+    /// Projection.
+    pub pca: projection::Params,
+    /// Mixture.
+    pub gmm: gmm::Params,
+    /// Fisher vector.
+    pub encoding: encoding::Params,
+    /// Classifier.
+    pub svm: svm::Params,
+    /// Several ways to describe an image; empty for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channel: Vec<Channel>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: Seed(1),
+            data: Default::default(),
+            image: Default::default(),
+            descriptors: Default::default(),
+            sample: Default::default(),
+            pca: Default::default(),
+            gmm: Default::default(),
+            encoding: Default::default(),
+            svm: Default::default(),
+            channel: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming key, value and range of the first that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let Seed(seed) = self.seed;
+        // Whole numbers of TOML end there, and every run writes its configuration down.
+        let largest = i64::MAX as u64;
+        Error::require(seed <= largest, "seed", seed, &format!("at most {largest}"))?;
+        self.data.validate()?;
+        self.image.validate()?;
+        self.descriptors.validate()?;
+        self.sample.validate()?;
+        self.pca.validate()?;
+        self.gmm.validate()?;
+        self.encoding.validate()?;
+        self.svm.validate()?;
+        for (number, channel) in self.channel.iter().enumerate() {
+            channel.validate()?;
+            let named_before = self.channel[..number].iter().any(|c| c.name == channel.name);
+            Error::require(!named_before, "channel.name", &channel.name, "a name of its own")?;
+            self.of_channel(channel)?.validate().map_err(|error| channel.blame(error))?;
+        }
+        if !self.channel.is_empty() {
+            return Ok(());
+        }
+        Error::require(
+            self.gmm.components <= self.sample.rows,
+            "gmm.components",
+            self.gmm.components,
+            &format!("at most sample.rows ({})", self.sample.rows),
+        )
+    }
+
+    /// The configuration of one channel: the tables of this one with the channel's keys in place of
+    /// theirs, and no channels.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming channel and key, for one that is unknown or of a wrong type.
+    pub fn of_channel(&self, channel: &Channel) -> Result<Self> {
+        let mut table = Self { channel: Vec::new(), ..self.clone() }.table();
+        for (group, keys) in channel.groups() {
+            let base = table.get_mut(group).and_then(toml::Value::as_table_mut);
+            let base = base.expect("a configuration has every group");
+            base.extend(keys.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        table.try_into().map_err(|e: toml::de::Error| Error::Config {
+            origin: format!("channel `{}`", channel.name),
+            problem: e.message().replace('\n', " "),
+        })
+    }
+
+    pub(super) fn table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("a configuration is a TOML table")
+    }
+
+    /// The whole configuration as TOML, every key written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration is a TOML table")
+    }
+}

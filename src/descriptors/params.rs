@@ -1,0 +1,163 @@
+//! Settings of the descriptors.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::bins::{COLOUR_DIM, DIM};
+use crate::image::Colours;
+use crate::parameters::{one_or_more, zero_or};
+use crate::{Error, Result};
+
+/// What is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Gradient orientations of the luminance.
+    Sift,
+    /// Means and deviations of red, green and blue.
+    Colour,
+    /// Computed elsewhere, read from a file for each image.
+    Files,
+}
+
+/// What the gradients of `sift` are of; the opponent colours are those of SGS10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// Luminance.
+    Luminance,
+    /// `(R − G)/√2`.
+    RedGreen,
+    /// `(R + G − 2B)/√6`.
+    YellowBlue,
+}
+
+/// Weight of a pixel by its distance from the descriptor's centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Window {
+    /// One weight per spatial bin, the mean of the Gaussian over it (VLFeat's fast version).
+    Flat,
+    /// A Gaussian evaluated at every pixel.
+    Gaussian,
+}
+
+/// What becomes of a descriptor whose contrast is under the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LowContrast {
+    /// It stays as a row of zeros and keeps its frame, as in VLFeat.
+    Zero,
+    /// It is left out.
+    Drop,
+    /// It is scaled by contrast / threshold, so it fades to zero.
+    Weight,
+}
+
+/// How a descriptor is normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// Unit length, values cut at 0.2, unit length again.
+    Sift,
+    /// The square root of the SIFT descriptor divided by its sum.
+    RootSift,
+}
+
+/// Which descriptors are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// All of them.
+    All,
+    /// Only those whose contrast exceeds the mean contrast over all descriptors of their image, low
+    /// ones included. Takes a second pass.
+    AboveMeanNorm,
+}
+
+crate::parameters! {
+    /// Which descriptors an image has. Config group `descriptors`. The defaults are those of
+    /// Chatfield et al. 2011.
+    #[group = "descriptors"]
+    pub struct Params {
+        /// `sift` (128 values, of the luminance), `colour` (mean and deviation of red, green and blue
+        /// in the same 4 × 4 cells, 96 values), or `files` (your own).
+        pub kind: Kind = Kind::Sift;
+        /// The folder with a file `<id>.npy` for each image: an f32 array with one row for each
+        /// descriptor. A row holds the column and row of its centre and the side of the square that
+        /// it sees, in pixels of the upright image in its file, then its values.
+        pub folder: PathBuf = PathBuf::new(), when "kind = files": |p| p.kind == Kind::Files;
+        /// Values of a descriptor.
+        pub dimension: usize = DIM, in 1..=4096, when "kind = files": |p| p.kind == Kind::Files;
+        /// What the gradients of `sift` are of: `luminance`, or the opponent colours `red-green` and
+        /// `yellow-blue`.
+        pub plane: Seen = Seen::Luminance, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// Width of a spatial bin in pixels, one entry per scale. A descriptor sees a square of four bins by four.
+        pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10], in one_or_more(1..=256),
+            when "kind = sift or colour": |p| p.kind != Kind::Files;
+        /// Factors by which the image is resized, one entry per scale. Every bin size is computed at
+        /// every factor.
+        pub scales: Vec<f64> = vec![1.0], in one_or_more(0.01..=8.0),
+            when "kind = sift or colour": |p| p.kind != Kind::Files;
+        /// Distance between neighbouring descriptors in pixels of the resized image.
+        pub step_px: usize = 3, in 1..=256,
+            when "kind = sift or colour": |p| p.kind != Kind::Files;
+        /// How the weight of a pixel falls with its distance from the centre: `flat` (one weight per
+        /// spatial bin) or `gaussian`.
+        pub window: Window = Window::Flat, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// Standard deviation of that weight in bins.
+        pub window_size: f64 = 1.5, in 0.1..=100.0, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// The image is smoothed with standard deviation bin size / magnif before each scale; 0 leaves
+        /// smoothing out.
+        pub magnif: f64 = 6.0, in zero_or(1.0..=1000.0),
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// Descriptors of lower contrast count as empty; in luminance (0 to 1) per pixel.
+        pub contrast_threshold: f64 = 0.005, in 0.0..=1.0,
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// What becomes of empty descriptors: `zero` keeps a row of zeros, `drop` leaves them out, and
+        /// `weight` multiplies them by contrast / threshold.
+        pub low_contrast: LowContrast = LowContrast::Zero,
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// `sift` (unit length, cut at 0.2, unit length) or `root-sift` (its square root).
+        pub normalisation: Normalisation = Normalisation::Sift,
+            when "kind = sift": |p| p.kind == Kind::Sift;
+        /// `all` descriptors, or those `above-mean-norm`: of more contrast than the mean of their
+        /// image.
+        pub keep: Keep = Keep::All, when "kind = sift": |p| p.kind == Kind::Sift;
+    }
+}
+
+impl Params {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the first one outside its range.
+    pub fn validate(&self) -> Result<()> {
+        let (key, folder) = ("descriptors.folder", self.folder.display());
+        let named = self.kind != Kind::Files || !self.folder.as_os_str().is_empty();
+        let value = if named { folder.to_string() } else { "empty".into() };
+        let range = "a folder of .npy files when descriptors.kind is files";
+        Error::require(named, key, value, range)?;
+        self.check_ranges()
+    }
+
+    /// The planes of an image that are described.
+    pub fn colours(&self) -> Colours {
+        match (self.kind, self.plane) {
+            (Kind::Colour, _) => Colours::Rgb,
+            (Kind::Files, _) | (Kind::Sift, Seen::Luminance) => Colours::Luminance,
+            (Kind::Sift, Seen::RedGreen) => Colours::RedGreen,
+            (Kind::Sift, Seen::YellowBlue) => Colours::YellowBlue,
+        }
+    }
+
+    /// Values in a descriptor.
+    pub fn dim(&self) -> usize {
+        match self.kind {
+            Kind::Sift => DIM,
+            Kind::Colour => COLOUR_DIM,
+            Kind::Files => self.dimension,
+        }
+    }
+}
