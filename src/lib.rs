@@ -51,3 +51,8 @@ pub use error::{Error, Result};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The code of docs/EXTENDING.md, the same.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/EXTENDING.md")]
+struct Extending;

@@ -13,7 +13,8 @@ use fvtool::evaluation::{Scores, voc_results};
 use fvtool::image::{self, Colours};
 use fvtool::linalg::Rows;
 use fvtool::network::Network;
-use fvtool::pipeline::{self, Index};
+use fvtool::pipeline::Index;
+use fvtool::store;
 
 /// A target by name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -124,7 +125,7 @@ pub fn stored(data: &[u8]) {
         digits.copy_from_slice(checksum.as_bytes());
     }
     on_disk(&data, |path| {
-        let _ = pipeline::parsers::stored(path);
+        let _ = store::parsers::stored(path);
         if let Ok(shards) = Shards::open([path]) {
             let (rows, dim) = (shards.len(), shards.dim());
             assert!(rows.saturating_mul(dim) <= data.len() * 4, "{rows} rows of {dim} values");
@@ -146,7 +147,7 @@ pub fn sealed(data: &[u8]) {
         assert!(index.shards.iter().all(|name| !name.contains(['/', '\\'])));
         assert!(index.images.iter().all(|image| image.labels.len() == index.classes.len()));
     }
-    if let Some(report) = pipeline::parsers::figures(&text) {
+    if let Some(report) = store::parsers::figures(&text) {
         assert!(report.table().ends_with('\n'));
     }
 }
@@ -154,7 +155,7 @@ pub fn sealed(data: &[u8]) {
 /// `source.json`.
 pub fn source(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(split) = pipeline::parsers::source(text) {
+    if let Ok(split) = store::parsers::source(text) {
         assert!(!split.is_empty() && split != ".." && !split.contains('/'));
     }
 }

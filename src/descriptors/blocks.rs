@@ -4,6 +4,7 @@ use ndarray::ArrayView2;
 
 use super::bins::{self, COLOUR_DIM, DIM};
 use super::dense_sift::Sink;
+use super::describe::Consume;
 use super::frame::Frame;
 use super::multiscale::Mapping;
 use super::params::{LowContrast, Params};
@@ -13,6 +14,7 @@ use crate::linalg::BLOCK_ROWS;
 /// Finishes descriptors and gathers them into blocks.
 pub(super) struct Blocks<'a> {
     params: &'a Params,
+    dim: usize,
     /// Descriptors of this contrast or less are left out.
     least: f64,
     bin: usize,
@@ -20,7 +22,7 @@ pub(super) struct Blocks<'a> {
     mapping: Mapping,
     rows: &'a mut [f32],
     frames: &'a mut Vec<Frame>,
-    consume: &'a mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
+    consume: &'a mut Consume<'a>,
 }
 
 impl Sink for Blocks<'_> {
@@ -45,17 +47,20 @@ impl Sink for Blocks<'_> {
 }
 
 impl<'a> Blocks<'a> {
-    /// Blocks in `rows`, of which there are [`BLOCK_ROWS`]. Descriptors of the contrast `least` or less
+    /// Blocks of `dim` values a row, in buffers of the caller. Descriptors of the contrast `least` or less
     /// are left out.
     pub fn new(
         params: &'a Params,
+        dim: usize,
         least: f64,
-        rows: &'a mut [f32],
+        rows: &'a mut Vec<f32>,
         frames: &'a mut Vec<Frame>,
-        consume: &'a mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
+        consume: &'a mut Consume<'a>,
     ) -> Self {
+        rows.resize(BLOCK_ROWS * dim, 0.0);
+        frames.clear();
         let mapping = Mapping::IDENTITY;
-        Self { params, least, bin: 0, size_px: 0.0, mapping, rows, frames, consume }
+        Self { params, dim, least, bin: 0, size_px: 0.0, mapping, rows, frames, consume }
     }
 
     /// The descriptors that follow are of this bin size at this level.
@@ -103,7 +108,7 @@ impl<'a> Blocks<'a> {
     pub fn flush(&mut self) {
         let n = self.frames.len();
         if n > 0 {
-            let dim = self.params.dim();
+            let dim = self.dim;
             let rows = ArrayView2::from_shape((n, dim), &self.rows[..n * dim]).expect("n rows");
             (self.consume)(rows, self.frames);
             self.frames.clear();

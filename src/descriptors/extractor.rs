@@ -1,33 +1,15 @@
-//! The extractor: from the planes of an image to blocks of descriptors.
+//! The extractor: from the planes of an image to blocks of descriptors, of whatever kind.
 
-use ndarray::{Array2, ArrayView2};
+use std::sync::Arc;
 
-use super::blocks::Blocks;
-use super::colour;
+use ndarray::Array2;
+
+use super::describe::{Consume, Describe, Descriptors, Scratch};
 use super::frame::Frame;
-use super::multiscale::{self, ContrastSum, Level, Work};
-use super::params::{Keep, Kind, LowContrast, Params};
+use super::kinds;
+use super::params::Params;
 use crate::Result;
 use crate::image::{Colours, Plane};
-use crate::linalg::BLOCK_ROWS;
-
-/// All descriptors of an image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Descriptors {
-    /// `N ×` [`Extractor::dim`].
-    pub rows: Array2<f32>,
-    /// One frame a row.
-    pub frames: Vec<Frame>,
-}
-
-/// Buffers of one worker. Keep it from image to image: after the first large one nothing is
-/// allocated any more. What it holds never changes a result.
-#[derive(Debug, Clone, Default)]
-pub struct Scratch {
-    work: Work,
-    rows: Vec<f32>,
-    frames: Vec<Frame>,
-}
 
 /// Computes the descriptors of images.
 ///
@@ -47,8 +29,7 @@ pub struct Scratch {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Extractor {
-    params: Params,
-    levels: Vec<Level>,
+    kind: Arc<dyn Describe>,
 }
 
 impl Extractor {
@@ -58,49 +39,44 @@ impl Extractor {
     /// [`crate::Error::Setting`] when one is outside its range.
     pub fn new(params: &Params) -> Result<Self> {
         params.validate()?;
-        let levels = match params.kind {
-            Kind::Files => Vec::new(),
-            Kind::Sift | Kind::Colour => multiscale::levels(params),
-        };
-        Ok(Self { params: params.clone(), levels })
+        Ok(Self { kind: kinds::of(params) })
+    }
+
+    /// An extractor of the caller's own kind of descriptors.
+    pub fn of(kind: impl Describe + 'static) -> Self {
+        Self { kind: Arc::new(kind) }
     }
 
     /// Values in a descriptor.
     pub fn dim(&self) -> usize {
-        self.params.dim()
+        self.kind.dim()
     }
 
     /// The planes of an image that it describes.
     pub fn colours(&self) -> Colours {
-        self.params.colours()
+        self.kind.colours()
     }
 
     /// Whether a descriptor counts as empty: one of less contrast than the threshold, or a given one of
     /// zeros.
     pub fn is_empty(&self, frame: &Frame) -> bool {
-        match self.params.kind {
-            Kind::Sift => f64::from(frame.contrast) < self.params.contrast_threshold,
-            Kind::Colour => false,
-            Kind::Files => frame.contrast == 0.0,
-        }
+        self.kind.is_empty(frame)
     }
 
     /// Number of descriptors of an image of this size, before any is left out for its contrast.
     pub fn count(&self, width: usize, height: usize) -> usize {
-        self.levels.iter().map(|level| level.count(width, height)).sum()
+        self.kind.count(width, height)
     }
 
     /// Whether every descriptor of the grid is kept, so that [`count`](Self::count) is exact.
     pub fn keeps_all(&self) -> bool {
-        let sift = self.params.kind == Kind::Sift;
-        !sift || (self.params.low_contrast != LowContrast::Drop && self.params.keep == Keep::All)
+        self.kind.keeps_all()
     }
 
-    /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`] rows with one
-    /// frame each, so that a block is used while it is in cache. `consume` is not called when there
-    /// are none. `image` holds the planes of [`colours`](Self::colours); a [`Plane`] is one. Pixels
-    /// that are NaN or infinite make the descriptors that see them empty. Of kind [`Kind::Files`] a plane
-    /// has none.
+    /// Hands the image's descriptors to `consume` in blocks of up to [`BLOCK_ROWS`](crate::linalg::BLOCK_ROWS)
+    /// rows with one frame each, so that a block is used while it is in cache. `consume` is not called when
+    /// there are none. `image` holds the planes of [`colours`](Self::colours); a [`Plane`] is one. Pixels
+    /// that are NaN or infinite make the descriptors that see them empty. Of kind `files` a plane has none.
     ///
     /// # Panics
     /// When there are not as many planes, of one size, or one does not hold `width · height` values.
@@ -108,7 +84,7 @@ impl Extractor {
         &self,
         image: &(impl AsRef<[Plane]> + ?Sized),
         scratch: &mut Scratch,
-        consume: &mut dyn FnMut(ArrayView2<'_, f32>, &[Frame]),
+        consume: &mut Consume<'_>,
     ) {
         let planes = image.as_ref();
         assert_eq!(planes.len(), self.colours().planes(), "planes of an image");
@@ -117,38 +93,7 @@ impl Extractor {
             assert_eq!((plane.width, plane.height), size, "planes of one size");
             assert_eq!(plane.values.len(), plane.width * plane.height, "size of a plane");
         }
-        let Scratch { work, rows, frames } = scratch;
-        let least = match self.params.keep {
-            Keep::All => f64::NEG_INFINITY,
-            Keep::AboveMeanNorm => self.mean_contrast(planes, work),
-        };
-        rows.resize(BLOCK_ROWS * self.dim(), 0.0);
-        frames.clear();
-        let mut blocks = Blocks::new(&self.params, least, rows, frames, consume);
-        let levels = &self.levels;
-        match self.params.kind {
-            Kind::Files => {}
-            Kind::Sift => {
-                multiscale::run(levels, planes, work, &mut blocks, |blocks, sift, mapping| {
-                    blocks.enter(sift.bin, mapping);
-                });
-            }
-            Kind::Colour => {
-                multiscale::for_each_size(
-                    levels,
-                    planes,
-                    work,
-                    |place, planes, mapping, _, cells| {
-                        blocks.enter(place.bin, mapping);
-                        let planes = planes.try_into().expect("three planes");
-                        colour::run(place, planes, cells, |x, y, row| {
-                            blocks.push_colour(x, y, row);
-                        });
-                    },
-                );
-            }
-        }
-        blocks.flush();
+        self.kind.for_each_block(planes, scratch, consume);
     }
 
     /// All descriptors of the image at once.
@@ -169,12 +114,5 @@ impl Extractor {
         });
         let rows = Array2::from_shape_vec((frames.len(), dim), values).expect("one frame a row");
         Descriptors { rows, frames }
-    }
-
-    /// Mean contrast over all descriptors of the image; those that are not finite are left out.
-    fn mean_contrast(&self, planes: &[Plane], work: &mut Work) -> f64 {
-        let mut sum = ContrastSum { bin: 0, total: 0.0, count: 0 };
-        multiscale::run(&self.levels, planes, work, &mut sum, |sum, sift, _| sum.bin = sift.bin);
-        sum.total / sum.count.max(1) as f64
     }
 }

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::bins::{COLOUR_DIM, DIM};
-use crate::image::Colours;
+use super::bins::DIM;
 use crate::parameters::{one_or_more, zero_or};
 use crate::{Error, Result};
 
@@ -140,24 +139,5 @@ impl Params {
         let range = "a folder of .npy files when descriptors.kind is files";
         Error::require(named, key, value, range)?;
         self.check_ranges()
-    }
-
-    /// The planes of an image that are described.
-    pub fn colours(&self) -> Colours {
-        match (self.kind, self.plane) {
-            (Kind::Colour, _) => Colours::Rgb,
-            (Kind::Files, _) | (Kind::Sift, Seen::Luminance) => Colours::Luminance,
-            (Kind::Sift, Seen::RedGreen) => Colours::RedGreen,
-            (Kind::Sift, Seen::YellowBlue) => Colours::YellowBlue,
-        }
-    }
-
-    /// Values in a descriptor.
-    pub fn dim(&self) -> usize {
-        match self.kind {
-            Kind::Sift => DIM,
-            Kind::Colour => COLOUR_DIM,
-            Kind::Files => self.dimension,
-        }
     }
 }

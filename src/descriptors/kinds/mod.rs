@@ -1,0 +1,36 @@
+//! The kinds of descriptors: a file each, and a row in the table.
+
+mod colour;
+mod files;
+mod sift;
+
+use std::sync::Arc;
+
+use super::describe::Describe;
+use super::params::{Kind, Params};
+use crate::image::Colours;
+
+/// What makes the descriptors of each kind.
+const KINDS: [(Kind, fn(&Params) -> Arc<dyn Describe>); 3] = [
+    (Kind::Sift, |params| Arc::new(sift::Sift::new(params))),
+    (Kind::Colour, |params| Arc::new(colour::Colour::new(params))),
+    (Kind::Files, |params| Arc::new(files::Files::new(params))),
+];
+
+/// The descriptors that `params` ask for.
+pub(super) fn of(params: &Params) -> Arc<dyn Describe> {
+    let row = KINDS.iter().find(|(kind, _)| *kind == params.kind);
+    (row.expect("every kind has a row").1)(params)
+}
+
+impl Params {
+    /// The planes of an image that are described.
+    pub fn colours(&self) -> Colours {
+        of(self).colours()
+    }
+
+    /// Values in a descriptor.
+    pub fn dim(&self) -> usize {
+        of(self).dim()
+    }
+}
