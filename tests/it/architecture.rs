@@ -90,6 +90,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "position",
             "progress",
             "projection",
+            "random",
             "words",
         ],
     ),
