@@ -54,6 +54,7 @@ fn run(folder: &Path, size: [u32; 2], splits: &[usize]) -> Run<'static> {
         work::photographs_of(&class, size[0], size[1], images);
     }
     let settings = [
+        "data.layout=splits",
         "encoding.regions=[\"1x1\"]",
         "sample.rows=20000",
         "gmm.kmeans_iterations=5",

@@ -11,8 +11,8 @@
 //! so that the joint vector has unit length where those of the channels have. A channel is one way to
 //! describe an image ([`crate::config`]); without any there is one, of weight 1.
 //!
-//! The pieces below a [`Describer`] are public too: a sample of descriptors needs a [`Source`] alone, and
-//! each channel may be asked by itself.
+//! The pieces below a [`Describer`] are public too: a [`Sampler`] draws descriptors of a channel before it
+//! has models, and each channel may be asked by itself.
 
 mod encoder;
 mod fit;
@@ -20,6 +20,7 @@ mod given;
 mod largest;
 mod noticed;
 mod reader;
+mod sampler;
 mod seen;
 mod source;
 mod stored;
@@ -39,11 +40,12 @@ use crate::progress::Progress;
 use crate::projection::Projection;
 
 pub use encoder::{Examined, ImageEncoder, Worker};
-pub use fit::{fit_models, sampled_images};
+pub use fit::fit_models;
 pub use given::Given;
 pub use largest::largest;
 pub use noticed::{Noted, Noticed};
 pub use reader::Reader;
+pub use sampler::{Drawn, Sampler, sampled_images};
 pub use seen::{Seen, file_hash};
 pub use source::Source;
 pub use stored::{Stored, store};
@@ -332,6 +334,24 @@ mod tests {
             describer.describe(photo, None, &mut Workers::default()).unwrap().vector
         };
         assert_eq!(vector(&file), vector(&Photo::from(pixels(7))));
+    }
+
+    #[test]
+    fn a_sample_is_drawn_of_the_channels_of_one_photo() {
+        let (config, _) = fitted();
+        let photo = Photo::from(pixels(9));
+        let config = config.of_channel(&config.channel[2]).unwrap();
+        let config = config.with_overrides(&["sample.rows=30".to_owned()]).unwrap();
+        let sampler = Sampler::new(&config, 3, &Arc::default()).unwrap();
+        let draw = |number| sampler.draw(&photo, None, number, &mut Default::default()).unwrap();
+        let drawn = draw(1);
+        assert_eq!((drawn.rows.dim(), drawn.positions.len()), ((10, 96), 10));
+        assert_eq!(drawn, draw(1));
+        assert_ne!(drawn, draw(2));
+        let few = config.with_overrides(&["sample.images=4".to_owned()]).unwrap();
+        assert_eq!(sampled_images(&config, 6), [0, 1, 2, 3, 4, 5]);
+        let chosen = sampled_images(&few, 6);
+        assert!(chosen.len() == 4 && chosen.is_sorted() && chosen[3] < 6, "{chosen:?}");
     }
 
     #[test]

@@ -52,3 +52,30 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::RgbImage;
+
+    #[test]
+    fn a_file_is_used_as_it_was_seen_first_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let draw = |value: u8| {
+            let pixels = RgbImage::from_pixel(5, 4, [value; 3].into());
+            pixels.save(&path).unwrap();
+            Photo::from(pixels).rgb(&Default::default())
+        };
+        let (item, seen) = (Item::of_file(&path), Arc::new(Seen::default()));
+        let reader = Reader::new(&Default::default(), &seen);
+        let first = draw(7);
+        seen.hash(std::slice::from_ref(&item), || Ok(())).unwrap();
+        assert_eq!(reader.read(&item).unwrap().rgb(reader.params()), first);
+        let second = draw(8);
+        let refused = reader.read(&item).unwrap_err().to_string();
+        assert!(refused.contains("has changed since this command looked"), "{refused}");
+        seen.forget();
+        assert_eq!(reader.read(&item).unwrap().rgb(reader.params()), second);
+    }
+}

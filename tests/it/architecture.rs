@@ -96,6 +96,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "position",
             "progress",
             "projection",
+            "random",
             "words",
         ],
     ),
