@@ -35,7 +35,7 @@ use rayon::prelude::*;
 
 pub use self::confusion::{Accuracy, Confusion};
 pub use self::report::{ClassReport, Map, Report};
-pub use self::scores::{Scores, align};
+pub use self::scores::Scores;
 
 use self::curve::Curve;
 use self::ranking::Ranking;

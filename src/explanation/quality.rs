@@ -158,20 +158,6 @@ impl<'c, 'e> Perturbed<'c, 'e> {
         }
     }
 
-    /// As [`traces`](Self::traces), of one order.
-    pub fn trace(
-        &self,
-        classifier: Classifier<'_>,
-        class: usize,
-        threshold: f64,
-        order: &[u32],
-        draws: &[Draws<'e>],
-        batch: usize,
-    ) -> Trace {
-        let [trace] = self.traces(classifier, class, threshold, [order], draws, batch);
-        trace
-    }
-
     /// The scores of class `class` while each of `orders` is replaced in batches, the first with nothing
     /// replaced; one repeat per entry of `draws`, each with at least as many rows as an order.
     /// A trace changes when `score − threshold` changes sign.
