@@ -15,7 +15,7 @@ use crate::random::Seed;
 use crate::widest;
 
 /// k-means++ looks at this many rows per centre, drawn at random; more does not help a start.
-const SEEDING_ROWS_PER_CENTRE: usize = 128;
+pub(crate) const SEEDING_ROWS_PER_CENTRE: usize = 128;
 
 /// The result of k-means.
 #[derive(Debug, Clone, PartialEq)]
