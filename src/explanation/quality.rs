@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::Classifier;
+use super::relevance::Classifier;
 use crate::encoding::Encoder;
 use crate::encoding::contributions::{ByRow, Contributions};
 use crate::error::Result;
