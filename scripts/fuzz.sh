@@ -14,7 +14,7 @@ if [[ ${1-} != --libfuzzer ]]; then
 fi
 
 seconds=${2:-60}
-targets=(${3:-artifact list xml config npy index stored sealed source scores network image})
+targets=(${3:-artifact list xml config npy index stored sealed source network image})
 host=$(rustc -vV | sed -n 's/^host: //p')
 # What `cargo fuzz` asks of the compiler, without the address sanitizer, which a stable one does not have.
 coverage=(-Cpasses=sancov-module)

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use fvtool::artifacts::{Artifact, Npy, Shards, check_seal};
 use fvtool::config::Config;
 use fvtool::dataset::parsers;
-use fvtool::evaluation::{Scores, voc_results};
 use fvtool::image::{self, Colours};
 use fvtool::linalg::Rows;
 use fvtool::network::Network;
@@ -30,7 +29,6 @@ pub const TARGETS: &[Target] = &[
     ("stored", stored),
     ("sealed", sealed),
     ("source", source),
-    ("scores", scores),
     ("network", network),
     ("image", image),
 ];
@@ -157,19 +155,6 @@ pub fn source(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(split) = store::parsers::source(text) {
         assert!(!split.is_empty() && split != ".." && !split.contains('/'));
-    }
-}
-
-/// `scores/<split>.csv` and VOC result files.
-pub fn scores(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let path = Path::new("scores");
-    if let Ok(scores) = Scores::from_csv(path, text) {
-        let again = Scores::from_csv(path, &scores.to_csv()).expect("it was written by us");
-        assert_eq!(again.values, scores.values);
-    }
-    if let Ok(found) = voc_results::parse(path, text) {
-        assert!(found.len() <= text.len() && found.iter().all(|(_, score)| !score.is_nan()));
     }
 }
 

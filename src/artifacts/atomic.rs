@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::files;
 
 /// Ending of partly written files; they are never read and are overwritten by the next attempt.
-pub const PARTIAL_ENDING: &str = "partial";
+const PARTIAL_ENDING: &str = "partial";
 
 /// Longest name of a file: most systems' limit.
 const LONGEST_NAME: usize = 255;

@@ -378,8 +378,9 @@ impl<'e> Contributions<'e> {
 
     /// Where order 0 of a component stands in a region's vector, and its scale.
     fn order0_place(&self, component: usize) -> (usize, f64) {
-        // Orders are ascending: its block comes first.
-        (component, self.scale(component, 0).of(0))
+        let mut places = self.encoder.layout.of_component(component);
+        let (_, place) = places.find(|(order, _)| *order == 0).expect("order 0 is in the vector");
+        (place.start, self.scale(component, 0).of(0))
     }
 
     /// Calls `block(first column, place in the region's vector, length, scales)` for each order.

@@ -1,13 +1,10 @@
 //! Result files of the VOC classification task: `comp1_cls_<split>_<class>.txt`.
 //!
 //! One line an image, `<image id> <confidence>`, as the VOC devkit's `VOCevalcls.m` reads it. The
-//! confidence is written so that it reads back as the same f32. Images may be missing and may come
-//! in any order; [`align`](super::align) brings them into the order of a split.
+//! confidence is written so that it reads back as the same f32.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use super::scores::{at, parse_score};
 use crate::{Error, Result, names, plain};
 
 /// Names of the result files of all classes on one split. A `_` in the split's name is `%5F` in them, so
@@ -55,26 +52,4 @@ pub fn write(ids: &[String], scores: &[f32]) -> Result<String> {
 /// Whether an id is one field of a line, and plain text.
 pub fn can_hold(id: &str) -> bool {
     !id.is_empty() && !id.contains(char::is_whitespace) && *plain::line(id) == *id
-}
-
-/// Reads a result file's text into ids and confidences, in its own order; blank lines are skipped.
-/// `origin` is its path, for messages.
-///
-/// # Errors
-/// [`Error::Data`] with the line that is not an id and a number.
-pub fn parse(origin: &Path, text: &str) -> Result<Vec<(String, f32)>> {
-    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
-    lines
-        .map(|(line, number)| {
-            let refused = |problem: String| Error::data(at(origin, number), problem);
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let [id, score] = fields[..] else {
-                return Err(refused(format!(
-                    "expected `<image id> <confidence>`, got {} fields",
-                    fields.len()
-                )));
-            };
-            Ok((id.to_string(), parse_score(score).map_err(refused)?))
-        })
-        .collect()
 }

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::Classifier;
+use super::relevance::Classifier;
 use crate::encoding::Encoder;
 use crate::encoding::contributions::{ByRow, Contributions};
 use crate::error::Result;
@@ -156,20 +156,6 @@ impl<'c, 'e> Perturbed<'c, 'e> {
             }
             None => self.score_of(&self.sums, classifier, class, &mut Vec::new()),
         }
-    }
-
-    /// As [`traces`](Self::traces), of one order.
-    pub fn trace(
-        &self,
-        classifier: Classifier<'_>,
-        class: usize,
-        threshold: f64,
-        order: &[u32],
-        draws: &[Draws<'e>],
-        batch: usize,
-    ) -> Trace {
-        let [trace] = self.traces(classifier, class, threshold, [order], draws, batch);
-        trace
     }
 
     /// The scores of class `class` while each of `orders` is replaced in batches, the first with nothing

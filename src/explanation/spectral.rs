@@ -33,8 +33,6 @@ pub struct Grouping {
     pub of_map: Vec<usize>,
     /// Number of groups.
     pub groups: usize,
-    /// The smallest eigenvalues of the graph's Laplacian, ascending, up to seven.
-    pub eigenvalues: Vec<f64>,
 }
 
 /// Groups maps of equal length.
@@ -44,11 +42,7 @@ pub struct Grouping {
 pub fn group(maps: &[&[f64]], seed: Seed) -> Result<Grouping> {
     let n = maps.len();
     if n < LEAST_MAPS {
-        return Ok(Grouping {
-            of_map: vec![0; n],
-            groups: usize::from(n > 0),
-            eigenvalues: vec![],
-        });
+        return Ok(Grouping { of_map: vec![0; n], groups: usize::from(n > 0) });
     }
     let graph = neighbours(maps);
     let degrees: Vec<f64> = (0..n).map(|i| (0..n).map(|j| graph[i * n + j]).sum()).collect();
@@ -71,7 +65,7 @@ pub fn group(maps: &[&[f64]], seed: Seed) -> Result<Grouping> {
         (eigen.U()[(i, q)] / norm.max(1e-12)) as f32
     });
     let clusters = clustering::fit(rows.view(), groups, ITERATIONS, seed, &Silent)?;
-    Ok(by_size(&clusters.assignment, groups, values[..n.min(MOST_CLUSTERS + 1)].to_vec()))
+    Ok(by_size(&clusters.assignment, groups))
 }
 
 /// The symmetric graph of nearest neighbours, `n × n`, 0 or 1.
@@ -94,7 +88,7 @@ fn neighbours(maps: &[&[f64]]) -> Vec<f64> {
 }
 
 /// Numbers groups by size; equal sizes in the order of their first maps.
-fn by_size(assignment: &[u32], groups: usize, eigenvalues: Vec<f64>) -> Grouping {
+fn by_size(assignment: &[u32], groups: usize) -> Grouping {
     let mut order: Vec<(usize, usize, usize)> = (0..groups)
         .map(|group| {
             let members = || assignment.iter().enumerate().filter(|(_, g)| **g as usize == group);
@@ -106,7 +100,7 @@ fn by_size(assignment: &[u32], groups: usize, eigenvalues: Vec<f64>) -> Grouping
     let mut number = vec![0; groups];
     order.iter().enumerate().for_each(|(new, (_, _, old))| number[*old] = new);
     let of_map = assignment.iter().map(|&g| number[g as usize]).collect();
-    Grouping { of_map, groups: order.len(), eigenvalues }
+    Grouping { of_map, groups: order.len() }
 }
 
 #[cfg(test)]
@@ -131,7 +125,7 @@ mod tests {
     fn a_minority_with_its_own_reason_is_found() {
         let (common, rare) = ([0.0, 0.0, 1.0, 1.0], [3.0, 0.0, 0.0, 0.0]);
         let found = grouped(&maps(&[(&common, 40), (&rare, 9)]));
-        assert_eq!(found.groups, 2, "{:?}", found.eigenvalues);
+        assert_eq!(found.groups, 2);
         assert_eq!(found.of_map, [vec![0; 40], vec![1; 9]].concat());
     }
 

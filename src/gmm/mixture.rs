@@ -69,7 +69,7 @@ impl Mixture {
     /// The f32 model.
     ///
     /// # Errors
-    /// [`Error::Numerical`] when a value does not fit f32.
+    /// [`crate::Error::Numerical`] when a value does not fit f32.
     pub fn to_gmm(&self) -> Result<Gmm> {
         // A floor below the smallest normal f32 must not become a variance of 0.
         let variance = |v: f64| (v as f32).max(f32::MIN_POSITIVE);

@@ -58,7 +58,7 @@ impl Params {
     /// Checks every setting against its range.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the first setting out of range.
+    /// [`crate::Error::Setting`] naming the first setting out of range.
     pub fn validate(&self) -> Result<()> {
         self.check_ranges()
     }

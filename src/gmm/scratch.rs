@@ -12,7 +12,7 @@ pub struct Scratch {
     /// `γ`, `BLOCK_ROWS × K`.
     pub(super) posteriors: Array2<f32>,
     pub(super) log_likelihood: Vec<f64>,
-    /// Rows with a value brought nearer (see [`LARGEST_STANDARDISED`]).
+    /// Rows with a value brought nearer, so that its square is finite.
     pub(super) clamped: Vec<f32>,
     /// `Σ z²` of every row under every sharp component.
     pub(super) squares: Vec<f32>,
@@ -25,7 +25,7 @@ pub(super) struct Buffers {
     pub(super) moments: Array2<f32>,
     /// `S⁰` of a block.
     pub(super) masses: Vec<f64>,
-    /// (row, posterior) pairs above the threshold, a bucket of [`BUCKET`] for every component.
+    /// (row, posterior) pairs above the threshold, a bucket for every component.
     pub(super) kept: Vec<(u32, f32)>,
     /// Pairs in every bucket.
     pub(super) counts: Vec<u32>,

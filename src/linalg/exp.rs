@@ -9,7 +9,7 @@ use pulp::Simd;
 use crate::widest;
 
 /// Below this argument `eˣ` is taken as 0, just above where it would become subnormal.
-pub const EXP_UNDERFLOW: f32 = -87.0;
+pub(crate) const EXP_UNDERFLOW: f32 = -87.0;
 
 // ln 2 in two parts: the first has nine significant bits, so that n times it is exact.
 const LN2_HIGH: f32 = 0.693_359_4;

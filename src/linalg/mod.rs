@@ -19,7 +19,8 @@ pub use blocks::{BLOCK_ROWS, TASKS, task_rows};
 pub use elementwise::{
     add_to_f64, add_to_rows, argmax_rows, keep_smaller_distances, mean_of_rows, sum_rows,
 };
-pub use exp::{EXP_UNDERFLOW, softmax_rows};
+pub(crate) use exp::EXP_UNDERFLOW;
+pub use exp::softmax_rows;
 pub use gram::{add_gram, add_gram_f32};
 pub use lanes::{LANES, dot, fold_lanes, norm};
 pub use pool::Pool;

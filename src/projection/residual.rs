@@ -1,5 +1,5 @@
-//! The check of an eigen-solve, independent of the solver: linfa-reduction's random projection shrinks
-//! the residuals before they are formed.
+//! The check of an eigen-solve, independent of the solver: the random projection of linfa-reduction,
+//! which fvtool is built on, shrinks the residuals before they are formed.
 //!
 //! Rows of `V` are eigenvectors. All residuals `V C − Λ V`, and the deviation of `VᵀV` from the
 //! identity, would cost `4D³` operations, more than half of the solve. With random columns `Ω`

@@ -7,8 +7,8 @@
 //!
 //! Scores of the images a machine was trained on lie at or beyond the margin whatever the class is
 //! like, so they say nothing about new images: only scores of held-out images are used.
-//! Source: Platt 1999 with the Newton method of Lin, Lin & Weng 2007, in linfa, in f64 (its f32
-//! line search fails on ordinary data).
+//! The fit is linfa's, which fvtool is built on; in f64, since its f32 line search fails on ordinary
+//! data. Source: Platt 1999 with the Newton method of Lin, Lin & Weng 2007.
 
 use linfa::ParamGuard;
 use linfa::composing::platt_scaling::{Platt, platt_newton_method};

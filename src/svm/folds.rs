@@ -1,7 +1,7 @@
 //! The parts that images are split into for cross-validation.
 //!
-//! Images are dealt out here, so that every fold has its share of every class. The list that comes of it
-//! is cut by linfa, which fvtool is built on: its `fold` is the cut that other linfa programs make.
+//! Images are dealt out here, so that every fold has its share of every class. The cut of that list into
+//! folds is linfa's, which fvtool is built on.
 
 use linfa::DatasetBase;
 use ndarray::{Array1, Array2};

@@ -5,10 +5,11 @@
 //!                                0 ≤ α_i ≤ C_i, Σ α_i y_i = 0
 //! ```
 //!
-//! linfa-svm computes a linear kernel pair by pair, which is hopeless on Fisher vectors. So dual
-//! coordinate descent on the Gram matrix first finds the active set; linfa-svm then solves the
-//! problem on the rows of the Cholesky factor `L` of the set's Gram matrix (`L·Lᵀ = G` has the same
-//! inner products in few columns); rows that violate the margin join the set, until there are none.
+//! The solver is linfa-svm's, which fvtool is built on. It computes a linear kernel pair by pair, far
+//! too slow for Fisher vectors. So dual coordinate descent on the Gram matrix first finds the active
+//! set; linfa-svm then solves the problem on the rows of the Cholesky factor `L` of the set's Gram
+//! matrix (`L·Lᵀ = G` has the same inner products in few columns); rows that violate the margin join
+//! the set, until there are none.
 
 use faer::{Mat, Side};
 use linfa::DatasetBase;

@@ -223,6 +223,12 @@ pub struct Source {
 }
 
 impl Source {
+    /// A file that is not there, for tests of what is found in files.
+    pub fn made_up(path: &str, code: &str) -> Self {
+        let code = code.lines().map(str::to_owned).collect();
+        Self { path: path.into(), text: String::new(), code }
+    }
+
     /// Its folders and name below `src`, without `.rs` and `mod`: `["gmm", "em"]`.
     pub fn module(&self) -> Vec<&str> {
         let below = self.path.strip_prefix("src/").expect("a file of src");
@@ -364,11 +370,7 @@ fn paths_are_read_as_the_compiler_reads_them() {
     assert_eq!(first_names("{\n    dataset,\n    svm,\n};"), ["dataset", "svm"]);
     assert_eq!(uncommented("a(); // crate::b"), "a(); ");
     assert_eq!(uncommented(r#"let a = "https://b"; // c"#), r#"let a = "https://b"; "#);
-    let source = |path: &str, code: &str| Source {
-        path: path.into(),
-        text: String::new(),
-        code: code.lines().map(str::to_owned).collect(),
-    };
+    let source = Source::made_up;
     let seen =
         edges(&source("src/gmm/em.rs", "use super::X;\nuse super::super::image;\ncrate::a();"));
     assert_eq!(seen, [(3, "a".to_owned()), (2, "image".to_owned())]);

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fvtool::Error;
 use fvtool::artifacts::{
-    Artifact, FORMAT, Header, PARTIAL_ENDING, RunLock, Shards, Tensor, VECTORS, Values, write,
-    write_atomically,
+    Artifact, FORMAT, Header, RunLock, Shards, Tensor, VECTORS, Values, write, write_atomically,
 };
 use fvtool::linalg::Rows;
 use half::f16;
@@ -286,7 +285,7 @@ fn a_failed_write_leaves_what_was_there() {
     );
 
     // What a killed process left behind is in nobody's way.
-    put(folder.path(), format!("deep/er/.file.txt.{PARTIAL_ENDING}"), b"rest of a killed process");
+    put(folder.path(), "deep/er/.file.txt.partial", b"rest of a killed process");
     write_atomically(&path, |file| file.write_all(b"new")).unwrap();
     assert_eq!(files_below(folder.path())["deep/er/file.txt"], b"new");
     assert_eq!(files_below(folder.path()).len(), 1);

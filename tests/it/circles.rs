@@ -117,7 +117,8 @@ impl Module {
             }
             rest = from + length;
         }
-        let place = source.module().into_iter().map(str::to_owned).collect();
+        let below = source.module().into_iter().filter(|name| *name != "lib");
+        let place = below.map(str::to_owned).collect();
         Self { file: source.path.clone(), place, imports, paths, names }
     }
 }
@@ -254,6 +255,51 @@ fn circles(edges: &Edges) -> Vec<(BTreeSet<String>, Vec<String>)> {
         found.push((circle, said));
     }
     found
+}
+
+/// The circles of a made-up tree, `folder: places`.
+fn found(files: &[(&str, &str)]) -> Vec<String> {
+    let sources: Vec<Source> =
+        files.iter().map(|(path, code)| Source::made_up(path, code)).collect();
+    let name = |places: BTreeSet<String>| places.into_iter().collect::<Vec<_>>().join(" ");
+    let edges = Tree::of(&sources).edges();
+    let all = edges.iter().flat_map(|(folder, edges)| {
+        circles(edges).into_iter().map(move |(places, _)| format!("{folder}: {}", name(places)))
+    });
+    all.collect()
+}
+
+#[test]
+fn circles_are_found_at_every_level() {
+    // A, B and C in a row, and what a file hands on belongs to where it is from.
+    let face = "mod a;\nmod b;\nmod c;\npub use a::{A, Other as B};";
+    let mut files = vec![
+        ("src/lib.rs", "pub mod m;\npub mod n;\npub use n::Error;"),
+        ("src/m/mod.rs", face),
+        ("src/m/a.rs", "use crate::Error;"),
+        ("src/m/b.rs", "use super::{A, B as C};\nfn f() { let _ = super::a::g(); }"),
+        ("src/m/c.rs", "use super::b::h;\nuse crate::{m::A, Error};"),
+        ("src/n.rs", "pub struct Error;"),
+    ];
+    assert_eq!(found(&files), [""; 0]);
+    // The circle of two files, of which one is named through the face alone.
+    files[2].1 = "use super::c;";
+    assert_eq!(found(&files), ["m: a b c"]);
+    // A face that uses a file which uses the face; handing on is no use.
+    files[2].1 = "use super::FACE;";
+    assert_eq!(found(&files), [""; 0]);
+    let using = format!("{face}\npub const FACE: u8 = 0;\nfn f(_: A) {{}}");
+    files[1].1 = &using;
+    assert_eq!(found(&files), ["m: a mod.rs"]);
+    // Between folders, told at the root.
+    files[1].1 = face;
+    files[5].1 = "fn f() { crate::m::c::k(); }\npub struct Error;";
+    assert_eq!(found(&files), [": m n"]);
+    // The binary names the library by its name.
+    files[5].1 = "pub struct Error;";
+    files.push(("src/cli/mod.rs", "mod d;\nfn f() { d::g(); fvtool::m::A; }\nstruct Global;"));
+    files.push(("src/cli/d.rs", "use super::Global;"));
+    assert_eq!(found(&files), ["cli: d mod.rs"]);
 }
 
 #[test]

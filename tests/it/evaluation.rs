@@ -7,7 +7,7 @@ use fvtool::dataset::Label::{self, Ignored, No, Yes};
 use fvtool::evaluation::average_precision::{uninterpolated, voc2007, voc2010};
 use fvtool::evaluation::curve::Curve;
 use fvtool::evaluation::ranking::Ranking;
-use fvtool::evaluation::{Confusion, Scored, align, evaluate, roc};
+use fvtool::evaluation::{Confusion, Scored, evaluate, roc};
 use fvtool::random::Seed;
 use linfa::metrics::{BinaryClassification, ToConfusionMatrix};
 use ndarray::{Array1, Array2, array};
@@ -374,19 +374,6 @@ proptest! {
         }
     }
 
-}
-
-#[test]
-fn alignment_fills_with_minus_infinity_and_refuses_strangers() {
-    let ids = names(&["a", "b", "c"]);
-    assert_eq!(align(&ids, &[("c", 1.0), ("a", 2.0)]).unwrap(), [2.0, f32::NEG_INFINITY, 1.0]);
-    let refused =
-        |ids: &[String], scored: &[(&str, f32)]| align(ids, scored).unwrap_err().to_string();
-    assert!(
-        refused(&ids, &[("d", 1.0)]).contains("image `d` has a score, but is not in the split")
-    );
-    assert!(refused(&ids, &[("a", 1.0), ("a", 1.0)]).contains("image `a` has two scores"));
-    assert!(refused(&names(&["a", "a"]), &[]).contains("image `a` is in the split twice"));
 }
 
 /// Classes without positives are left out of the mean and counted.

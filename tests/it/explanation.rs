@@ -386,7 +386,7 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         let stream = || Seed(2).stream("draws", 0);
         let draws = [Draws::new([(&encoder, &case.gmm)], 5, &mut stream()).unwrap()];
         let replacements = case.gmm.draw(5, &mut stream());
-        let trace = perturbed.trace(case.classifier(), 1, 0.0, &order, &draws, 2);
+        let [trace] = perturbed.traces(case.classifier(), 1, 0.0, [&order[..]], &draws, 2);
         assert_eq!(trace.scores.len(), 4);
         let mut rows = case.rows.clone();
         for (batch, got) in trace.scores.iter().enumerate() {
@@ -409,7 +409,7 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         let other: Vec<u32> = vec![0, 59, 20, 7, 31];
         let orders = [&order[..], &other];
         let both = perturbed.traces(case.classifier(), 1, 0.0, orders, &draws, 2);
-        let alone = perturbed.trace(case.classifier(), 1, 0.0, &other, &draws, 2);
+        let [alone] = perturbed.traces(case.classifier(), 1, 0.0, [&other[..]], &draws, 2);
         assert_eq!(both, [trace, alone], "{:?}", case.params);
     }
 }
@@ -428,7 +428,8 @@ fn relevant_descriptors_matter_more_than_others() {
         let down = descending(&relevance.of_class(class));
         let up: Vec<u32> = down.iter().rev().copied().collect();
         let area = |order: &[u32]| {
-            perturbed.trace(case.classifier(), class, 0.0, &order[..300], &draws, 20).area
+            let orders = [&order[..300]];
+            perturbed.traces(case.classifier(), class, 0.0, orders, &draws, 20)[0].area
         };
         let any: Vec<u32> = (0..300).collect();
         assert!(area(&down) > area(&any) && area(&any) > area(&up), "class {class}");

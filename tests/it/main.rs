@@ -43,5 +43,6 @@ mod svm;
 mod svm_duplicates;
 mod svm_refusals;
 mod synthetic;
+mod tables;
 mod training_images;
 mod two_sources;

@@ -110,7 +110,7 @@ pub fn changed(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) -> 
 
 pub fn scores(run: &Path, split: &str) -> Scores {
     let path = run.join(format!("scores/{split}.csv"));
-    Scores::from_csv(&path, &fs::read_to_string(&path).unwrap()).unwrap()
+    crate::tables::scores(&fs::read_to_string(path).unwrap())
 }
 
 pub fn refusal<T>(result: fvtool::Result<T>) -> String {

@@ -23,10 +23,25 @@ pub(super) struct Layers {
     pub detail: f32,
 }
 
-/// One object's shape: a class and what varies within it.
+/// What an object of a class is.
+#[derive(Debug, Clone, Copy)]
+enum Figure {
+    Flag,
+    Ladder,
+    Leaf,
+    Spiral,
+    Star,
+    Wheel,
+}
+
+/// The figures of [`CLASSES`], in their order.
+const FIGURES: [Figure; CLASSES.len()] =
+    [Figure::Flag, Figure::Ladder, Figure::Leaf, Figure::Spiral, Figure::Star, Figure::Wheel];
+
+/// One object's shape: a figure and what varies within it.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
-    class: usize,
+    figure: Figure,
     /// Spokes, rungs, points, rows or turns, in the class's own range.
     count: f32,
     /// Half the width of lines.
@@ -40,16 +55,17 @@ pub(super) struct Form {
 impl Form {
     /// A random form of a class.
     pub fn draw(class: usize, stream: &mut Stream) -> Self {
-        let (few, many, thin, thick) = match CLASSES[class] {
-            "flag" => (3, 5, 0.03, 0.05),
-            "ladder" => (6, 9, 0.05, 0.085),
-            "leaf" => (4, 5, 0.03, 0.05),
-            "spiral" => (3, 5, 0.22, 0.36),
-            "star" => (5, 7, 0.04, 0.07),
-            _ => (6, 11, 0.03, 0.055),
+        let figure = FIGURES[class];
+        let (few, many, thin, thick) = match figure {
+            Figure::Flag => (3, 5, 0.03, 0.05),
+            Figure::Ladder => (6, 9, 0.05, 0.085),
+            Figure::Leaf => (4, 5, 0.03, 0.05),
+            Figure::Spiral => (3, 5, 0.22, 0.36),
+            Figure::Star => (5, 7, 0.04, 0.07),
+            Figure::Wheel => (6, 11, 0.03, 0.055),
         };
         Self {
-            class,
+            figure,
             count: (few + stream.below(many - few + 1)) as f32,
             line: stream.between(thin, thick) as f32,
             knobs: std::array::from_fn(|_| stream.unit() as f32),
@@ -59,32 +75,32 @@ impl Form {
 
     /// Largest turn away from upright, in radians, that the class is seen at.
     pub fn largest_turn(&self) -> f64 {
-        match CLASSES[self.class] {
-            "flag" => 0.6,
-            "ladder" | "leaf" => 0.8,
-            _ => std::f64::consts::PI,
+        match self.figure {
+            Figure::Flag => 0.6,
+            Figure::Ladder | Figure::Leaf => 0.8,
+            Figure::Spiral | Figure::Star | Figure::Wheel => std::f64::consts::PI,
         }
     }
 
     /// Distances at a point in local units.
     pub fn layers(&self, u: f32, v: f32) -> Layers {
-        match CLASSES[self.class] {
-            "flag" => self.flag(u, v),
-            "ladder" => self.ladder(u, v),
-            "leaf" => self.leaf(u, v),
-            "spiral" => self.spiral(u, v),
-            "star" => self.star(u, v),
-            _ => self.wheel(u, v),
+        match self.figure {
+            Figure::Flag => self.flag(u, v),
+            Figure::Ladder => self.ladder(u, v),
+            Figure::Leaf => self.leaf(u, v),
+            Figure::Spiral => self.spiral(u, v),
+            Figure::Star => self.star(u, v),
+            Figure::Wheel => self.wheel(u, v),
         }
     }
 
     /// Whether the middle is painted, so that details stand against it and not against whatever is
     /// behind.
     pub fn has_ground(&self) -> bool {
-        match CLASSES[self.class] {
-            "ladder" => false,
-            "spiral" | "wheel" => self.filled,
-            _ => true,
+        match self.figure {
+            Figure::Ladder => false,
+            Figure::Spiral | Figure::Wheel => self.filled,
+            Figure::Flag | Figure::Leaf | Figure::Star => true,
         }
     }
 
