@@ -44,6 +44,11 @@ pub fn did_you_mean<S: AsRef<str>>(name: &str, names: impl IntoIterator<Item = S
     nearest(name, names).map_or_else(String::new, |n| format!("; did you mean `{}`?", n.as_ref()))
 }
 
+/// Numbers with a plus between them.
+pub fn sum_of(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(" + ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 
 use ndarray::{ArrayView2, Axis};
 
-use super::extractor::{Descriptors, Extractor, Scratch};
+use super::describe::{Descriptors, Scratch};
+use super::extractor::Extractor;
 use super::frame::Frame;
 use crate::image::Plane;
 use crate::linalg::BLOCK_ROWS;

@@ -6,7 +6,8 @@
 
 use ndarray::Array2;
 
-use super::extractor::{Descriptors, Extractor, Scratch};
+use super::describe::{Descriptors, Scratch};
+use super::extractor::Extractor;
 use super::picture::Picture;
 use crate::error::Result;
 use crate::random::Seed;

@@ -50,6 +50,10 @@ impl Stage for Train<'_, '_> {
         self.run.need_of_svm(self.labels.len(), self.index.classes.len())
     }
 
+    fn summary(made: &[Made<Model, SvmReport>]) -> String {
+        made.iter().map(|made| summary(&made.model)).collect::<Vec<_>>().join("; ")
+    }
+
     fn make(missing: &[&Self]) -> Result<Vec<Made<Model, SvmReport>>> {
         missing.iter().map(|stage| stage.train()).collect()
     }
@@ -63,8 +67,7 @@ impl Train<'_, '_> {
         let (classes, params) = (&index.classes, &config.svm);
         let model = svm::train(&vectors, self.labels, classes, params, config.seed, work.progress)?;
         let report = SvmReport::new(&model, &index.split, index.images.len());
-        let summary = summary(&model);
-        Ok(Made { model, report, lacking: Vec::new(), summary })
+        Ok(Made { model, report, lacking: Vec::new() })
     }
 }
 

@@ -51,6 +51,21 @@ impl Stage for FitGmm<'_, '_> {
         memory::need(config.sample.rows, config.gmm.components, dim)
     }
 
+    fn summary(made: &[Made<Gmm, FitReport>]) -> String {
+        let of_one = |Made { model, report, .. }: &Made<Gmm, FitReport>| {
+            let history = &report.mean_log_likelihood;
+            format!(
+                "{} on {} × {} values, {}, mean log-likelihood {:.3}",
+                counted(model.components(), "component"),
+                report.rows,
+                model.dim(),
+                counted(history.len() - 1, "iteration"),
+                history[history.len() - 1]
+            )
+        };
+        made.iter().map(of_one).collect::<Vec<_>>().join("; ")
+    }
+
     fn make(missing: &[&Self]) -> Result<Vec<Made<Gmm, FitReport>>> {
         missing.iter().map(|stage| stage.fit()).collect()
     }
@@ -61,16 +76,7 @@ impl FitGmm<'_, '_> {
         let (config, progress) = (&self.place.config, self.place.work.progress);
         let projected = projected_sample(self.place)?;
         let fit = gmm::fit(projected.view(), &config.gmm, config.seed, progress)?;
-        let history = &fit.report.mean_log_likelihood;
-        let summary = format!(
-            "{} on {} × {} values, {}, mean log-likelihood {:.3}",
-            counted(fit.gmm.components(), "component"),
-            fit.report.rows,
-            fit.gmm.dim(),
-            counted(history.len() - 1, "iteration"),
-            history[history.len() - 1]
-        );
-        Ok(Made { model: fit.gmm, report: fit.report, lacking: Vec::new(), summary })
+        Ok(Made { model: fit.gmm, report: fit.report, lacking: Vec::new() })
     }
 }
 

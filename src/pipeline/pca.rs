@@ -44,6 +44,16 @@ impl Stage for FitPca<'_, '_> {
         memory::need(self.place.config.descriptors.dim())
     }
 
+    fn summary(made: &[Made<Projection, PcaReport>]) -> String {
+        let of_one = |Made { model, report, .. }: &Made<Projection, PcaReport>| {
+            let dimensions = counted(model.components().nrows(), "dimension");
+            let (input, kept) = (model.input_dim(), 100.0 * model.kept());
+            let descriptors = counted(report.rows, "descriptor");
+            format!("{input} → {dimensions}, {kept:.1} % of the variance of {descriptors}")
+        };
+        made.iter().map(of_one).collect::<Vec<_>>().join("; ")
+    }
+
     fn make(missing: &[&Self]) -> Result<Vec<Made<Projection, PcaReport>>> {
         missing.iter().map(|stage| stage.fit()).collect()
     }
@@ -61,15 +71,8 @@ impl FitPca<'_, '_> {
         let mut covariance = Covariance::new(rows.row(0));
         covariance.add(rows, progress)?;
         let pca = Projection::fit(&covariance, &self.place.config.pca, progress)?;
-        let summary = format!(
-            "{} → {}, {:.1} % of the variance of {}",
-            pca.input_dim(),
-            counted(pca.components().nrows(), "dimension"),
-            100.0 * pca.kept(),
-            counted(rows.nrows(), "descriptor")
-        );
         let report = PcaReport::new(&pca, rows.nrows());
-        Ok(Made { model: pca, report, lacking: Vec::new(), summary })
+        Ok(Made { model: pca, report, lacking: Vec::new() })
     }
 }
 

@@ -12,24 +12,13 @@ use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
 use crate::artifacts::Artifact;
 use crate::dataset::{Item, Split};
-use crate::describer::largest;
-use crate::describer::{Reader, Source};
+use crate::describer::{Drawn, Reader, Sampler, largest, sampled_images};
+use crate::descriptors::Scratch;
 use crate::descriptors::memory::need_of_sample;
-use crate::descriptors::{Extractor, Frame, Scratch, sample};
 use crate::error::{Error, Result};
-use crate::image::Photo;
 use crate::memory::Need;
 use crate::store::{Inputs, Kind, Sample, Skipped, may_be_back, report_of};
-use crate::words::counted;
-
-/// Descriptors drawn from one image.
-struct Drawn {
-    rows: Array2<f32>,
-    /// x, y, scale of each.
-    positions: Vec<f32>,
-    /// How many count as empty.
-    empty: usize,
-}
+use crate::words::{counted, sum_of};
 
 /// What a `sample` artifact says beside its rows.
 #[derive(Serialize, Deserialize)]
@@ -48,10 +37,7 @@ struct Draw<'a, 'p> {
     /// The images that are drawn from, by their places in the split, ascending.
     chosen: Vec<usize>,
     reader: &'a Reader,
-    source: Source,
-    extractor: Extractor,
-    /// Descriptors of each image.
-    quota: usize,
+    sampler: Sampler,
     inputs: Inputs,
 }
 
@@ -70,24 +56,16 @@ pub(crate) fn bring_samples(places: &[&Place<'_>], split: &Split) -> Result<Vec<
 impl<'a, 'p> Draw<'a, 'p> {
     fn new(place: &'a Place<'p>, split: &'a Split, reader: &'a Reader) -> Result<Self> {
         let config = &place.config;
-        let chosen = match config.sample.images {
-            0 => (0..split.items.len()).collect(),
-            most => {
-                let mut stream = config.seed.stream("sampled images", 0);
-                stream.sample(split.items.len(), most)
-            }
-        };
+        let chosen = sampled_images(config, split.items.len());
         let items: Vec<Item> = chosen.iter().map(|&i| split.items[i].clone()).collect();
-        let source = Source::new(config, &place.work.seen);
-        let data = source.hash(&items, || place.work.go_on())?;
+        let sampler = Sampler::new(config, chosen.len(), &place.work.seen)?;
+        let data = sampler.source().hash(&items, || place.work.go_on())?;
         let settings = place.settings(Kind::Sample);
         Ok(Self {
             place,
             split,
             reader,
-            source,
-            extractor: Extractor::new(&config.descriptors)?,
-            quota: sample::quota(config.sample.rows, chosen.len()),
+            sampler,
             inputs: Inputs::new(Kind::Sample.name(), settings, &[], data),
             chosen,
         })
@@ -98,25 +76,7 @@ impl<'a, 'p> Draw<'a, 'p> {
     }
 
     fn could_read(&self, item: &Item) -> bool {
-        self.source.could_read(item)
-    }
-
-    /// Draws from an image that has the given number among those chosen.
-    fn draw(
-        &self,
-        photo: &Photo,
-        item: &Item,
-        number: usize,
-        scratch: &mut Scratch,
-    ) -> Result<Drawn> {
-        let (picture, _) = self.source.picture(photo, Some(&item.id))?;
-        let seed = self.place.config.seed;
-        let drawn =
-            sample::draw(&self.extractor, &picture, self.quota, seed, number as u64, scratch);
-        let positions = Frame::positions(&drawn.frames, picture.width, picture.height);
-        let empty = drawn.frames.iter().filter(|frame| self.extractor.is_empty(frame)).count();
-        let positions = positions.iter().flat_map(|p| [p.x, p.y, p.scale]).collect();
-        Ok(Drawn { rows: drawn.rows, positions, empty })
+        self.sampler.source().could_read(item)
     }
 
     /// What the images gave, in one piece.
@@ -128,7 +88,7 @@ impl<'a, 'p> Draw<'a, 'p> {
             match result {
                 Ok(drawn) => {
                     rows.extend(drawn.rows.iter());
-                    positions.extend(drawn.positions);
+                    positions.extend(drawn.positions.iter().flat_map(|p| [p.x, p.y, p.scale]));
                     empty += drawn.empty;
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. })) if !work.strict => {
@@ -155,12 +115,11 @@ impl<'a, 'p> Draw<'a, 'p> {
                 self.place.config.descriptors.contrast_threshold
             ));
         }
-        let shape = (n, self.extractor.dim());
+        let shape = (n, self.sampler.extractor().dim());
         let rows = Array2::from_shape_vec(shape, rows).expect("one position a row");
         let images = self.chosen.len();
-        let summary = format!("{} of {}", counted(n, "descriptor"), counted(images, "image"));
         let report = SampleReport { split: self.split.name.clone(), images, left_out };
-        Ok(Made { model: Sample { rows, positions }, report, lacking, summary })
+        Ok(Made { model: Sample { rows, positions }, report, lacking })
     }
 
     /// What to say of a split of which no image gives a descriptor.
@@ -180,7 +139,11 @@ impl<'a, 'p> Draw<'a, 'p> {
     /// What to say of an image without a descriptor.
     fn undescribed(&self, item: &Item) -> Error {
         match self.reader.read(item) {
-            Ok(photo) => self.source.without_descriptors(&photo, Some(&item.id), &self.extractor),
+            Ok(photo) => self.sampler.source().without_descriptors(
+                &photo,
+                Some(&item.id),
+                self.sampler.extractor(),
+            ),
             Err(error) => error,
         }
     }
@@ -206,8 +169,18 @@ impl Stage for Draw<'_, '_> {
     fn need(&self) -> Need {
         let config = &self.place.config;
         let items: Vec<Item> = self.items().cloned().collect();
-        let largest = largest(&config.image, &items, [&self.source]);
+        let largest = largest(&config.image, &items, [self.sampler.source()]);
         need_of_sample(config.sample.rows, &config.descriptors, largest)
+    }
+
+    fn summary(made: &[Made<Sample, SampleReport>]) -> String {
+        let rows: Vec<usize> = made.iter().map(|made| made.model.rows.nrows()).collect();
+        let images = made.iter().map(|made| made.report.images).max().unwrap_or(0);
+        let descriptors = match rows[..] {
+            [one] => counted(one, "descriptor"),
+            _ => format!("{} descriptors", sum_of(&rows)),
+        };
+        format!("{descriptors} of {}", counted(images, "image"))
     }
 
     fn make(missing: &[&Self]) -> Result<Vec<Made<Sample, SampleReport>>> {
@@ -227,7 +200,9 @@ impl Stage for Draw<'_, '_> {
                 let of_channel = |(draw, number): (&&Self, Option<usize>)| {
                     let number = number?;
                     let photo = photo.as_ref().map_err(Error::again);
-                    Some(photo.and_then(|photo| draw.draw(photo, &items[i], number, scratch)))
+                    Some(photo.and_then(|photo| {
+                        draw.sampler.draw(photo, Some(&items[i].id), number, scratch)
+                    }))
                 };
                 let drawn = missing.iter().zip(wanted(i)).map(of_channel).collect();
                 work.progress.advance(1);

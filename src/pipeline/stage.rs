@@ -32,6 +32,8 @@ pub(crate) trait Stage: Sync {
 
     /// What the artifact is.
     const KIND: Kind;
+    /// Whether a line says how it ended; a shard is a part of a stage.
+    const IS_TOLD: bool = true;
 
     /// Where it works.
     fn place(&self) -> &Place<'_>;
@@ -49,16 +51,15 @@ pub(crate) trait Stage: Sync {
         false
     }
 
-    /// Whether a line says how it ended; a shard is a part of a stage.
-    fn is_told(&self) -> bool {
-        true
+    /// What was made, in a few words for people.
+    fn summary(_made: &[Made<Self::Model, Self::Report>]) -> String {
+        String::new()
     }
 
     /// What it allocates.
     fn need(&self) -> Need;
 
-    /// Makes the artifacts of all these in one pass, in their order; also says in a few words what was
-    /// made.
+    /// Makes the artifacts of all these in one pass, in their order.
     fn make(missing: &[&Self]) -> Result<Vec<Made<Self::Model, Self::Report>>>;
 }
 
@@ -68,8 +69,6 @@ pub(crate) struct Made<M, R> {
     pub(crate) report: R,
     /// Images that could not be read when they were needed, though they could when they were hashed.
     pub(crate) lacking: Vec<String>,
-    /// For people.
-    pub(crate) summary: String,
 }
 
 /// An artifact that is up to date.
@@ -86,58 +85,60 @@ pub(crate) struct Ready<R> {
 /// [`Error::Stale`] when one was made from other inputs and the run does not `refit`; as the stage.
 pub(crate) fn bring_up_to_date<S: Stage>(stages: &[S]) -> Result<Vec<Ready<S::Report>>> {
     let started = Instant::now();
-    let mut kept = Vec::new();
-    for stage in stages {
-        kept.push(kept_of(stage)?);
-    }
+    let kept: Vec<Option<Ready<S::Report>>> = stages.iter().map(kept_of).collect::<Result<_>>()?;
     let missing: Vec<&S> =
         stages.iter().zip(&kept).filter_map(|(s, kept)| kept.is_none().then_some(s)).collect();
-    let mut made = match missing.first() {
+    let made = match missing.first() {
         None => Vec::new(),
         Some(first) => {
             let need = || Ok(Need::together(missing.iter().map(|stage| stage.need())));
             first.place().work.memory.within(need, || S::make(&missing))??
         }
-    }
-    .into_iter();
-    let all = missing.len() == stages.len();
-    let mut summaries = Vec::new();
+    };
+    let summary = S::summary(&made);
+    let mut made = made.into_iter();
     let mut ready = Vec::new();
     for (stage, kept) in stages.iter().zip(kept) {
-        let Some(kept) = kept else {
-            let made = made.next().expect("a stage makes what it is asked for");
-            let inputs = stage.inputs().lacking(&made.lacking);
-            let header = inputs.header(S::KIND.name(), json!(made.report));
-            let path = stage.path();
-            write(&path, &header, &made.model.tensors())?;
-            summaries.push(made.summary);
-            let stamp = Stamp { path, fingerprint: inputs.fingerprint.clone(), made: true };
-            ready.push(Ready { stamp, inputs, report: made.report });
-            continue;
-        };
-        ready.push(kept);
-    }
-    let told = |made: bool| {
-        let of = stages.iter().zip(&ready).filter(move |(_, ready)| ready.stamp.made == made);
-        let of: Vec<_> = of.filter(|(stage, _)| stage.is_told()).collect();
-        let mixed = !(all || missing.is_empty());
-        let names = of.iter().filter_map(|(stage, _)| {
-            let one_of_several = stages.len() == 1 || mixed;
-            one_of_several.then(|| stage.place().channel.clone()).flatten()
+        ready.push(match kept {
+            Some(kept) => kept,
+            None => store(stage, made.next().expect("a stage makes what it is asked for"))?,
         });
-        let paths = of.iter().map(|(_, ready)| ready.stamp.path.clone()).collect();
-        (!of.is_empty()).then(|| (names.collect::<Vec<_>>(), paths))
-    };
-    let stage = S::KIND.stage();
-    if let Some((names, paths)) = told(true) {
-        let result = StageResult::made(stage, names, summaries.join("; "), started);
-        stages[0].place().work.finish(result.with_artifacts(paths));
     }
-    if let Some((names, paths)) = told(false) {
-        let result = StageResult::nothing_to_do(stage, names);
-        stages[0].place().work.finish(result.with_artifacts(paths));
+    if S::IS_TOLD {
+        say(stages, &ready, summary, started);
     }
     Ok(ready)
+}
+
+/// Writes what a stage made.
+fn store<S: Stage>(stage: &S, made: Made<S::Model, S::Report>) -> Result<Ready<S::Report>> {
+    let inputs = stage.inputs().lacking(&made.lacking);
+    let header = inputs.header(S::KIND.name(), json!(made.report));
+    let path = stage.path();
+    write(&path, &header, &made.model.tensors())?;
+    let stamp = Stamp { path, fingerprint: inputs.fingerprint.clone(), made: true };
+    Ok(Ready { stamp, inputs, report: made.report })
+}
+
+/// Says how a stage ended: for what was made, and for what was there. Channels are named where not all of
+/// them ended alike, or only one of them is asked for.
+fn say<S: Stage>(stages: &[S], ready: &[Ready<S::Report>], summary: String, started: Instant) {
+    let (made, kept): (Vec<usize>, Vec<usize>) =
+        (0..stages.len()).partition(|&i| ready[i].stamp.made);
+    let alike = made.is_empty() || kept.is_empty();
+    let finish = |of: &[usize], result: StageResult| {
+        let names = of.iter().filter_map(|&i| stages[i].place().channel.clone());
+        let channels = if alike && stages.len() > 1 { Vec::new() } else { names.collect() };
+        let artifacts = of.iter().map(|&i| ready[i].stamp.path.clone()).collect();
+        stages[0].place().work.finish(StageResult { channels, artifacts, ..result });
+    };
+    let stage = S::KIND.stage();
+    if !made.is_empty() {
+        finish(&made, StageResult::made(stage, Vec::new(), summary, started));
+    }
+    if !kept.is_empty() {
+        finish(&kept, StageResult::nothing_to_do(stage, Vec::new()));
+    }
 }
 
 /// The artifact of a stage, where it is the one of its inputs, perhaps without images that could not be

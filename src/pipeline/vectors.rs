@@ -30,7 +30,7 @@ use crate::store::{
     Index, IndexedImage, Inputs, Kind, Paths, ShardVectors, Skipped, lacks, may_be_back,
     require_parent,
 };
-use crate::words::counted;
+use crate::words::{counted, sum_of};
 
 /// Images in a shard.
 pub const SHARD_IMAGES: usize = 256;
@@ -183,10 +183,9 @@ fn say(
         let values: Vec<usize> = made.iter().map(|&c| channels[c].encoder.dim()).collect();
         let images = encoded[first].images;
         let rate = images as f64 / started.elapsed().as_secs_f64().max(1e-9);
-        let dims: Vec<String> = values.iter().map(usize::to_string).collect();
         let dims = match values[..] {
             [1] => "1 value".to_owned(),
-            _ => format!("{} values", dims.join(" + ")),
+            _ => format!("{} values", sum_of(&values)),
         };
         let text = format!("{} of {dims}, {rate:.1} images/s{skipped}", counted(images, "vector"));
         let result = StageResult::made(Kind::Fisher.stage(), Vec::new(), text, started);
@@ -337,7 +336,7 @@ impl<'a, 'p> Shard<'a, 'p> {
         let split = self.pass.split.name.clone();
         let report = ShardReport { split, skipped, unread, dim, hashes: Some(hashes), noted };
         let model = ShardVectors { vectors, images, dim };
-        Ok(Made { model, report, lacking, summary: String::new() })
+        Ok(Made { model, report, lacking })
     }
 }
 
@@ -362,9 +361,7 @@ impl Stage for Shard<'_, '_> {
         self.items.iter().any(|item| item.id == id && self.could_read(item))
     }
 
-    fn is_told(&self) -> bool {
-        false
-    }
+    const IS_TOLD: bool = false;
 
     fn need(&self) -> Need {
         let (config, source) = (&self.channel.place.config, self.channel.encoder.source());

@@ -52,7 +52,7 @@ pub(crate) fn positions_of(artifact: &Artifact) -> Result<Vec<Position>> {
 /// What a `pca` artifact says beside its tensors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PcaReport {
-    rows: usize,
+    pub(crate) rows: usize,
     #[serde(default = "whole")]
     variance_kept: f64,
     #[serde(default)]

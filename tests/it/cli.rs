@@ -455,6 +455,13 @@ fn eval_prints_json_of_the_documented_shape() {
     // What became of the data folder's files is no figure.
     let files = printed.as_object_mut().unwrap().remove("data_files").unwrap();
     assert_eq!((&files["used"], &files["other_splits"]), (&18.into(), &24.into()));
+    // Nor is how the stages ended.
+    let stages = printed.as_object_mut().unwrap().remove("stages").unwrap();
+    let last = stages.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["stage"], &last["split"], &last["made"]),
+        (&"eval".into(), &"test".into(), &false.into())
+    );
     assert_eq!(stored, printed);
 
     // A folder per class; one of the classifier's classes is not there.

@@ -43,11 +43,16 @@ impl Describe for Colour {
         let Scratch { work, rows, frames } = scratch;
         let least = f64::NEG_INFINITY;
         let mut blocks = Blocks::new(&self.params, COLOUR_DIM, least, rows, frames, consume);
-        multiscale::for_each_size(&self.levels, planes, work, |place, planes, mapping, _, cells| {
-            blocks.enter(place.bin, mapping);
-            let planes = planes.try_into().expect("three planes");
-            colour::run(place, planes, cells, |x, y, row| blocks.push_colour(x, y, row));
-        });
+        multiscale::for_each_size(
+            &self.levels,
+            planes,
+            work,
+            |place, planes, mapping, _, cells| {
+                blocks.enter(place.bin, mapping);
+                let planes = planes.try_into().expect("three planes");
+                colour::run(place, planes, cells, |x, y, row| blocks.push_colour(x, y, row));
+            },
+        );
         blocks.flush();
     }
 }

@@ -1,7 +1,7 @@
 //! The kinds of descriptors: a file each, and a row in the table.
 
 mod colour;
-mod files;
+mod given;
 mod sift;
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::image::Colours;
 const KINDS: [(Kind, fn(&Params) -> Arc<dyn Describe>); 3] = [
     (Kind::Sift, |params| Arc::new(sift::Sift::new(params))),
     (Kind::Colour, |params| Arc::new(colour::Colour::new(params))),
-    (Kind::Files, |params| Arc::new(files::Files::new(params))),
+    (Kind::Files, |params| Arc::new(given::Given::new(params))),
 ];
 
 /// The descriptors that `params` ask for.

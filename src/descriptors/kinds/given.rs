@@ -6,17 +6,17 @@ use crate::descriptors::params::Params;
 use crate::image::{Colours, Plane};
 
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct Given {
     dim: usize,
 }
 
-impl Files {
+impl Given {
     pub(super) fn new(params: &Params) -> Self {
         Self { dim: params.dimension }
     }
 }
 
-impl Describe for Files {
+impl Describe for Given {
     fn dim(&self) -> usize {
         self.dim
     }
