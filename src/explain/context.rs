@@ -16,8 +16,9 @@ use crate::explanation::drawings::{Bar, bars};
 use crate::explanation::heatmap::paint;
 use crate::explanation::pixels::Map;
 use crate::names::with_ending;
-use crate::pipeline::{Outputs, Run, StageResult};
+use crate::pipeline::{Run, StageResult};
 use crate::plain;
+use crate::store::Outputs;
 use crate::words::counted;
 
 /// Size of average heatmaps, in cells.

@@ -24,9 +24,10 @@ use crate::image::Photo;
 use crate::linalg::{Joined, Pool, Rows};
 use crate::memory::Need;
 use crate::names;
-use crate::pipeline::{Origin, Outputs, Run, load_mixture};
+use crate::pipeline::{Run, load_mixture};
 use crate::position::Position;
 use crate::random::Stream;
+use crate::store::{Origin, Outputs};
 use crate::svm::Model;
 use crate::words::did_you_mean;
 
@@ -160,8 +161,8 @@ impl Run<'_> {
         planned: impl IntoIterator<Item = &'p PathBuf>,
     ) -> Result<Outputs<'_>> {
         let group = format!("explain/{}/{kind}", explainer.split.name);
-        self.home.remove_outdated_outputs(&explainer.origin, &group)?;
-        self.home.outputs(&group, &explainer.origin, planned)
+        self.home.results().remove_outdated_outputs(&explainer.origin, &group)?;
+        self.home.results().outputs(&group, &explainer.origin, planned)
     }
 
     /// Runs `task` for every case in parallel, in order; an image that cannot be read is noted and gives

@@ -7,7 +7,7 @@ use ::image::RgbImage;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::pipeline::Outputs;
+use crate::store::Outputs;
 
 /// Writes a picture as PNG.
 pub(super) fn write_png(outputs: &Outputs<'_>, path: &Path, picture: &RgbImage) -> Result<()> {

@@ -17,8 +17,8 @@ use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
 use crate::names::with_ending;
-use crate::pipeline::{Outputs, Run, StageResult};
-use crate::store::Inputs;
+use crate::pipeline::{Run, StageResult};
+use crate::store::{Inputs, Outputs};
 use crate::words::counted;
 
 /// How heatmaps are made and drawn.

@@ -103,7 +103,7 @@ impl Run<'_> {
         let inputs = Inputs::new(Kind::Svm.name(), settings, &parents, data);
         let train = Train { run: self, index: &index, labels: &labels, inputs };
         let stamp = bring_up_to_date(&[train])?.remove(0).stamp;
-        self.home.remove_outputs_of_others(&stamp.fingerprint)?;
+        self.home.results().remove_outputs_of_others(&stamp.fingerprint)?;
         Ok(stamp)
     }
 

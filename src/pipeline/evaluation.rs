@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::classifier::summary;
 use super::leak::{note_training_images, training_images};
-use super::outputs::Origin;
 use super::result::StageResult;
 use super::run::Run;
 use super::vectors::Encoded;
@@ -18,6 +17,7 @@ use crate::dataset::Split;
 use crate::dataset::labels_for;
 use crate::error::Result;
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
+use crate::store::Origin;
 use crate::store::{Inputs, figures_of, labels_hash};
 use crate::svm::Model;
 use crate::words::counted;
@@ -64,9 +64,9 @@ impl Run<'_> {
         let group = format!("eval/{}", split.name);
         let origin =
             Origin::new(&split.name, &svm_print, &index.fingerprint, &model.classes, &labels);
-        self.home.remove_outdated_outputs(&origin, &group)?;
+        self.home.results().remove_outdated_outputs(&origin, &group)?;
         let stored = self.stored_report(&path, &inputs.fingerprint);
-        if let Some(report) = stored.filter(|_| self.home.has_outputs(&group, &origin)) {
+        if let Some(report) = stored.filter(|_| self.home.results().has_outputs(&group, &origin)) {
             note_training_images(progress, &training, &report);
             work.finish(StageResult::nothing_to_do("eval", Vec::new()).of_split(&split.name));
             return Ok(Evaluated { report, encoded, page, made: false });
@@ -91,7 +91,7 @@ impl Run<'_> {
         let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
         files.insert(page.clone(), html::report(&report, &settings, &stages));
-        let outputs = self.home.outputs(&group, &origin, files.keys().chain([&path]))?;
+        let outputs = self.home.results().outputs(&group, &origin, files.keys().chain([&path]))?;
         let mut hashes = BTreeMap::new();
         for (path, text) in &files {
             outputs.text(path, text)?;

@@ -9,7 +9,7 @@
 //! | `place`, `result` | where stages work, what became of one |
 //! | `stage` | a stage as a value; the one place that decides reuse, refuse or make |
 //! | `sample`, `pca`, `mixture`, `vectors`, `classifier` | one stage each |
-//! | `evaluation`, `leak`, `outputs` | figures and files for people |
+//! | `evaluation`, `leak` | figures and files for people |
 //! | `run`, `joint`, `models`, `commands` | the open folder, its channels joined, what it can be asked for |
 //!
 //! A stage's artifact carries the fingerprint of its inputs: the settings it depends on, its
@@ -32,7 +32,6 @@ mod leak;
 mod mixture;
 mod models;
 mod options;
-mod outputs;
 mod pca;
 mod place;
 mod predict;
@@ -52,7 +51,6 @@ pub use source::require_apart;
 pub use vectors::Encoded;
 
 pub(crate) use mixture::load_mixture;
-pub(crate) use outputs::{Origin, Outputs};
 pub(crate) use place::Place;
 
 pub use crate::store::{Index, IndexedImage, Skipped};

@@ -14,7 +14,7 @@ use crate::describer::Seen;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::progress::Progress;
-use crate::store::{Kind, Paths};
+use crate::store::{Kind, Notes, Paths, Results};
 
 /// What the places of an open run share.
 pub(crate) struct Work<'p> {
@@ -61,13 +61,6 @@ impl<'p> Work<'p> {
         locked(&self.said).insert(text.to_owned())
     }
 
-    /// A note that is given once.
-    pub(crate) fn note_once(&self, text: &str) {
-        if self.is_new(text) {
-            self.progress.note(text);
-        }
-    }
-
     /// Names an image that cannot be used, once for each open run and reason.
     pub(crate) fn skip(&self, id: &str, error: &Error) {
         self.note_once(&format!("skipped {id}: {error}"));
@@ -86,6 +79,14 @@ impl<'p> Work<'p> {
     /// The stages that ended so far.
     pub(crate) fn results(&self) -> Vec<StageResult> {
         locked(&self.results).clone()
+    }
+}
+
+impl Notes for Work<'_> {
+    fn note_once(&self, text: &str) {
+        if self.is_new(text) {
+            self.progress.note(text);
+        }
     }
 }
 
@@ -114,6 +115,11 @@ impl Place<'_> {
     /// The settings in force that artifacts of a kind depend on.
     pub(crate) fn settings(&self, kind: Kind) -> Value {
         kind.settings(&self.config, &self.vectors)
+    }
+
+    /// The results in this folder.
+    pub(crate) fn results(&self) -> Results<'_> {
+        Results { paths: &self.paths, say: &*self.work }
     }
 
     /// Before what is said of this place alone.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::place::Place;
 use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::store::Source;
+use crate::store::{Notes, Source};
 
 /// Refuses a run folder that is the data folder: its files would lie among the images. One inside
 /// it is passed over when the data are read.

@@ -7,6 +7,7 @@
 //! | `inputs` | what an artifact is made from, its fingerprint, and what has changed since |
 //! | `stored` | what models are on disk, both ways |
 //! | `index` | what the shards of an encoded split hold |
+//! | `outputs` | results for people, and what becomes of them |
 //! | `source`, `figures` | `source.json`, `eval/<split>.json` |
 //!
 //! Nothing here computes a model or decides what is made: that is [`crate::pipeline`].
@@ -16,6 +17,7 @@ mod folder;
 mod index;
 mod inputs;
 mod kind;
+mod outputs;
 #[doc(hidden)]
 pub mod parsers;
 mod paths;
@@ -31,6 +33,7 @@ pub(crate) use inputs::{
     parent_print, require_parent, was_waiting,
 };
 pub(crate) use kind::Kind;
+pub(crate) use outputs::{Notes, Origin, Outputs, Results};
 pub(crate) use paths::Paths;
 pub(crate) use source::Source;
 pub(crate) use stored::{

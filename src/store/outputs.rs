@@ -21,12 +21,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::place::Place;
+use super::inputs::{Inputs, labels_hash};
+use super::paths::Paths;
 use crate::artifacts::{check_seal, sealed, write_atomically};
 use crate::dataset::Label;
 use crate::describer::file_hash;
 use crate::error::{Error, Result};
-use crate::store::{Inputs, labels_hash};
 use crate::{files, plain};
 
 /// Folders of results; nothing outside them is removed, but for [`PAGE`]s.
@@ -73,9 +73,22 @@ struct List {
     groups: BTreeMap<String, Group>,
 }
 
+/// Who is told what becomes of results, each thing once.
+pub(crate) trait Notes: Sync {
+    /// Says it, unless it was said.
+    fn note_once(&self, text: &str);
+}
+
+/// The results in a run folder.
+#[derive(Clone, Copy)]
+pub(crate) struct Results<'r> {
+    pub(crate) paths: &'r Paths,
+    pub(crate) say: &'r dyn Notes,
+}
+
 /// A group that is being written.
 pub(crate) struct Outputs<'r> {
-    place: &'r Place<'r>,
+    results: Results<'r>,
     name: String,
     made: Mutex<BTreeMap<String, Option<String>>>,
 }
@@ -102,41 +115,41 @@ impl Outputs<'_> {
 
     fn made(&self, path: &Path, hash: blake3::Hash) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.insert(self.place.below(path), Some(hash.to_hex().to_string()));
+        made.insert(self.results.below(path), Some(hash.to_hex().to_string()));
     }
 
     /// Lists what was made, and removes what else the group held.
     pub(crate) fn end(self) -> Result<()> {
         let made = self.made.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut list = self.place.list_of_outputs();
+        let mut list = self.results.list_of_outputs();
         let Some(group) = list.groups.get_mut(&self.name) else { return Ok(()) };
         let mut earlier = std::mem::replace(&mut group.files, made);
         earlier.retain(|below, _| !group.files.contains_key(below));
-        let removed = self.place.remove_outputs(&earlier);
+        let removed = self.results.remove_outputs(&earlier);
         if removed > 0 {
             let what = if removed == 1 { "a file" } else { &format!("{removed} files") };
             let text = format!("removed {what} that an earlier call had left in {}", self.name);
-            self.place.work.progress.note(&text);
+            self.results.say.note_once(&text);
         }
-        self.place.write_list_of_outputs(&list)
+        self.results.write_list_of_outputs(&list)
     }
 }
 
-impl Place<'_> {
+impl<'r> Results<'r> {
     /// Begins a group: lists the files that are about to be written.
     pub(crate) fn outputs<'p>(
         &self,
         name: &str,
         origin: &Origin,
         planned: impl IntoIterator<Item = &'p PathBuf>,
-    ) -> Result<Outputs<'_>> {
+    ) -> Result<Outputs<'r>> {
         let mut list = self.list_of_outputs();
         let earlier = list.groups.remove(name).map(|group| group.files);
         let mut files = earlier.unwrap_or_default();
         files.extend(planned.into_iter().map(|path| (self.below(path), None)));
         list.groups.insert(name.to_owned(), Group { origin: origin.clone(), files });
         self.write_list_of_outputs(&list)?;
-        Ok(Outputs { place: self, name: name.to_owned(), made: Mutex::default() })
+        Ok(Outputs { results: *self, name: name.to_owned(), made: Mutex::default() })
     }
 
     /// Whether a group was finished, and is of `origin`.
@@ -173,7 +186,7 @@ impl Place<'_> {
             let names: Vec<&str> = gone.keys().map(String::as_str).collect();
             let (names, were) =
                 (names.join(", "), if removed == 1 { "it was" } else { "they were" });
-            self.work.progress.note(&format!(
+            self.say.note_once(&format!(
                 "removed {removed} of the files in {names}: {were} of a classifier, vectors or labels \
                  that are gone"
             ));
@@ -192,7 +205,7 @@ impl Place<'_> {
         list.unwrap_or_else(|error| {
             let absent = fs::symlink_metadata(&path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
             if !absent {
-                self.work.note_once(&format!(
+                self.say.note_once(&format!(
                     "{error}; what earlier commands left can no longer be told from other files, and \
                      stays"
                 ));
@@ -222,10 +235,10 @@ impl Place<'_> {
             match self.remove_output(below, hash.as_deref()) {
                 Ok(true) => removed += 1,
                 Ok(false) => {}
-                Err(reason) => self
-                    .work
-                    .progress
-                    .note(&format!("{} is out of date, but stays: {reason}", plain::path(&path))),
+                Err(reason) => self.say.note_once(&format!(
+                    "{} is out of date, but stays: {reason}",
+                    plain::path(&path)
+                )),
             }
         }
         removed
