@@ -7,9 +7,13 @@ use fvtool::explain::{Audit, AuditOptions, NotJudged};
 use fvtool::plain;
 use fvtool::words::counted;
 
+use super::args::RunFolder;
 use super::data_stages::Data;
 use super::explain::RuleArgs;
-use super::{Global, Outcome, RunFolder, Ui, whole};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
+use super::values::whole;
 
 /// Arguments of `audit`.
 #[derive(Args)]

@@ -41,7 +41,7 @@ use ndarray::{Array2, ArrayView2, Axis, Ix1, concatenate};
 use ndarray_npy::WriteNpyExt;
 use serde_json::json;
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// Arguments of `bench-stage`.
 #[derive(Args)]

@@ -8,7 +8,10 @@ use fvtool::pipeline::{Run, Stamp};
 use fvtool::plain;
 use serde_json::json;
 
-use super::{Faults, Global, Outcome, RunFolder, Ui};
+use super::args::{Faults, RunFolder};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
 
 /// Arguments of a fitting stage.
 #[derive(Args)]

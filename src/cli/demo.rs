@@ -10,11 +10,13 @@ use fvtool::explanation::Rule;
 use fvtool::pipeline;
 use fvtool::random::Seed;
 
+use super::args::RunFolder;
 use super::audit::write_audit;
 use super::eval::write_evaluated;
 use super::explain::write_heatmaps;
-use super::ui::column;
-use super::{Global, Outcome, RunFolder, Ui};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::{Ui, column};
 
 /// Seed of the demo's data when `--seed` is not given.
 const DATA_SEED: u64 = 1;

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::args::ReadFolder;
 use super::data_stages::write_stamp;
-use super::{Global, Outcome, ReadFolder, Ui};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
 
 /// Arguments of `describe`.
 #[derive(Args)]

@@ -6,9 +6,11 @@ use clap::Args;
 use fvtool::dataset::Inventory;
 use fvtool::pipeline::{Evaluated, Run, StageResult};
 
+use super::args::{Faults, RunFolder};
 use super::data_stages::Data;
-use super::ui::column;
-use super::{Faults, Global, Outcome, RunFolder, Ui};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::{Ui, column};
 
 /// Arguments of `eval`.
 #[derive(Args)]

@@ -10,8 +10,12 @@ use fvtool::explanation::Rule;
 use fvtool::explanation::quality::Params;
 use fvtool::plain;
 
+use super::args::RunFolder;
 use super::data_stages::Data;
-use super::{Global, Outcome, RunFolder, Ui, whole};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
+use super::values::whole;
 
 /// Arguments of `explain`.
 #[derive(Args)]

@@ -9,7 +9,8 @@ use fvtool::network::Network;
 use fvtool::plain;
 use serde_json::{Value, json};
 
-use super::{Global, Outcome};
+use super::global::Global;
+use super::outcome::Outcome;
 
 /// Arguments of `inspect`.
 #[derive(Args)]

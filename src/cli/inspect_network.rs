@@ -7,7 +7,8 @@ use fvtool::image::{self, Colours, Plane};
 use fvtool::network::{Network, Output, Scaling};
 use serde_json::{Value, json};
 
-use super::{Global, Outcome};
+use super::global::Global;
+use super::outcome::Outcome;
 
 /// Each output with class scores, and its highest values by number.
 type Trial = Vec<(String, Vec<(usize, f64)>)>;

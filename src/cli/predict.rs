@@ -8,7 +8,11 @@ use clap::Args;
 use fvtool::pipeline::{ClassScore, Prediction};
 use fvtool::plain;
 
-use super::{Global, Outcome, ReadFolder, Ui, whole};
+use super::args::ReadFolder;
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
+use super::values::whole;
 
 /// Arguments of `predict`.
 #[derive(Args)]

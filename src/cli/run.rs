@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::args::{Faults, RunFolder};
 use super::eval::write_evaluated;
-use super::{Faults, Global, Outcome, RunFolder, Ui};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
 
 /// Arguments of `run`.
 #[derive(Args)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use fvtool::config::Config;
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// Arguments of `settings`.
 #[derive(Args)]

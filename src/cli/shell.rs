@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, Outcome};
+use super::outcome::Outcome;
 
 /// Arguments of `completions`.
 #[derive(Args)]
@@ -15,19 +15,22 @@ pub struct Completions {
     shell: Shell,
 }
 
-pub fn completions(args: &Completions, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+pub fn completions(
+    args: &Completions,
+    mut grammar: Command,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "fvtool", &mut script);
+    clap_complete::generate(args.shell, &mut grammar, "fvtool", &mut script);
     out.write_all(&script)?;
     Ok(Outcome::Done)
 }
 
 /// One page: the main command, then every subcommand.
-pub fn man(out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let command = Cli::command();
+pub fn man(grammar: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for subcommand in command.get_subcommands() {
+    clap_mangen::Man::new(grammar.clone()).render(&mut page)?;
+    for subcommand in grammar.get_subcommands() {
         let name = format!("fvtool {}", subcommand.get_name());
         clap_mangen::Man::new(subcommand.clone().name(name)).render(&mut page)?;
     }

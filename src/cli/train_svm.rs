@@ -4,8 +4,11 @@ use std::io::Write;
 
 use clap::Args;
 
+use super::args::RunFolder;
 use super::data_stages::write_stamp;
-use super::{Global, Outcome, RunFolder, Ui};
+use super::global::Global;
+use super::outcome::Outcome;
+use super::ui::Ui;
 
 /// Arguments of `train-svm`.
 #[derive(Args)]

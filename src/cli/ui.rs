@@ -12,7 +12,7 @@ use fvtool::plain;
 use fvtool::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Global;
+use super::global::Global;
 
 /// Tables on their way to stdout: whatever names are in them, nothing is a command to a terminal. (JSON
 /// has escapes of its own.)

@@ -11,8 +11,9 @@ use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::kinds::{Kind, MAGIC_BYTES, kind_of};
+use super::params::Params;
 use super::range::{self, Dark};
-use super::{Params, frames, jpeg, netpbm, panics, tiff};
+use super::{frames, jpeg, netpbm, panics, tiff};
 use crate::{Error, Result, files};
 
 /// Bytes a pixel of the largest pixel type (RGBA in f32), and as much again for the decoder.

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use ::image::RgbImage;
 
-use super::decode::{Check, Remarks};
+use super::colours::Colours;
+use super::decode::Remarks;
+use super::params::Params;
 use super::photo::Photo;
-use super::{Colours, Params, Plane};
+use super::plane::Plane;
 use crate::Result;
 
 /// An image as it is described.
@@ -34,15 +36,7 @@ pub fn load_luminance(path: &Path, params: &Params) -> Result<Plane> {
 /// # Errors
 /// As [`Photo::open`].
 pub fn load(path: &Path, params: &Params, colours: Colours) -> Result<Loaded> {
-    load_if(path, params, colours, &|_| Ok(()))
-}
-
-/// As [`load`], of a file whose bytes `check` lets pass: a file may change between two readings.
-///
-/// # Errors
-/// As [`Photo::open_if`].
-pub fn load_if(path: &Path, params: &Params, colours: Colours, check: Check<'_>) -> Result<Loaded> {
-    let photo = Photo::open_if(path, params, check)?;
+    let photo = Photo::open(path, params)?;
     let planes = photo.planes(params, colours);
     Ok(Loaded { planes, size_in_file: photo.size_in_file(), remarks: photo.remarks() })
 }
@@ -53,13 +47,5 @@ pub fn load_if(path: &Path, params: &Params, colours: Colours, check: Check<'_>)
 /// # Errors
 /// As [`Photo::open`].
 pub fn load_rgb(path: &Path, params: &Params) -> Result<RgbImage> {
-    load_rgb_if(path, params, &|_| Ok(()))
-}
-
-/// As [`load_rgb`], of a file whose bytes `check` lets pass.
-///
-/// # Errors
-/// As [`Photo::open_if`].
-pub fn load_rgb_if(path: &Path, params: &Params, check: Check<'_>) -> Result<RgbImage> {
-    Ok(Photo::open_if(path, params, check)?.rgb(params))
+    Ok(Photo::open(path, params)?.rgb(params))
 }

@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 
 use ::image::{DynamicImage, Rgb, RgbImage};
 
+use super::colours::Colours;
 use super::decode::{Check, Decoded, Remarks, decode, of_bytes, of_pixels};
+use super::params::Params;
+use super::plane::Plane;
 use super::planes::{luminance, opponent, red_green_blue};
 use super::resize::{Resizer, resize};
 use super::smooth::smooth;
-use super::{Colours, Params, Plane};
 use crate::{Error, Result};
 
 /// EXIF's number of an upright image.

@@ -2,7 +2,7 @@
 
 use ::image::DynamicImage;
 
-use super::Plane;
+use super::plane::Plane;
 
 /// BT.601 luminance in [0, 1], on white where the image is transparent.
 pub(super) fn luminance(decoded: &DynamicImage) -> Plane {

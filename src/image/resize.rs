@@ -8,7 +8,7 @@ use fir::PixelTrait;
 use fir::images::{TypedImage, TypedImageRef};
 use fir::pixels::{F32, U8x3};
 
-use super::Plane;
+use super::plane::Plane;
 
 /// A plane of `width × height` pixels.
 pub fn resize(plane: &Plane, width: usize, height: usize) -> Plane {

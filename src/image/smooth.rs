@@ -7,7 +7,7 @@
 
 use ::image::{ImageBuffer, Luma};
 
-use super::Plane;
+use super::plane::Plane;
 
 /// Weights of a Gaussian with standard deviation `sigma_px`, radius ⌈4σ⌉, summing to one.
 /// σ under 0.01 gives the single weight 1.

@@ -5,12 +5,12 @@
 //! floats between black and white.
 
 mod samples;
+mod terms;
 
 use std::io::{Cursor, Read, Seek};
 
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, GrayImage, RgbImage};
-use tiff::TiffError;
 use tiff::decoder::{Decoder, Limits};
 use tiff::tags::Tag;
 
@@ -18,19 +18,13 @@ use super::jpeg::{self, Colour};
 use super::kinds::unread;
 use super::range::{Dark, ValueRange};
 use samples::Samples;
+use terms::{BLACK_IS_ZERO, PALETTE, RGB, WHITE_IS_ZERO, YCBCR, undecodable};
 
 /// Pages that are looked at.
 const MOST_PAGES: usize = 10_000;
 
 const SUBFILE_TYPE: Tag = Tag::Unknown(255);
 const DNG_VERSION: Tag = Tag::Unknown(50_706);
-
-/// Values of PhotometricInterpretation.
-const WHITE_IS_ZERO: u16 = 0;
-const BLACK_IS_ZERO: u16 = 1;
-const RGB: u16 = 2;
-const PALETTE: u16 = 3;
-const YCBCR: u16 = 6;
 
 /// A decoded page.
 pub(super) struct Page {
@@ -128,15 +122,6 @@ fn limits(pixels: u64, memory: u64) -> Limits {
     limits.decoding_buffer_size = bytes(40 * pixels + memory);
     limits.intermediate_buffer_size = bytes(40 * pixels + memory);
     limits
-}
-
-fn undecodable(error: TiffError) -> String {
-    match error {
-        TiffError::LimitsExceeded => "the TIFF file's directory or strips are larger than its \
-                                      pixels warrant"
-            .to_owned(),
-        other => format!("cannot be decoded: {other}"),
-    }
 }
 
 /// Goes to the first full page, or to the largest where there is none; its number, and how many full

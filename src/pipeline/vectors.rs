@@ -140,7 +140,7 @@ pub(crate) fn bring_vectors(places: &[&Place<'_>], split: &Split) -> Result<Vec<
     all?;
     let mut encoded = Vec::new();
     for (channel, shards) in channels.iter().zip(&shards) {
-        shards.iter().try_for_each(|shard| verify_names(shard))?;
+        shards.iter().try_for_each(verify_names)?;
         encoded.push(channel.write_index(split, shards)?);
     }
     say(&channels, split, &shards, &encoded, started);
@@ -276,6 +276,9 @@ impl<'a, 'p> Channel<'a, 'p> {
     }
 }
 
+/// An image's vector, the hash of it, and what was noticed of the image.
+type EncodedImage = Result<(Vec<f32>, Hash, Noticed)>;
+
 impl Ready<ShardReport> {
     /// Images that this shard lacks though the fingerprint of the split has them.
     fn lacking(&self) -> Vec<String> {
@@ -298,10 +301,7 @@ impl<'a, 'p> Shard<'a, 'p> {
     }
 
     /// The vectors of the images, in one piece.
-    fn gather(
-        &self,
-        encoded: Vec<Result<(Vec<f32>, Hash, Noticed)>>,
-    ) -> Result<Made<ShardVectors, ShardReport>> {
+    fn gather(&self, encoded: Vec<EncodedImage>) -> Result<Made<ShardVectors, ShardReport>> {
         let work = &self.channel.place.work;
         let mut vectors = StoredVectors::new(self.channel.encoder.storage());
         let (mut skipped, mut unread, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
@@ -372,7 +372,7 @@ impl Stage for Shard<'_, '_> {
 
     fn make(missing: &[&Self]) -> Result<Vec<Made<ShardVectors, ShardReport>>> {
         let (work, pass) = (&missing[0].channel.place.work, missing[0].pass);
-        let encoded: Result<Vec<Vec<Result<(Vec<f32>, Hash, Noticed)>>>> = missing[0]
+        let encoded: Result<Vec<Vec<EncodedImage>>> = missing[0]
             .items
             .par_iter()
             .with_max_len(1)

@@ -2,7 +2,7 @@
 
 use ::image::{DynamicImage, GrayImage, RgbImage};
 
-use super::Samples;
+use super::block::Samples;
 use super::frame::{Colour, Component, Frame};
 use crate::widest;
 

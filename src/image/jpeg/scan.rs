@@ -1,10 +1,14 @@
 //! Scans: from entropy-coded bits to coefficients.
 
 use super::bits::Bits;
+use super::block::{Block, ZIGZAG};
+use super::decoder::Decoder;
 use super::frame::{Component, Frame, Segments, marker};
 use super::huffman::Table;
-use super::{Block, Decoder, MOST_SCANS, ZIGZAG, transform};
+use super::transform;
 
+/// More scans than any program writes; each costs time, however few bytes it has.
+const MOST_SCANS: usize = 500;
 /// Most blocks of an interleaved unit.
 const MOST_BLOCKS: usize = 10;
 

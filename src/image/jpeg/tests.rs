@@ -3,7 +3,10 @@
 
 use std::path::PathBuf;
 
-use super::*;
+use ::image::DynamicImage;
+
+use super::frame::{Segments, marker};
+use super::{decode, stated_size};
 
 /// Every file of `tests/data/jpeg`: name, bytes, and its pixels as libjpeg decodes them.
 fn files() -> Vec<(String, Vec<u8>, DynamicImage)> {

@@ -3,7 +3,7 @@
 
 use std::num::Wrapping;
 
-use super::Block;
+use super::block::Block;
 use crate::widest;
 
 /// Bits of the constants behind the point.

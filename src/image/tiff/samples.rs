@@ -7,7 +7,7 @@ use tiff::decoder::{BufferLayoutPreference, Decoder, DecodingResult};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
-use super::{WHITE_IS_ZERO, YCBCR, undecodable};
+use super::terms::{WHITE_IS_ZERO, YCBCR, undecodable};
 use crate::image::jpeg;
 use crate::image::kinds::unread;
 use crate::image::range::{Dark, Scale, ValueRange};

@@ -1,0 +1,132 @@
+//! Arguments that several commands share: the run folder with its settings, and what to do about faults.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fvtool::config::{DEFAULT_PRESET, PRESETS};
+use fvtool::pipeline;
+
+use super::global::Global;
+use super::ui::Ui;
+use super::values::Bytes;
+
+fn config_help() -> String {
+    let presets: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+    format!(
+        "Preset ({}) or TOML file [default: the run's own configuration, `{DEFAULT_PRESET}` in a \
+         new run]",
+        presets.join(", ")
+    )
+}
+
+/// Where a run lives and with which settings.
+#[derive(Args)]
+pub struct RunFolder {
+    /// Run folder: holds everything this experiment makes
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    // The text of its help is made from the list of presets.
+    #[arg(long, value_name = "FILE|PRESET", help = config_help())]
+    pub config: Option<String>,
+    /// Override one setting; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Make again what was made with other settings or from other data
+    #[arg(long)]
+    pub refit: bool,
+    /// Take over what this other run has made with the same settings from the same data; may be
+    /// repeated
+    #[arg(long, value_name = "RUN")]
+    pub reuse: Vec<PathBuf>,
+}
+
+/// A finished run, which stays as it is.
+#[derive(Args)]
+pub struct ReadFolder {
+    /// Run folder; it is only read
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+}
+
+/// What to do about images that cannot be used.
+#[derive(Args)]
+pub struct Faults {
+    /// Stop at the first image that cannot be used
+    #[arg(long)]
+    pub strict: bool,
+    /// Exit with 0 even when images had to be skipped
+    #[arg(long, conflicts_with = "strict")]
+    pub allow_skipped: bool,
+}
+
+impl RunFolder {
+    /// As [`open`](Self::open), for commands that use what a run has; a mistyped folder is not made.
+    pub fn open_existing<'p>(
+        &self,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
+        require_folder(&self.run)?;
+        self.open(global, ui, strict)
+    }
+
+    /// Refuses a run folder that is the data folder, before anything is written there.
+    pub fn require_apart(&self, data: &Path) -> fvtool::Result<()> {
+        pipeline::require_apart(&self.run, data)
+    }
+
+    /// As [`open`](Self::open), for commands that begin with images: no folder is made for a run
+    /// whose data or splits are not there.
+    pub fn open_for<'p>(
+        &self,
+        data: &Path,
+        splits: &[&str],
+        trained: Option<&str>,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
+        self.require_apart(data)?;
+        if !self.run.exists() {
+            let options = self.options(global, strict);
+            pipeline::Run::check_data(&self.run, &options, data, splits, trained)?;
+        }
+        self.open(global, ui, strict)
+    }
+
+    /// Opens the run with these settings; its folder is made where there is none.
+    pub fn open<'p>(
+        &self,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> fvtool::Result<pipeline::Run<'p>> {
+        pipeline::Run::open(&self.run, &self.options(global, strict), ui.progress())
+    }
+
+    fn options(&self, global: &Global, strict: bool) -> pipeline::Options {
+        pipeline::Options {
+            config: self.config.clone(),
+            overrides: self.overrides.clone(),
+            seed: global.seed,
+            refit: self.refit,
+            strict,
+            reuse: self.reuse.clone(),
+            max_memory: global.max_memory.map(|Bytes(bytes)| bytes),
+        }
+    }
+}
+
+impl ReadFolder {
+    /// Opens the run to read it; there must be one.
+    pub fn open<'p>(&self, global: &Global, ui: &'p Ui) -> fvtool::Result<pipeline::Run<'p>> {
+        require_folder(&self.run)?;
+        let max_memory = global.max_memory.map(|Bytes(bytes)| bytes);
+        pipeline::Run::open_to_read(&self.run, max_memory, ui.progress())
+    }
+}
+
+fn require_folder(run: &Path) -> fvtool::Result<()> {
+    if run.is_dir() { Ok(()) } else { Err(pipeline::no_such_run(run)) }
+}

@@ -1,0 +1,85 @@
+//! One run of the program: from its arguments to its exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use fvtool::words::counted;
+
+use super::command::Cli;
+use super::outcome::Outcome;
+use super::signals;
+use super::threads::start_threads;
+use super::ui::{PlainText, Ui};
+
+/// Parses the arguments, runs the command and turns its outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(reason) = cli.refused() {
+        let kind = clap::error::ErrorKind::ArgumentConflict;
+        Cli::command().error(kind, reason).exit();
+    }
+    let interrupted = signals::attend();
+    // For the thread that waits for signals as long as there is a process.
+    let ui: &'static Ui = Box::leak(Box::new(Ui::new(&cli.global, &interrupted)));
+    let stopped = format!("{}; {}", fvtool::Error::Interrupted, cli.command.kept());
+    signals::give_up_after(&interrupted, {
+        let stopped = stopped.clone();
+        move || ui.error(&stopped)
+    });
+    if let Err(error) = start_threads(&cli.global, ui) {
+        ui.error(&error);
+        return ExitCode::FAILURE;
+    }
+    let started = std::time::Instant::now();
+    if cli.global.verbose {
+        let (version, threads) = (env!("CARGO_PKG_VERSION"), rayon::current_num_threads());
+        ui.say(&format!("fvtool {version}, {}, {}", counted(threads, "thread"), instructions()));
+    }
+    let mut stdout = std::io::stdout().lock();
+    let mut plain = PlainText(&mut stdout);
+    let out: &mut dyn Write = if cli.global.json { plain.0 } else { &mut plain };
+    let outcome = cli.command.run(&cli.global, ui, out);
+    if cli.global.verbose {
+        ui.say(&format!("ended after {:.1} s", started.elapsed().as_secs_f64()));
+    }
+    match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Partly(what)) => {
+            ui.error(&what);
+            ExitCode::FAILURE
+        }
+        // The reader of our output went away (`| head`): nothing is wrong.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        // Whatever else is written has a name, and is an error of fvtool.
+        Err(error) if error.is::<std::io::Error>() => {
+            ui.error(&format!("cannot write standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(fvtool::Error::Interrupted)) => {
+            ui.error(&stopped);
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The widest instructions that products are made with.
+fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        return "AVX-512";
+    } else if std::arch::is_x86_feature_detected!("avx2") {
+        return "AVX2";
+    }
+    "no wide instructions"
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
