@@ -36,4 +36,3 @@ pub use measures::{Scored, evaluate};
 pub use report::{ClassReport, Map, Report};
 pub use scores::Scores;
 
-pub(crate) use crate::plain::push_record;

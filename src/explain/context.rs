@@ -9,7 +9,7 @@ use super::explainer::Failure;
 use super::files::{write_json, write_png};
 use super::selection::Selection;
 use crate::error::{Error, Result};
-use crate::evaluation::push_record;
+use crate::plain::push_record;
 use crate::explanation::Rule;
 use crate::explanation::context::{Context, Summary, context};
 use crate::explanation::drawings::{Bar, bars};
