@@ -31,7 +31,7 @@ pub use atomic::{
 };
 pub use compressed::{compress, compressed_len, expand};
 pub use npy::Npy;
-pub use seal::{check_seal, sealed};
+pub use seal::{check_seal, require_own, sealed};
 pub use shards::{Shards, VECTORS};
 
 /// Version of the layout of artifacts. A file of another version is refused.

@@ -39,6 +39,22 @@ pub fn check_seal(path: &Path, text: &str) -> Result<()> {
     if fits { Ok(()) } else { Err(damaged(path, "its checksum does not fit its contents")) }
 }
 
+/// Refuses to write over a file at `path` that was surely not begun by [`sealed`].
+///
+/// # Errors
+/// [`crate::Error::Artifact`] with the way out.
+pub fn require_own(path: &Path) -> Result<()> {
+    match crate::files::read_start(path, OPENING.len() as u64) {
+        Ok(start) if !OPENING.as_bytes().starts_with(&start) => {
+            let problem = "in the way, and not a file of fvtool; move it away and run the same command \
+                           again";
+            Err(Error::artifact(path, problem))
+        }
+        // What is not there, or cannot be read, is the business of who writes.
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,4 +35,3 @@ pub use confusion::{Accuracy, Confusion};
 pub use measures::{Scored, evaluate};
 pub use report::{ClassReport, Map, Report};
 pub use scores::Scores;
-

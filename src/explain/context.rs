@@ -9,7 +9,6 @@ use super::explainer::Failure;
 use super::files::{write_json, write_png};
 use super::selection::Selection;
 use crate::error::{Error, Result};
-use crate::plain::push_record;
 use crate::explanation::Rule;
 use crate::explanation::context::{Context, Summary, context};
 use crate::explanation::drawings::{Bar, bars};
@@ -18,6 +17,7 @@ use crate::explanation::pixels::Map;
 use crate::names::with_ending;
 use crate::pipeline::{Run, StageResult};
 use crate::plain;
+use crate::plain::push_record;
 use crate::store::Outputs;
 use crate::words::counted;
 

@@ -16,7 +16,7 @@ use super::mixture::load_models;
 use super::place::Place;
 use super::result::{StageResult, Stamp};
 use super::stage::{Made, Ready, Stage, bring_up_to_date};
-use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, sealed, write_atomically};
+use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, require_own, sealed, write_atomically};
 use crate::dataset::{Inventory, Item, Split};
 use crate::describer::largest;
 use crate::describer::{ImageEncoder, Noted, Noticed, Reader, Stored as StoredVectors, Workers};
@@ -264,6 +264,7 @@ impl<'a, 'p> Channel<'a, 'p> {
         let text = sealed(&index);
         let made = crate::files::read_text(&path).ok().as_deref() != Some(&text);
         if made {
+            require_own(&path)?;
             write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
             remove_old_shards(&self.folder, &index.shards)?;
         }

@@ -15,6 +15,7 @@ mod encoding;
 mod evaluation;
 mod evaluation_report;
 mod explanation;
+mod extending;
 mod files;
 mod folder_layouts;
 mod folders;

@@ -233,6 +233,7 @@ fn no_advice_destroys_what_fvtool_did_not_write() {
         ("gmm.safetensors", &b"my thesis"[..]),
         ("source.json", b"{\"mine\": 1}"),
         ("config.toml", b"[mine]\n"),
+        ("fisher/train/index.json", b"{\"mine\": 1}"),
     ] {
         let (_copy, run) = copy_of(&run);
         put(&run, name, content);
@@ -246,6 +247,7 @@ fn no_advice_destroys_what_fvtool_did_not_write() {
         };
         assert!(!text.contains("delete") && !text.contains("remove"), "{name}: {text}");
         assert!(text.contains(name), "{text}");
+        assert_eq!(fs::read(run.join(name)).unwrap(), content, "{name}");
     }
 }
 
