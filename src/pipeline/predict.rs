@@ -40,7 +40,7 @@ impl Run<'_> {
     /// its reason in its place.
     ///
     /// # Errors
-    /// [`Error::Missing`] when nothing was trained here.
+    /// [`Error::Missing`](crate::Error::Missing) when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
         self.begin();
         self.require_classifier()?;
