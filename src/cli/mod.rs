@@ -176,6 +176,9 @@ struct RunFolder {
     /// Override one setting; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// The network that descriptors come from, an ONNX file (`network.file`); the run remembers it
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
     /// Make again what was made with other settings or from other data
     #[arg(long)]
     refit: bool,
@@ -253,6 +256,7 @@ impl RunFolder {
         pipeline::Options {
             config: self.config.clone(),
             overrides: self.overrides.clone(),
+            network: self.network.clone(),
             seed: global.seed,
             refit: self.refit,
             strict,

@@ -11,10 +11,12 @@ use super::params::{Kind, Params};
 use crate::image::Colours;
 
 /// What makes the descriptors of each kind.
-const KINDS: [(Kind, fn(&Params) -> Arc<dyn Describe>); 3] = [
+const KINDS: [(Kind, fn(&Params) -> Arc<dyn Describe>); 5] = [
     (Kind::Sift, |params| Arc::new(sift::Sift::new(params))),
     (Kind::Colour, |params| Arc::new(colour::Colour::new(params))),
-    (Kind::Files, |params| Arc::new(given::Given::new(params))),
+    (Kind::Files, |params| Arc::new(given::Given::new(params, Colours::Luminance))),
+    (Kind::Network, |params| Arc::new(given::Given::new(params, Colours::Rgb))),
+    (Kind::Pooled, |params| Arc::new(given::Given::new(params, Colours::Rgb))),
 ];
 
 /// The descriptors that `params` ask for.
