@@ -139,7 +139,7 @@ impl Config {
         for (group, key, value) in channel.groups().into_iter().flat_map(keys) {
             if let Some(reason) = self.unused(group, &key) {
                 let name = format!("{}.{group}.{key}", channel.name);
-                return Err(Error::setting(name, value, format!("left out; {reason}")));
+                return Err(Error::setting(name, value, format!("left out ({reason})")));
             }
         }
         Ok(())
