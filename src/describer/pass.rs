@@ -30,9 +30,16 @@ pub(super) struct Pass {
     params: Params,
     network: Network,
     scaling: Scaling,
-    /// Grows until the first image comes.
-    outputs: Mutex<Vec<String>>,
+    outputs: Mutex<Outputs>,
     runner: OnceLock<Runner>,
+}
+
+/// What is taken of a network.
+#[derive(Default)]
+struct Outputs {
+    names: Vec<String>,
+    /// Whether an image has come, after which they stay as they are.
+    settled: bool,
 }
 
 impl fmt::Debug for Pass {
@@ -80,10 +87,10 @@ impl Pass {
     /// run already.
     pub(super) fn place_of(&self, name: &str) -> Option<usize> {
         let mut outputs = locked(&self.outputs);
-        let known = outputs.iter().position(|output| output == name);
-        if known.is_none() && self.runner.get().is_none() {
-            outputs.push(name.to_owned());
-            return Some(outputs.len() - 1);
+        let known = outputs.names.iter().position(|output| output == name);
+        if known.is_none() && !outputs.settled {
+            outputs.names.push(name.to_owned());
+            return Some(outputs.names.len() - 1);
         }
         known
     }
@@ -92,12 +99,14 @@ impl Pass {
         if let Some(runner) = self.runner.get() {
             return Ok(runner);
         }
-        // Held until it is made, so that no output comes too late.
-        let outputs = locked(&self.outputs);
-        if let Some(runner) = self.runner.get() {
-            return Ok(runner);
-        }
-        let made = self.network.runner(&outputs, self.scaling)?;
+        let names = {
+            let mut outputs = locked(&self.outputs);
+            outputs.settled = true;
+            outputs.names.clone()
+        };
+        // No lock is held: the engine may work in parallel, and a thread that waits for that may take up
+        // another image and come here again. The first one that is made stays.
+        let made = self.network.runner(&names, self.scaling)?;
         Ok(self.runner.get_or_init(|| made))
     }
 
