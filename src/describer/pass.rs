@@ -99,14 +99,14 @@ impl Pass {
         if let Some(runner) = self.runner.get() {
             return Ok(runner);
         }
-        let names = {
-            let mut outputs = locked(&self.outputs);
-            outputs.settled = true;
-            outputs.names.clone()
-        };
-        // No lock is held: the engine may work in parallel, and a thread that waits for that may take up
-        // another image and come here again. The first one that is made stays.
-        let made = self.network.runner(&names, self.scaling)?;
+        // Held until it is made, so that it is made once. The engine loads in a thread apart: one of ours
+        // that waited for it would take up another image, and come here again.
+        let mut outputs = locked(&self.outputs);
+        if let Some(runner) = self.runner.get() {
+            return Ok(runner);
+        }
+        outputs.settled = true;
+        let made = self.network.runner(&outputs.names, self.scaling)?;
         Ok(self.runner.get_or_init(|| made))
     }
 
