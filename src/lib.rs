@@ -3,7 +3,7 @@
 //! Data flow one way, and the modules read in that order:
 //!
 //! ```text
-//! dataset → image → descriptors → projection → gmm → encoding → svm → evaluation → explanation
+//! dataset → image → network → descriptors → projection → gmm → encoding → svm → evaluation → explanation
 //! ```
 //!
 //! [`describer`] joins those from an image to its vector; [`pipeline`] runs all of them over a data set

@@ -31,6 +31,9 @@ pub struct RunFolder {
     /// Override one setting; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// The network that descriptors come from, an ONNX file (`network.file`); the run remembers it
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<PathBuf>,
     /// Make again what was made with other settings or from other data
     #[arg(long)]
     pub refit: bool,
@@ -109,6 +112,7 @@ impl RunFolder {
         pipeline::Options {
             config: self.config.clone(),
             overrides: self.overrides.clone(),
+            network: self.network.clone(),
             seed: global.seed,
             refit: self.refit,
             strict,

@@ -18,6 +18,9 @@ pub struct Channel {
     /// Keys of [`super::Config::descriptors`].
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub descriptors: toml::Table,
+    /// Keys of [`super::Config::network`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub network: toml::Table,
     /// Keys of [`super::Config::sample`].
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub sample: toml::Table,
@@ -46,9 +49,10 @@ impl Channel {
         1.0
     }
 
-    pub(super) fn groups(&self) -> [(&'static str, &toml::Table); 5] {
+    pub(super) fn groups(&self) -> [(&'static str, &toml::Table); 6] {
         [
             ("descriptors", &self.descriptors),
+            ("network", &self.network),
             ("sample", &self.sample),
             ("pca", &self.pca),
             ("gmm", &self.gmm),

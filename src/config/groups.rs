@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::descriptors::sample;
 use crate::parameters::{Key, Limits, Shape, read};
 use crate::random::Seed;
-use crate::{dataset, descriptors, encoding, gmm, image, projection, svm};
+use crate::{dataset, descriptors, encoding, gmm, image, network, projection, svm};
 
 /// One settings group: its name, its keys, and which of them count.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,7 @@ groups! {
     "data", "Images and labels", dataset::Params;
     "image", "Decoding of images", image::Params;
     "descriptors", "Local descriptors", descriptors::Params;
+    "network", "Pretrained network", network::Params;
     "sample", "Descriptors to learn from", sample::Params;
     "pca", "Projection", projection::Params;
     "gmm", "Gaussian mixture", gmm::Params;
@@ -49,7 +50,8 @@ groups! {
 }
 
 /// The groups of which a channel may set keys.
-pub(super) const CHANNEL_GROUPS: [&str; 5] = ["descriptors", "sample", "pca", "gmm", "encoding"];
+pub(super) const CHANNEL_GROUPS: [&str; 6] =
+    ["descriptors", "network", "sample", "pca", "gmm", "encoding"];
 
 /// The one key outside the groups.
 pub(super) static SEED: Key = Key {
@@ -73,6 +75,7 @@ fn effective_group<P: Serialize + DeserializeOwned>(
     });
     // Where files lie changes nothing; what they hold is part of the data.
     all.remove("folder");
+    all.remove("file");
     Value::Object(all)
 }
 

@@ -4,6 +4,8 @@
 pub const PRESETS: &[(&str, &str)] = &[
     ("best", include_str!("../../configs/best.toml")),
     ("chatfield", include_str!("../../configs/chatfield.toml")),
+    ("deep-fast", include_str!("../../configs/deep-fast.toml")),
+    ("deep", include_str!("../../configs/deep.toml")),
     ("fast", include_str!("../../configs/fast.toml")),
     ("lrp", include_str!("../../configs/lrp.toml")),
     ("quick", include_str!("../../configs/quick.toml")),

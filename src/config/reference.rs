@@ -102,7 +102,7 @@ tables above describe the only channel. `--set \"channel=['sift']\"` keeps the c
 |---|---|---|---|
 | `name` | | lower-case letters, digits, `-` and `_` | Names its folder, `channels/<name>`. |
 WEIGHT
-| `descriptors.KEY`, `sample.KEY`, `pca.KEY`, `gmm.KEY`, `encoding.KEY` | that of the table above | as in the table above | A setting that this channel overrides. On the command line: `--set NAME.pca.dimension=64`. |
+| `descriptors.KEY`, `network.KEY`, `sample.KEY`, `pca.KEY`, `gmm.KEY`, `encoding.KEY` | that of the table above | as in the table above | A setting that this channel overrides. On the command line: `--set NAME.pca.dimension=64`. |
 ";
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::channel::Channel;
 use crate::descriptors::sample;
 use crate::error::{Error, Result};
 use crate::random::Seed;
-use crate::{dataset, descriptors, encoding, gmm, image, projection, svm};
+use crate::{dataset, descriptors, encoding, gmm, image, network, projection, svm};
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub image: image::Params,
     /// Local descriptors.
     pub descriptors: descriptors::Params,
+    /// The network that descriptors come from.
+    pub network: network::Params,
     /// Descriptors that PCA and mixture are fitted to.
     pub sample: sample::Params,
     /// Projection.
@@ -42,6 +44,7 @@ impl Default for Config {
             data: Default::default(),
             image: Default::default(),
             descriptors: Default::default(),
+            network: Default::default(),
             sample: Default::default(),
             pca: Default::default(),
             gmm: Default::default(),
@@ -65,6 +68,7 @@ impl Config {
         self.data.validate()?;
         self.image.validate()?;
         self.descriptors.validate()?;
+        self.network.validate()?;
         self.sample.validate()?;
         self.pca.validate()?;
         self.gmm.validate()?;
@@ -74,7 +78,9 @@ impl Config {
             channel.validate()?;
             let named_before = self.channel[..number].iter().any(|c| c.name == channel.name);
             Error::require(!named_before, "channel.name", &channel.name, "a name of its own")?;
-            self.of_channel(channel)?.validate().map_err(|error| channel.blame(error))?;
+            let of_channel = self.of_channel(channel)?;
+            of_channel.validate().map_err(|error| channel.blame(error))?;
+            of_channel.refuse_unused_of(channel)?;
         }
         if !self.channel.is_empty() {
             return Ok(());
@@ -103,6 +109,40 @@ impl Config {
             origin: format!("channel `{}`", channel.name),
             problem: e.message().replace('\n', " "),
         })
+    }
+
+    /// Why a key has no effect beside the kind of descriptors; `None` where it may have one.
+    pub(super) fn unused(&self, group: &str, key: &str) -> Option<&'static str> {
+        let kind = self.descriptors.kind;
+        let pooled = kind == descriptors::Kind::Pooled;
+        match (group, key) {
+            ("network", _) if !kind.is_of_network() => {
+                Some("it needs descriptors.kind = network or pooled")
+            }
+            ("encoding", "mirrored" | "storage") => None,
+            ("sample" | "pca" | "gmm" | "encoding", _) if pooled => Some(
+                "descriptors.kind is pooled: one vector an image, with no sample, PCA, mixture or \
+                 regions",
+            ),
+            _ => None,
+        }
+    }
+
+    /// Refuses what a pooled channel sets for models that it does not have. `self` is its configuration.
+    fn refuse_unused_of(&self, channel: &Channel) -> Result<()> {
+        if self.descriptors.kind != descriptors::Kind::Pooled {
+            return Ok(());
+        }
+        let keys = |(group, keys): (&'static str, &toml::Table)| {
+            keys.clone().into_iter().map(move |(key, value)| (group, key, value))
+        };
+        for (group, key, value) in channel.groups().into_iter().flat_map(keys) {
+            if let Some(reason) = self.unused(group, &key) {
+                let name = format!("{}.{group}.{key}", channel.name);
+                return Err(Error::setting(name, value, format!("left out ({reason})")));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn table(&self) -> toml::Table {

@@ -219,6 +219,13 @@ impl Sourced {
         self.origins.insert("seed".into(), Origin::Flag(format!("--seed {seed}")));
     }
 
+    /// Applies `--network`.
+    pub fn set_network(&mut self, file: &Path) {
+        self.config.network.file = file.to_owned();
+        let flag = format!("--network {}", file.display());
+        self.origins.insert("network.file".into(), Origin::Flag(flag));
+    }
+
     /// What a key names.
     fn place(&self, key: &str) -> std::result::Result<Place, String> {
         if key == SEED.name {
@@ -343,6 +350,9 @@ impl Sourced {
             return Ok(None);
         };
         let needs = |config: &Config| {
+            if let Some(reason) = config.unused(group.name, declared.name) {
+                return Some(reason.to_owned());
+            }
             let settings = serde_json::to_value(config).expect("a configuration is JSON");
             let idle = (group.idle)(&settings[group.name]).contains(&declared.name);
             idle.then(|| format!("it needs {}.{}", group.name, declared.needs.unwrap_or_default()))

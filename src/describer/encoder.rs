@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayView2;
 
+use super::looked::Looked;
 use super::noticed::Noticed;
 use super::seen::Seen;
 use super::source::Source;
@@ -23,7 +24,6 @@ use crate::encoding::contributions::{Contributions, Sums};
 use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
 use crate::gmm::Gmm;
-use crate::image::Photo;
 use crate::position::Position;
 use crate::projection::Projection;
 
@@ -36,6 +36,7 @@ pub struct ImageEncoder {
     projection: Projection,
     encoder: Encoder,
     mirrored: bool,
+    pooled: bool,
     mixture: String,
     storage: Storage,
 }
@@ -85,13 +86,14 @@ impl ImageEncoder {
     ///
     /// # Errors
     /// [`Error::Setting`] when a setting is out of range, [`Error::Shape`] when descriptors, projection and
-    /// mixture do not fit together.
+    /// mixture do not fit together; as [`Source::new`].
     pub fn new(
         config: &Config,
         projection: Projection,
         gmm: &Gmm,
         seen: &Arc<Seen>,
     ) -> Result<Self> {
+        let config = &seen.networks().resolved(config)?;
         let extractor = Extractor::new(&config.descriptors)?;
         let shape = |what, expected, got| {
             if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
@@ -105,9 +107,20 @@ impl ImageEncoder {
         Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
         let (rounded, exact) = projection.of_zeros();
         let encoder = Encoder::new(gmm, &config.encoding)?.knowing(rounded, &exact);
-        let source = Source::new(config, seen);
+        let source = Source::new(config, seen)?;
         let (name, mixture) = Default::default();
-        Ok(Self { name, source, extractor, projection, encoder, mirrored, mixture, storage })
+        let pooled = config.descriptors.kind == Kind::Pooled;
+        Ok(Self {
+            name,
+            source,
+            extractor,
+            projection,
+            encoder,
+            mirrored,
+            pooled,
+            mixture,
+            storage,
+        })
     }
 
     /// The same encoder under a channel's name.
@@ -123,6 +136,11 @@ impl ImageEncoder {
     /// Name of the channel; empty where there is only one.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its vectors are means of an image's rows, with models that nothing was fitted to.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     /// Fingerprint of the mixture; empty where none was given.
@@ -169,7 +187,7 @@ impl ImageEncoder {
     /// [`Error::Numerical`] when the vector is not finite.
     pub fn encode(
         &self,
-        photo: &Photo,
+        photo: &Looked<'_>,
         id: Option<&str>,
         worker: &mut Worker,
     ) -> Result<(Vec<f32>, Noticed)> {
@@ -192,7 +210,7 @@ impl ImageEncoder {
     /// As [`encode`](Self::encode) and [`store`].
     pub fn encode_as_stored(
         &self,
-        photo: &Photo,
+        photo: &Looked<'_>,
         id: Option<&str>,
         worker: &mut Worker,
     ) -> Result<(Vec<f32>, Noticed)> {
@@ -207,7 +225,7 @@ impl ImageEncoder {
     /// As [`encode`](Self::encode).
     pub fn examine(
         &self,
-        photo: &Photo,
+        photo: &Looked<'_>,
         id: Option<&str>,
         worker: &mut Worker,
     ) -> Result<Examined<'_>> {

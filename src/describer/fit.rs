@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+use super::looked::Looked;
 use super::sampler::{Drawn, Sampler, sampled_images};
 use super::seen::Seen;
 use crate::config::Config;
-use crate::descriptors::Scratch;
+use crate::descriptors::{Kind, Scratch};
 use crate::error::{Error, Result};
 use crate::gmm::{self, Gmm};
 use crate::image::Photo;
@@ -22,9 +23,25 @@ use crate::position::Position;
 use crate::progress::Progress;
 use crate::projection::{Covariance, Projection};
 
+/// The models of a pooled vector of so many values, which nothing is fitted to: a projection that changes
+/// nothing, and one normal component of mean 0 and variance 1. A Fisher vector of the first order under
+/// them is the mean of an image's rows:
+///
+/// ```text
+/// u = 1/(N √1) Σ_n 1 · (x_n − 0)/1
+/// ```
+///
+/// # Errors
+/// [`Error::Numerical`] without a value.
+pub fn pooled_models(dimension: usize) -> Result<(Projection, Gmm)> {
+    let (means, variances) = (Array2::zeros((1, dimension)), Array2::ones((1, dimension)));
+    Ok((Projection::identity(dimension)?, Gmm::new(vec![1.0], means, variances)?))
+}
+
 /// The projection and the mixture of a channel with this configuration, fitted to photos.
 ///
 /// # Errors
+/// As [`Networks::resolved`](super::Networks::resolved), for descriptors of a network;
 /// [`Error::InMemory`] or [`Error::Image`] when no photo gives a descriptor, and for descriptors of kind
 /// `files`; as [`Projection::fit`] and [`gmm::fit`].
 pub fn fit_models(
@@ -32,14 +49,19 @@ pub fn fit_models(
     photos: &[Photo],
     progress: &dyn Progress,
 ) -> Result<(Projection, Gmm)> {
+    let seen = Arc::new(Seen::default());
+    let config = &seen.networks().resolved(config)?;
+    if config.descriptors.kind == Kind::Pooled {
+        return pooled_models(config.descriptors.dimension);
+    }
     let chosen = sampled_images(config, photos.len());
-    let sampler = Sampler::new(config, chosen.len(), &Arc::new(Seen::default()))?;
+    let sampler = Sampler::new(config, chosen.len(), &seen)?;
     progress.begin("extract", chosen.len() as u64, "images");
     let draw = |scratch: &mut Scratch, (number, &chosen): (usize, &usize)| {
         if progress.interrupted() {
             return Err(Error::Interrupted);
         }
-        let drawn = sampler.draw(&photos[chosen], None, number, scratch);
+        let drawn = sampler.draw(&Looked::at(&photos[chosen]), None, number, scratch);
         progress.advance(1);
         drawn
     };

@@ -32,6 +32,9 @@ pub fn largest<'s>(
         ([width.max(size[0]), height.max(size[1])], file)
     });
     let (size, image_file) = upscaled.reduce(|| ([0, 0], 0), larger);
-    let files = sources.into_iter().map(|source| source.largest_file(items));
-    Largest { size, image_file, file: files.max().unwrap_or(0) }
+    let sources: Vec<&Source> = sources.into_iter().collect();
+    let files = sources.iter().map(|source| source.largest_file(items));
+    let networks = sources.iter().map(|source| source.network_bytes(size));
+    let (file, network) = (files.max().unwrap_or(0), networks.max().unwrap_or(0));
+    Largest { size, image_file, file, network }
 }

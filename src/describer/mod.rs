@@ -18,7 +18,10 @@ mod encoder;
 mod fit;
 mod given;
 mod largest;
+mod looked;
+mod networks;
 mod noticed;
+mod pass;
 mod reader;
 mod sampler;
 mod seen;
@@ -40,9 +43,11 @@ use crate::progress::Progress;
 use crate::projection::Projection;
 
 pub use encoder::{Examined, ImageEncoder, Worker};
-pub use fit::fit_models;
+pub use fit::{fit_models, pooled_models};
 pub use given::Given;
 pub use largest::largest;
+pub use looked::Looked;
+pub use networks::Networks;
 pub use noticed::{Noted, Noticed};
 pub use reader::Reader;
 pub use sampler::{Drawn, Sampler, sampled_images};
@@ -187,6 +192,7 @@ impl Describer {
         id: Option<&str>,
         workers: &mut Workers,
     ) -> Result<Described> {
+        let photo = &Looked::at(photo);
         let mut vector = Vec::with_capacity(self.dim());
         let (mut parts, mut noticed) = (Vec::new(), None);
         for (number, Channel { encoder, factor, .. }) in self.channels.iter().enumerate() {
@@ -222,7 +228,7 @@ impl Describer {
         id: Option<&str>,
         workers: &mut Workers,
     ) -> Result<Vec<Examined<'_>>> {
-        let channels = self.channels.iter().enumerate();
+        let (photo, channels) = (&Looked::at(photo), self.channels.iter().enumerate());
         channels.map(|(i, channel)| channel.encoder.examine(photo, id, workers.of(i))).collect()
     }
 }
@@ -308,7 +314,11 @@ mod tests {
             assert_eq!(channel.factor, (weight / total) as f32);
             let (part, _) = channel
                 .encoder
-                .encode_as_stored(&Photo::from(pixels(5)), None, &mut Worker::default())
+                .encode_as_stored(
+                    &Looked::at(&Photo::from(pixels(5))),
+                    None,
+                    &mut Worker::default(),
+                )
                 .unwrap();
             assert_eq!(described.parts[number], part);
             let scaled: Vec<f32> = part.iter().map(|value| value * channel.factor).collect();
@@ -343,7 +353,9 @@ mod tests {
         let config = config.of_channel(&config.channel[2]).unwrap();
         let config = config.with_overrides(&["sample.rows=30".to_owned()]).unwrap();
         let sampler = Sampler::new(&config, 3, &Arc::default()).unwrap();
-        let draw = |number| sampler.draw(&photo, None, number, &mut Default::default()).unwrap();
+        let draw = |number| {
+            sampler.draw(&Looked::at(&photo), None, number, &mut Default::default()).unwrap()
+        };
         let drawn = draw(1);
         assert_eq!((drawn.rows.dim(), drawn.positions.len()), ((10, 96), 10));
         assert_eq!(drawn, draw(1));
@@ -361,7 +373,7 @@ mod tests {
         let parts = describer.examine(&photo, None, &mut Workers::default()).unwrap();
         for (examined, channel) in parts.iter().zip(describer.channels()) {
             let (vector, noticed) =
-                channel.encoder.encode(&photo, None, &mut Worker::default()).unwrap();
+                channel.encoder.encode(&Looked::at(&photo), None, &mut Worker::default()).unwrap();
             assert_eq!(noticed.counts()[0], examined.frames.len());
             assert_eq!(examined.positions.len(), examined.frames.len());
             let (sums, mut again) = (&examined.sums.signed, Vec::new());

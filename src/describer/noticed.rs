@@ -31,7 +31,7 @@ impl Noticed {
                 let values = &plane.values;
                 values.iter().all(|value| *value == values[0])
             }),
-            Content::Given(_) => false,
+            Content::Given { .. } => false,
         };
         Self { of_file, blank, ..Self::default() }
     }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::looked::Looked;
 use super::seen::Seen;
 use super::source::Source;
 use crate::config::Config;
 use crate::descriptors::{Descriptors, Extractor, Frame, Scratch, sample};
 use crate::error::Result;
-use crate::image::Photo;
 use crate::position::Position;
 use crate::random::Seed;
 
@@ -56,9 +56,11 @@ impl Sampler {
     /// many `images`.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) when a setting is out of range.
+    /// [`Error::Setting`](crate::Error::Setting) when a setting is out of range; as [`Source::new`].
     pub fn new(config: &Config, images: usize, seen: &Arc<Seen>) -> Result<Self> {
-        let (source, extractor) = (Source::new(config, seen), Extractor::new(&config.descriptors)?);
+        let config = &seen.networks().resolved(config)?;
+        let source = Source::new(config, seen)?;
+        let extractor = Extractor::new(&config.descriptors)?;
         let quota = sample::quota(config.sample.rows, images);
         Ok(Self { source, extractor, quota, seed: config.seed })
     }
@@ -80,7 +82,7 @@ impl Sampler {
     /// As [`Source::picture`].
     pub fn draw(
         &self,
-        photo: &Photo,
+        photo: &Looked<'_>,
         id: Option<&str>,
         number: usize,
         scratch: &mut Scratch,

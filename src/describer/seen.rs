@@ -19,13 +19,17 @@ use blake3::Hash;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::networks::Networks;
 use crate::dataset::Item;
 use crate::error::Result;
 use crate::files;
 
 /// Every file that was looked at. Shared between workers.
 #[derive(Debug, Default)]
-pub struct Seen(RwLock<Files>);
+pub struct Seen {
+    files: RwLock<Files>,
+    networks: Networks,
+}
 
 /// What was found at each path; nothing where the file could not be read.
 type Files = BTreeMap<PathBuf, Option<File>>;
@@ -39,9 +43,14 @@ struct File {
 }
 
 impl Seen {
-    /// Forgets everything: another command begins, and looks at every file anew.
+    /// The networks that were opened. They stay as they were then.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// Forgets every image: another command begins, and looks at them anew.
     pub fn forget(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.files.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Hash of a list's files: ids, sizes and contents, in list order. A file that cannot be read
@@ -75,13 +84,13 @@ impl Seen {
         if unread > 0 {
             value["unread"] = json!(unread);
         }
-        let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.files.write().unwrap_or_else(PoisonError::into_inner);
         seen.extend(items.iter().map(|item| item.path.clone()).zip(found));
         Ok(value)
     }
 
     fn seen(&self) -> RwLockReadGuard<'_, Files> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.files.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A file that was looked at and could be read.
@@ -127,7 +136,7 @@ impl Seen {
             Some(Some(_)) => "it has changed since this command looked at it first",
             Some(None) => "it could not be read when this command looked at it first",
             None => {
-                let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
+                let mut seen = self.files.write().unwrap_or_else(PoisonError::into_inner);
                 seen.insert(path.to_owned(), Some(now));
                 return Ok(());
             }

@@ -1,8 +1,9 @@
-//! What the descriptors of a channel are made of: planes of an image, or files of another program.
+//! What the descriptors of a channel are made of: planes of an image, maps of a network, or files of another
+//! program.
 //!
 //! ```text
 //! Photo ─ planes of the channel's colours ─────────────────┐
-//!                                                          ├─ Picture ─ descriptors, W' × H' pixels
+//! its colours ─ network (descriptors.kind network, pooled) ┼─ Picture ─ descriptors, W' × H' pixels
 //! Photo's size + id ─ `<id>.npy` (descriptors.kind files) ─┘
 //! ```
 //!
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::given::Given;
+use super::looked::Looked;
+use super::networks::Tap;
 use super::noticed::Noticed;
 use super::seen::Seen;
 use crate::config::Config;
@@ -29,15 +32,22 @@ pub struct Source {
     image: image::Params,
     colours: Colours,
     given: Option<Given>,
+    network: Option<Tap>,
+    /// Whether descriptors of the mirror image are wanted too.
+    mirrored: bool,
     seen: Arc<Seen>,
 }
 
 impl Source {
     /// The source of a channel with this configuration. Files are compared with what was `seen` of them.
-    pub fn new(config: &Config, seen: &Arc<Seen>) -> Self {
+    ///
+    /// # Errors
+    /// As [`Networks::resolved`](super::Networks::resolved), for descriptors of a network.
+    pub fn new(config: &Config, seen: &Arc<Seen>) -> Result<Self> {
         let (image, params) = (config.image.clone(), &config.descriptors);
         let (colours, given) = (params.colours(), Given::of(params));
-        Self { image, colours, given, seen: Arc::clone(seen) }
+        let (network, mirrored) = (seen.networks().tap(config)?, config.encoding.mirrored);
+        Ok(Self { image, colours, given, network, mirrored, seen: Arc::clone(seen) })
     }
 
     /// Width and height in pixels at which a photo is described; its frames are in these pixels.
@@ -49,9 +59,14 @@ impl Source {
     /// its data set; descriptors of kind `files` are found by it.
     ///
     /// # Errors
-    /// For kind `files` alone: [`Error::Image`] or [`Error::InMemory`] when `id` is `None`, otherwise as
-    /// [`Given::read`].
-    pub fn picture(&self, photo: &Photo, id: Option<&str>) -> Result<(Picture, Noticed)> {
+    /// For kind `files`: [`Error::Image`] or [`Error::InMemory`] when `id` is `None`, otherwise as
+    /// [`Given::read`]. Of a network: [`Error::Image`] or [`Error::InMemory`] with what goes wrong when it
+    /// runs.
+    pub fn picture(&self, photo: &Looked<'_>, id: Option<&str>) -> Result<(Picture, Noticed)> {
+        if let Some(tap) = &self.network {
+            let noticed = Noticed::new(photo.remarks(), &photo.colours(&self.image));
+            return Ok((tap.picture(photo, &self.image, self.mirrored)?, noticed));
+        }
         let mut picture = Picture::from(photo.planes(&self.image, self.colours));
         let noticed = Noticed::new(photo.remarks(), &picture);
         if let Some(given) = &self.given {
@@ -60,8 +75,8 @@ impl Source {
                                none; give its id";
                 photo.refuse(problem.to_owned())
             })?;
-            let descriptors = given.read(id, photo.size_in_file(), self.size(photo), &self.seen)?;
-            picture.content = Content::Given(descriptors);
+            let own = given.read(id, photo.size_in_file(), self.size(photo), &self.seen)?;
+            picture.content = Content::Given { own, mirrored: None };
         }
         Ok((picture, noticed))
     }
@@ -78,6 +93,9 @@ impl Source {
             return Error::Image { path: given.path(id), problem };
         }
         let [width, height] = self.size(photo);
+        if let Some(tap) = &self.network {
+            return photo.refuse(tap.without_rows([width, height]));
+        }
         photo.refuse(match extractor.count(width, height) {
             0 => format!(
                 "{width} × {height} pixels are too small for any descriptor; set smaller \
@@ -124,5 +142,10 @@ impl Source {
         let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
         let largest = |given: &Given| items.iter().map(|item| size(given.path(&item.id))).max();
         self.given.as_ref().and_then(largest).unwrap_or(0)
+    }
+
+    /// Bytes of what a network computes of an image of this width and height; 0 for the other kinds.
+    pub fn network_bytes(&self, size: [usize; 2]) -> u64 {
+        self.network.as_ref().map_or(0, |tap| tap.bytes(size))
     }
 }

@@ -10,7 +10,7 @@ pub struct Frame {
     pub x: f32,
     /// Row of the centre.
     pub y: f32,
-    /// Contrast norm (`sift`; 0 where it is not a number), mean deviation (`colour`) or length (`files`).
+    /// Contrast norm (`sift`; 0 where it is not a number), mean deviation (`colour`) or length (the others).
     pub contrast: f32,
     /// Width of a spatial bin, a quarter of what the descriptor sees ([`Frame::square`]).
     pub size_px: f32,

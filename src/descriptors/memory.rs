@@ -18,6 +18,8 @@ pub struct Largest {
     pub image_file: u64,
     /// Bytes of a file of descriptors.
     pub file: u64,
+    /// Bytes of all that a network computes of an image.
+    pub network: u64,
 }
 
 impl Largest {
@@ -37,7 +39,7 @@ pub fn image_bytes(params: &Params, largest: Largest) -> u64 {
     let planes = params.colours().planes() as u64 * ((8.0 * factor * factor) as u64 + 4);
     // The file itself, and a copy of what is attached to the picture.
     let files = 2 * largest.image_file + largest.file;
-    (width as u64 * height as u64) * (DECODED + planes) + files + OF_IMAGE
+    (width as u64 * height as u64) * (DECODED + planes) + files + largest.network + OF_IMAGE
 }
 
 /// `rows` descriptors that are drawn, as they are gathered and as they are written.

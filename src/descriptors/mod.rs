@@ -1,10 +1,13 @@
-//! Local descriptors of an image: dense SIFT or colour statistics at several scales, or given ones.
+//! Local descriptors of an image: dense SIFT or colour statistics at several scales, given ones, or cells of
+//! a network's map.
 //!
 //! | kind | of | values |
 //! |---|---|---|
 //! | `sift` | luminance, or an opponent colour | 128: 4 × 4 spatial bins of 8 gradient orientations, `t + 8 (bx + 4 by)` for orientation `t` and bin (`bx`, `by`) |
 //! | `colour` | red, green, blue | 96: mean and deviation of each in 4 × 4 cells, `c + 3·(0 mean, 1 deviation) + 6 (bx + 4 by)` |
 //! | `files` | whatever another program describes | `dimension`, as they are |
+//! | `network` | a map of a network | its channels, of unit length, a row for each cell |
+//! | `pooled` | the same | its channels as they are; the mean of the rows counts |
 //!
 //! The formulas stand where they are computed: `dense_sift` (gradient, orientation, pooling), `colour`
 //! (statistics), `multiscale` (scales, grids, centres), `normalise` (contrast, unit length).
@@ -15,6 +18,7 @@
 
 mod bins;
 mod blocks;
+pub mod cells;
 mod colour;
 mod dense_sift;
 mod describe;
@@ -32,5 +36,5 @@ pub use bins::{BINS, DIM};
 pub use describe::{Consume, Describe, Descriptors, Scratch};
 pub use extractor::Extractor;
 pub use frame::{Frame, Square};
-pub use params::{Keep, Kind, LowContrast, Normalisation, Params, Seen, Window};
+pub use params::{Keep, Kind, LowContrast, MOST_VALUES, Normalisation, Params, Seen, Window};
 pub use picture::{Content, Picture};

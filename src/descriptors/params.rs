@@ -8,6 +8,9 @@ use super::bins::DIM;
 use crate::parameters::{one_or_more, zero_or};
 use crate::{Error, Result};
 
+/// Most values of a descriptor; also the end of the range of `dimension`.
+pub const MOST_VALUES: usize = 4096;
+
 /// What is described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +21,22 @@ pub enum Kind {
     Colour,
     /// Computed elsewhere, read from a file for each image.
     Files,
+    /// Cells of a map of a network.
+    Network,
+    /// One vector an image: the mean of a network's map, or a vector of the network.
+    Pooled,
+}
+
+impl Kind {
+    /// Whether it is computed from the image by a grid of bins.
+    fn has_bins(self) -> bool {
+        matches!(self, Self::Sift | Self::Colour)
+    }
+
+    /// Whether it comes from a network.
+    pub fn is_of_network(self) -> bool {
+        matches!(self, Self::Network | Self::Pooled)
+    }
 }
 
 /// What the gradients of `sift` are of; the opponent colours are those of SGS10.
@@ -70,7 +89,7 @@ pub enum Normalisation {
 pub enum Keep {
     /// All of them.
     All,
-    /// Only those whose contrast exceeds the mean contrast over all descriptors of their image, low
+    /// Only those whose contrast (of a cell of a network: length) exceeds the mean contrast over all descriptors of their image, low
     /// ones included. Takes a second pass.
     AboveMeanNorm,
 }
@@ -81,7 +100,9 @@ crate::parameters! {
     #[group = "descriptors"]
     pub struct Params {
         /// `sift` (128 values, of the luminance), `colour` (mean and deviation of red, green and blue
-        /// in the same 4 × 4 cells, 96 values), or `files` (your own).
+        /// in the same 4 × 4 cells, 96 values), `files` (your own), `network` (the cells of a map of a
+        /// pretrained network, group `network`), or `pooled` (the mean of such a map, or a vector of the
+        /// network: one vector an image, without PCA and mixture).
         pub kind: Kind = Kind::Sift;
         /// The folder with a file `<id>.npy` for each image: an f32 array with one row for each
         /// descriptor. A row holds the column and row of its centre and the side of the square that
@@ -94,14 +115,14 @@ crate::parameters! {
         pub plane: Seen = Seen::Luminance, when "kind = sift": |p| p.kind == Kind::Sift;
         /// Width of a spatial bin in pixels, one entry per scale. A descriptor sees a square of four bins by four.
         pub bin_sizes_px: Vec<usize> = vec![4, 6, 8, 10], in one_or_more(1..=256),
-            when "kind = sift or colour": |p| p.kind != Kind::Files;
+            when "kind = sift or colour": |p| p.kind.has_bins();
         /// Factors by which the image is resized, one entry per scale. Every bin size is computed at
         /// every factor.
         pub scales: Vec<f64> = vec![1.0], in one_or_more(0.01..=8.0),
-            when "kind = sift or colour": |p| p.kind != Kind::Files;
+            when "kind = sift or colour": |p| p.kind.has_bins();
         /// Distance between neighbouring descriptors in pixels of the resized image.
         pub step_px: usize = 3, in 1..=256,
-            when "kind = sift or colour": |p| p.kind != Kind::Files;
+            when "kind = sift or colour": |p| p.kind.has_bins();
         /// How the weight of a pixel falls with its distance from the centre: `flat` (one weight per
         /// spatial bin) or `gaussian`.
         pub window: Window = Window::Flat, when "kind = sift": |p| p.kind == Kind::Sift;
@@ -122,8 +143,9 @@ crate::parameters! {
         pub normalisation: Normalisation = Normalisation::Sift,
             when "kind = sift": |p| p.kind == Kind::Sift;
         /// `all` descriptors, or those `above-mean-norm`: of more contrast than the mean of their
-        /// image.
-        pub keep: Keep = Keep::All, when "kind = sift": |p| p.kind == Kind::Sift;
+        /// image, or of a network longer than the mean.
+        pub keep: Keep = Keep::All, when "kind = sift or network":
+            |p| matches!(p.kind, Kind::Sift | Kind::Network);
     }
 }
 

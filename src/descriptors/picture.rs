@@ -25,7 +25,12 @@ pub enum Content {
     /// The planes of [`Extractor::colours`], of the picture's size.
     Planes(Vec<Plane>),
     /// Descriptors that are there already, their frames in pixels of the picture.
-    Given(Descriptors),
+    Given {
+        /// Those of the image.
+        own: Descriptors,
+        /// Those of its mirror image, where they are known.
+        mirrored: Option<Descriptors>,
+    },
 }
 
 impl From<Vec<Plane>> for Picture {
@@ -47,7 +52,7 @@ impl Picture {
     ) {
         match &self.content {
             Content::Planes(planes) => extractor.for_each_block(planes, scratch, consume),
-            Content::Given(given) => {
+            Content::Given { own: given, .. } => {
                 let rows = given.rows.axis_chunks_iter(Axis(0), BLOCK_ROWS);
                 rows.zip(given.frames.chunks(BLOCK_ROWS))
                     .for_each(|(rows, frames)| consume(rows, frames));
@@ -58,7 +63,7 @@ impl Picture {
     /// Number of descriptors.
     pub fn count(&self, extractor: &Extractor, scratch: &mut Scratch) -> usize {
         match &self.content {
-            Content::Given(given) => given.frames.len(),
+            Content::Given { own, .. } => own.frames.len(),
             Content::Planes(_) if extractor.keeps_all() => extractor.count(self.width, self.height),
             Content::Planes(_) => {
                 let mut count = 0;
@@ -72,15 +77,16 @@ impl Picture {
     pub fn extract(self, extractor: &Extractor, scratch: &mut Scratch) -> Descriptors {
         match self.content {
             Content::Planes(planes) => extractor.extract(&planes, scratch),
-            Content::Given(given) => given,
+            Content::Given { own, .. } => own,
         }
     }
 
-    /// Turns left and right round. Given descriptors stay, since nobody knows those of the mirror image.
+    /// Turns left and right round. Given descriptors stay where nobody knows those of the mirror image.
     pub fn mirror(&mut self) {
         match &mut self.content {
             Content::Planes(planes) => planes.iter_mut().for_each(Plane::mirror),
-            Content::Given(_) => {}
+            Content::Given { own, mirrored: Some(mirrored) } => std::mem::swap(own, mirrored),
+            Content::Given { mirrored: None, .. } => {}
         }
     }
 }

@@ -116,7 +116,7 @@ impl Run<'_> {
         let work = &self.home.work;
         let reader = Reader::new(&self.config().image, &work.seen);
         let (describer, _) = self.describer()?;
-        let mixtures = self.places().into_iter().map(|place| Ok(load_mixture(place)?.0));
+        let mixtures = self.places().into_iter().map(|place| load_mixture(place));
         let mixtures = mixtures.collect::<Result<_>>()?;
         let folder = self.home.paths.explanations(&split.name);
         let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
@@ -365,8 +365,16 @@ impl Explainer {
     }
 
     /// `count` replacements for the descriptors of each part.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a pooled channel, which has no mixture to draw from.
     pub(super) fn draws(&self, count: usize, stream: &mut Stream) -> Result<Draws<'_>> {
-        let encoders = self.describer.channels().iter().map(|channel| channel.encoder.encoder());
+        let channels = self.describer.channels();
+        let pooled = channels.iter().find(|channel| channel.encoder.is_pooled());
+        let range = "another for quality and audit: they replace descriptors by ones drawn from the mixture, and \
+                     a pooled channel has none (heatmaps and context work)";
+        Error::require(pooled.is_none(), "descriptors.kind", "pooled", range)?;
+        let encoders = channels.iter().map(|channel| channel.encoder.encoder());
         Draws::new(encoders.zip(&self.mixtures), count, stream)
     }
 

@@ -39,8 +39,12 @@ pub(super) struct Rten {
 impl Rten {
     /// Loads an ONNX file with these outputs.
     pub(super) fn new(file: Vec<u8>, input: &str, outputs: &[String]) -> Result<Self, Fault> {
-        let load = || Model::load(file).map_err(|e| e.to_string());
-        let model = guarded(load)?;
+        // With a pool of its own, since whoever loads may be waited for by all workers of ours.
+        let load = || {
+            let load = || Model::load(file).map_err(|e| e.to_string());
+            ThreadPool::with_num_threads(1).run(load)
+        };
+        let model = apart(load)?;
         let node = |name: &str| {
             model.find_node(name).ok_or_else(|| format!("the engine does not know `{name}`"))
         };
@@ -72,16 +76,7 @@ impl Engine for Rten {
         let idle = self.pools().pop();
         let pool = idle.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
         let of_run = pool.clone();
-        // A worker of our own pool would take up the next image while it waits for another pool.
-        let result = std::thread::scope(|scope| {
-            let work = || guarded(|| self.run_here(planes, size, of_run));
-            let thread =
-                std::thread::Builder::new().name("network".into()).spawn_scoped(scope, work);
-            match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|_| Err("the engine failed".into())),
-                Err(e) => Err(format!("no thread can be started: {e}")),
-            }
-        });
+        let result = apart(|| self.run_here(planes, size, of_run));
         self.pools().push(pool);
         result
     }
@@ -93,6 +88,19 @@ fn raw(value: Value) -> Result<Raw, Fault> {
         .into_tensor()
         .ok_or_else(|| format!("a value of type {of} where 32-bit floats belong"))?;
     Ok(Raw { shape: tensor.shape().to_vec(), values: tensor.to_vec() })
+}
+
+/// Works in another thread: a worker of our own pool would take up the next image while it waits for another
+/// pool.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+    std::thread::scope(|scope| {
+        let work = || guarded(work);
+        let thread = std::thread::Builder::new().name("network".into()).spawn_scoped(scope, work);
+        match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err("the engine failed".into())),
+            Err(e) => Err(format!("no thread can be started: {e}")),
+        }
+    })
 }
 
 /// A panic of the engine is its error.

@@ -16,6 +16,7 @@ mod graph;
 mod layout;
 mod node;
 mod operators;
+mod params;
 mod proto;
 mod scaling;
 mod shapes;
@@ -34,6 +35,7 @@ use shapes::Shapes;
 use value::Value;
 
 pub use engine::ENGINE;
+pub use params::{AUTO, Params, Square};
 pub use scaling::Scaling;
 pub use sight::Sight;
 
@@ -160,12 +162,12 @@ impl Network {
         Scaling::of_metadata(&self.graph.metadata)
     }
 
-    /// The scaling of a setting, or the file's own where the setting is empty.
+    /// The scaling of a setting, or the file's own where the setting is empty or `auto`.
     ///
     /// # Errors
     /// [`Error::Setting`] when it is no scaling, or when nobody states one.
     pub fn scaling(&self, setting: &str) -> Result<Scaling> {
-        if !setting.is_empty() {
+        if !setting.is_empty() && setting != AUTO {
             return Scaling::parse(setting);
         }
         self.stated_scaling().map(|(scaling, _)| scaling).ok_or_else(|| {
@@ -174,7 +176,7 @@ impl Network {
                  torchvision and timm, `tf` for EfficientNet-lite, `unit` for 0 to 1; see docs/NETWORKS.md",
                 self.path.display()
             );
-            Error::setting("network.scaling", "empty", range)
+            Error::setting("network.scaling", AUTO, range)
         })
     }
 

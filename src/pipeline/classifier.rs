@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::joint::Mixtures;
 use super::leak::note_contradictions;
-use super::mixture::load_mixture;
+use super::mixture::mixture_print;
 use super::place::Place;
 use super::result::Stamp;
 use super::run::Run;
@@ -134,8 +134,9 @@ impl Run<'_> {
         let shards = open_index(&place.paths, split)?.shards;
         let Some(shard) = shards.into_iter().next() else { return Ok(()) };
         let artifact = Artifact::open(&place.paths.vectors(split)?.join(shard))?;
-        let mixture = (Kind::Gmm.path().to_owned(), load_mixture(place)?.1);
-        match other_vectors(&artifact, &place.vectors, &[mixture]) {
+        let print = mixture_print(place)?;
+        let mixture = print.map(|print| (Kind::Gmm.path().to_owned(), print));
+        match other_vectors(&artifact, &place.vectors, mixture.as_slice()) {
             None => Ok(()),
             Some(changes) => {
                 let problem = format!(
@@ -205,7 +206,9 @@ fn other_vectors(
 ) -> Option<String> {
     let mut stored = artifact.header().inputs.clone();
     if let Some(settings) = stored["settings"].as_object_mut() {
-        settings.retain(|key, _| key == "encoding" || key == "channels");
+        settings.retain(|key, _| {
+            ["encoding", "channels", "network", "network_file"].contains(&key.as_str())
+        });
     }
     if let Some(parents) = stored["parents"].as_object_mut() {
         parents.retain(|path, _| path.ends_with("gmm.safetensors"));

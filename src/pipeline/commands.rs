@@ -55,6 +55,7 @@ impl Run<'_> {
     /// [`Error::Data`](crate::Error::Data) when no image of the split gives a descriptor.
     pub fn extract(&self, data: &Path, split: &str) -> Result<Stamp> {
         self.begin();
+        self.require_fitted()?;
         self.bring_models(data, &self.split_of(data, split)?, Until::Sample)
     }
 
@@ -64,6 +65,7 @@ impl Run<'_> {
     /// As [`Projection::fit`](crate::projection::Projection::fit).
     pub fn extract_and_fit_pca(&self, data: &Path, split: &str) -> Result<Stamp> {
         self.begin();
+        self.require_fitted()?;
         self.bring_models(data, &self.split_of(data, split)?, Until::Pca)
     }
 
@@ -73,6 +75,7 @@ impl Run<'_> {
     /// As [`gmm::fit`](crate::gmm::fit).
     pub fn extract_and_fit_gmm(&self, data: &Path, split: &str) -> Result<Stamp> {
         self.begin();
+        self.require_fitted()?;
         self.bring_models(data, &self.split_of(data, split)?, Until::Mixture)
     }
 
@@ -81,7 +84,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Artifact`](crate::Error::Artifact) when it is damaged.
     pub fn left_out_of_sample(&self) -> Result<(PathBuf, Vec<Skipped>)> {
-        left_out_of(&self.parts[0].place)
+        left_out_of(self.fitted().next().unwrap_or(&self.home))
     }
 
     /// Encodes a split with the run's models, which are fitted to it first when there are none.
@@ -170,7 +173,7 @@ impl Run<'_> {
             return Ok(());
         }
         let mut needs = vec![self.need_of_svm(images, classes)];
-        for place in self.places() {
+        for place in self.fitted() {
             let (c, none) = (&place.config, Default::default());
             let dim = c.pca.dimension + c.pca.append.len();
             needs.push(crate::descriptors::memory::need_of_sample(

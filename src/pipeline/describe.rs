@@ -8,10 +8,9 @@ use super::result::Stamp;
 use super::run::Run;
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
-use crate::describer::{ImageEncoder, Reader, Workers, file_hash};
+use crate::describer::{ImageEncoder, Looked, Reader, Workers, file_hash};
 use crate::descriptors::{Frame, Scratch};
 use crate::error::{Error, Result};
-use crate::image::Photo;
 use crate::store::Inputs;
 
 /// Kind of the artifact that describes an image.
@@ -35,8 +34,9 @@ impl Run<'_> {
         let item = Item::of_file(image);
         let photo = Reader::new(&self.config().image, &work.seen).read(&item)?;
         let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+        let looked = Looked::at(&photo);
         for channel in describer.channels() {
-            describe_part(&photo, &item.id, &channel.encoder, &mut tensors)?;
+            describe_part(&looked, &item.id, &channel.encoder, &mut tensors)?;
         }
         let described = describer.describe(&photo, Some(&item.id), &mut Workers::default())?;
         tensors.push(("vector".to_owned(), vec![described.vector.len()], described.vector));
@@ -90,7 +90,7 @@ impl Run<'_> {
 
 /// What one channel computes of a photo.
 fn describe_part(
-    photo: &Photo,
+    photo: &Looked<'_>,
     id: &str,
     encoder: &ImageEncoder,
     tensors: &mut Vec<(String, Vec<usize>, Vec<f32>)>,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::mixture::load_mixture;
+use super::mixture::mixture_print;
 use super::place::Place;
 use super::result::Stamp;
 use super::run::{Part, Run};
@@ -175,8 +175,13 @@ impl Run<'_> {
 
     /// Path within the run and fingerprint of every mixture.
     pub(crate) fn mixtures(&self) -> Result<Mixtures> {
-        let prints = self.places().into_iter().map(|place| Ok(load_mixture(place)?.1));
+        let prints = self.fitted().map(|place| Ok(mixture_print(place)?.unwrap_or_default()));
         self.mixture_names().into_iter().zip(prints).map(|(n, p)| Ok((n, p?))).collect()
+    }
+
+    /// The places that have models of their own: all but pooled ones.
+    pub(crate) fn fitted(&self) -> impl Iterator<Item = &Place<'_>> {
+        self.parts.iter().map(|part| &part.place).filter(|place| !place.is_pooled())
     }
 
     /// Path within the run of every mixture.
@@ -186,7 +191,7 @@ impl Run<'_> {
             None => name.to_owned(),
             Some(channel) => format!("channels/{channel}/{name}"),
         };
-        self.places().into_iter().map(of_place).collect()
+        self.fitted().map(of_place).collect()
     }
 
     /// From image files to joint vectors, with the mixtures that it holds: those on disk may be others by
@@ -196,6 +201,7 @@ impl Run<'_> {
         let describer = Describer::new(parts.collect::<Result<_>>()?)?;
         let prints =
             describer.channels().iter().map(|channel| channel.encoder.mixture().to_owned());
+        let prints = prints.filter(|print| !print.is_empty());
         let mixtures = self.mixture_names().into_iter().zip(prints).collect();
         Ok((describer, mixtures))
     }

@@ -7,6 +7,7 @@ use super::pca::load_projection;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
+use crate::describer::pooled_models;
 use crate::error::{Error, Result};
 use crate::gmm::{self, FitReport, Gmm, memory};
 use crate::memory::Need;
@@ -94,22 +95,38 @@ fn projected_sample(place: &Place<'_>) -> Result<Array2<f32>> {
     Ok(projected)
 }
 
-/// The stored mixture and its fingerprint.
+/// The mixture of a place.
 ///
 /// # Errors
 /// [`Error::Artifact`] when it is damaged or was fitted with another projection than the run's.
-pub(crate) fn load_mixture(place: &Place<'_>) -> Result<(Gmm, String)> {
+pub(crate) fn load_mixture(place: &Place<'_>) -> Result<Gmm> {
+    if place.is_pooled() {
+        return Ok(pooled_models(place.config.descriptors.dimension)?.1);
+    }
     let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
     require_parent(&artifact, &place.path(Kind::Pca))?;
-    Ok((mixture_of(&artifact)?, artifact.header().fingerprint.clone()))
+    mixture_of(&artifact)
 }
 
-/// The stored projection and the mixture that was fitted with it, with the fingerprints of both.
+/// The fingerprint of the stored mixture; nothing for a pooled place.
+///
+/// # Errors
+/// As [`load_mixture`].
+pub(crate) fn mixture_print(place: &Place<'_>) -> Result<Option<String>> {
+    if place.is_pooled() {
+        return Ok(None);
+    }
+    let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
+    require_parent(&artifact, &place.path(Kind::Pca))?;
+    Ok(Some(artifact.header().fingerprint.clone()))
+}
+
+/// Projection and mixture of a place.
 pub(crate) struct Models {
     pub(crate) projection: Projection,
-    pub(crate) projection_print: String,
     pub(crate) mixture: Gmm,
-    pub(crate) mixture_print: String,
+    /// Fingerprints of both; nothing for a pooled place, whose models are the same for all images.
+    pub(crate) prints: Option<[String; 2]>,
 }
 
 /// Reads both. Another process may replace one of them between two looks.
@@ -117,6 +134,10 @@ pub(crate) struct Models {
 /// # Errors
 /// As [`load_projection`] and [`load_mixture`].
 pub(crate) fn load_models(place: &Place<'_>) -> Result<Models> {
+    if place.is_pooled() {
+        let (projection, mixture) = pooled_models(place.config.descriptors.dimension)?;
+        return Ok(Models { projection, mixture, prints: None });
+    }
     let (projection, projection_print) = load_projection(place)?;
     let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
     let parent = place.path(Kind::Pca);
@@ -124,5 +145,6 @@ pub(crate) fn load_models(place: &Place<'_>) -> Result<Models> {
         return Err(of_another(&artifact, &parent));
     }
     let mixture_print = artifact.header().fingerprint.clone();
-    Ok(Models { projection, projection_print, mixture: mixture_of(&artifact)?, mixture_print })
+    let prints = Some([projection_print, mixture_print]);
+    Ok(Models { projection, mixture: mixture_of(&artifact)?, prints })
 }

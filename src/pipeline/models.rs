@@ -25,7 +25,12 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Stale`] when they were made from something else; as the stages.
     pub(crate) fn bring_models(&self, data: &Path, split: &Split, until: Until) -> Result<Stamp> {
-        let places = self.places();
+        let places: Vec<_> = self.fitted().collect();
+        if places.is_empty() {
+            // Pooled vectors need no models.
+            self.home.record_source(data, &split.name)?;
+            return Ok(self.joint_stamp(Vec::new()));
+        }
         let samples = bring_samples(&places, split)?;
         self.home.record_source(data, &split.name)?;
         if until == Until::Sample {
@@ -37,6 +42,17 @@ impl Run<'_> {
             last.push(if until == Until::Pca { pca } else { bring_mixture(place, &pca)? });
         }
         Ok(self.joint_stamp(last))
+    }
+
+    /// Refuses to fit models where no channel has any.
+    pub(crate) fn require_fitted(&self) -> Result<()> {
+        Error::require(
+            self.fitted().next().is_some(),
+            "descriptors.kind",
+            "pooled",
+            "another for this command: pooled vectors need no sample, no PCA and no mixture; go on with \
+             `fvtool encode` or `fvtool run`",
+        )
     }
 
     /// The run's models, checked against the data they were fitted to where that is still there.
@@ -63,16 +79,18 @@ impl Run<'_> {
         if self.home.source()?.is_some() {
             return self.check_models();
         }
-        self.home.work.progress.note(&format!(
-            "this run has no models yet; they are fitted to split `{}`",
-            split.name
-        ));
+        if self.fitted().next().is_some() {
+            self.home.work.progress.note(&format!(
+                "this run has no models yet; they are fitted to split `{}`",
+                split.name
+            ));
+        }
         self.bring_models(data, split, Until::Mixture).map(|_| ())
     }
 
     /// Refuses to go on in a folder where nothing was fitted.
     pub(crate) fn require_models(&self) -> Result<()> {
-        let fitted = |kind: Kind| self.places().iter().all(|place| place.path(kind).exists());
+        let fitted = |kind: Kind| self.fitted().all(|place| place.path(kind).exists());
         if fitted(Kind::Pca) && fitted(Kind::Gmm) {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, DEFAULT_PRESET, Sourced};
+use crate::describer::Networks;
 use crate::descriptors::Kind;
 use crate::error::{Error, Result};
 use crate::store::Paths;
@@ -14,6 +15,8 @@ pub struct Options {
     pub config: Option<String>,
     /// `group.key=value` overrides, applied last.
     pub overrides: Vec<String>,
+    /// Network in place of the configuration's (`network.file`).
+    pub network: Option<PathBuf>,
     /// Seed in place of the configuration's.
     pub seed: Option<u64>,
     /// Make again what was made with other settings or from other data.
@@ -38,10 +41,13 @@ pub(crate) fn in_force(dir: &Path, options: &Options) -> Result<Sourced> {
         None => Sourced::named(DEFAULT_PRESET)?,
     };
     options.overrides.iter().try_for_each(|text| sourced.set(text))?;
+    if let Some(file) = &options.network {
+        sourced.set_network(file);
+    }
     if let Some(seed) = options.seed {
         sourced.set_seed(seed);
     }
-    absolute_folders(&mut sourced.config)?;
+    absolute_paths(&mut sourced.config)?;
     check(&sourced.config).map_err(|error| sourced.blame(error))?;
     Ok(sourced)
 }
@@ -56,21 +62,30 @@ fn of_option(name: &str, error: Error) -> Error {
     }
 }
 
-/// Folders are written down as absolute paths: the next command may start elsewhere.
-fn absolute_folders(config: &mut Config) -> Result<()> {
-    let absolute = |folder: &Path| {
-        let path = std::path::absolute(folder).map_err(Error::io("find", folder))?;
+/// Paths are written down as absolute ones: the next command may start elsewhere.
+fn absolute_paths(config: &mut Config) -> Result<()> {
+    const KEYS: [&str; 2] = ["descriptors.folder", "network.file"];
+    let absolute = |key: &str, path: &Path| {
+        let path = std::path::absolute(path).map_err(Error::io("find", path))?;
         let text = "a path in UTF-8, which can be written into a configuration";
-        Error::require(path.to_str().is_some(), "descriptors.folder", path.display(), text)?;
+        Error::require(path.to_str().is_some(), key, path.display(), text)?;
         Ok(path)
     };
-    let folder = &mut config.descriptors.folder;
-    if !folder.as_os_str().is_empty() {
-        *folder = absolute(folder)?;
+    for (key, path) in
+        KEYS.into_iter().zip([&mut config.descriptors.folder, &mut config.network.file])
+    {
+        if !path.as_os_str().is_empty() {
+            *path = absolute(key, path)?;
+        }
     }
     for channel in &mut config.channel {
-        if let Some(toml::Value::String(folder)) = channel.descriptors.get_mut("folder") {
-            *folder = absolute(Path::new(folder))?.to_string_lossy().into_owned();
+        let paths = [channel.descriptors.get_mut("folder"), channel.network.get_mut("file")];
+        for (key, path) in KEYS.into_iter().zip(paths) {
+            if let Some(toml::Value::String(path)) = path
+                && !path.is_empty()
+            {
+                *path = absolute(key, Path::new(path))?.to_string_lossy().into_owned();
+            }
         }
     }
     Ok(())
@@ -79,11 +94,13 @@ fn absolute_folders(config: &mut Config) -> Result<()> {
 /// Ranges, and what settings of several stages ask of each other.
 fn check(config: &Config) -> Result<()> {
     config.validate()?;
+    let networks = Networks::default();
+    let together = |config: &Config| check_together(&networks.resolved(config)?);
     if config.channel.is_empty() {
-        return check_together(config);
+        return together(config);
     }
     config.channel.iter().try_for_each(|channel| {
-        check_together(&config.of_channel(channel)?).map_err(|error| channel.blame(error))
+        together(&config.of_channel(channel)?).map_err(|error| channel.blame(error))
     })
 }
 

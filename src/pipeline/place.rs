@@ -11,6 +11,7 @@ use super::options::Options;
 use super::result::StageResult;
 use crate::config::Config;
 use crate::describer::Seen;
+use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::progress::Progress;
@@ -101,6 +102,8 @@ pub(crate) struct Place<'p> {
     pub(crate) config: Config,
     /// The channel's name; none for the run itself.
     pub(crate) channel: Option<String>,
+    /// What of a network its descriptors depend on; an empty object for other kinds.
+    pub(crate) network: Value,
     /// The settings that give the joint vector its meaning.
     pub(crate) vectors: Value,
     pub(crate) work: Arc<Work<'p>>,
@@ -114,7 +117,17 @@ impl Place<'_> {
 
     /// The settings in force that artifacts of a kind depend on.
     pub(crate) fn settings(&self, kind: Kind) -> Value {
-        kind.settings(&self.config, &self.vectors)
+        let mut settings = kind.settings(&self.config, &self.vectors);
+        if matches!(kind, Kind::Sample | Kind::Fisher) {
+            let of_network = self.network.as_object().into_iter().flatten();
+            of_network.for_each(|(key, value)| settings[key] = value.clone());
+        }
+        settings
+    }
+
+    /// Whether its vectors need no sample, no projection and no mixture.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.config.descriptors.kind == descriptors::Kind::Pooled
     }
 
     /// The results in this folder.

@@ -12,6 +12,7 @@ use crate::artifacts::{RunLock, write_atomically};
 use crate::config::{Config, Sourced};
 use crate::dataset::Dataset;
 use crate::dataset::require_two_classes;
+use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
@@ -82,8 +83,8 @@ impl<'p> Run<'p> {
             return Err(no_such_run(run));
         }
         let lock = RunLock::acquire(dir)?;
+        let text = sourced.config.to_toml();
         let run = Self::with(dir, sourced, options, Some(lock), progress)?;
-        let text = run.config().to_toml();
         if files::read_text(&stored).ok().as_deref() != Some(&text) {
             write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
         }
@@ -132,22 +133,31 @@ impl<'p> Run<'p> {
         lock: Option<RunLock>,
         progress: &'p dyn Progress,
     ) -> Result<Self> {
-        let config = sourced.config.clone();
         let work = Arc::new(Work::new(options, progress));
-        let of_channels: Vec<Config> =
-            config.channel.iter().map(|c| config.of_channel(c)).collect::<Result<_>>()?;
-        let home = Place {
-            paths: Paths::new(dir),
-            vectors: vector_settings(&config, &of_channels),
-            config,
-            channel: None,
-            work,
+        let networks = work.seen.networks();
+        let settled = |config: &Config| -> Result<(Config, Value)> {
+            let identity = networks.identity(config)?.unwrap_or_else(|| json!({}));
+            Ok((networks.resolved(config)?, identity))
         };
-        let part = |(channel, config): (&crate::config::Channel, Config)| {
+        let given = &sourced.config;
+        let of_channels: Vec<(Config, Value)> = given
+            .channel
+            .iter()
+            .map(|channel| settled(&given.of_channel(channel)?))
+            .collect::<Result<_>>()?;
+        let (config, network) = match of_channels.is_empty() {
+            true => settled(given)?,
+            false => (given.clone(), json!({})),
+        };
+        let vectors = vector_settings(&config, &network, &of_channels);
+        let paths = Paths::new(dir);
+        let home = Place { paths, vectors, config, network, channel: None, work };
+        let part = |(channel, (config, network)): (&crate::config::Channel, (Config, Value))| {
             let name = channel.name.clone();
-            let (paths, vectors) = (home.paths.channel(&name), vector_settings(&config, &[]));
-            let place =
-                Place { paths, vectors, config, channel: Some(name), work: home.work.clone() };
+            let paths = home.paths.channel(&name);
+            let vectors = vector_settings(&config, &network, &[]);
+            let (channel_name, work) = (Some(name), home.work.clone());
+            let place = Place { paths, vectors, config, network, channel: channel_name, work };
             Part { place, weight: channel.weight }
         };
         let mut parts: Vec<Part<'p>> =
@@ -213,12 +223,24 @@ impl<'p> Run<'p> {
 }
 
 /// The settings that give a vector its meaning: of the run, or of its channels.
-fn vector_settings(config: &Config, of_channels: &[Config]) -> Value {
+fn vector_settings(config: &Config, network: &Value, of_channels: &[(Config, Value)]) -> Value {
+    let of_one = |config: &Config, network: &Value| {
+        let mut settings = json!({ "encoding": config.encoding });
+        // Others are known by their mixtures.
+        if config.descriptors.kind == descriptors::Kind::Pooled {
+            let of_network = network.as_object().into_iter().flatten();
+            of_network.for_each(|(key, value)| settings[key] = value.clone());
+        }
+        settings
+    };
     if of_channels.is_empty() {
-        return json!({ "encoding": config.encoding });
+        return of_one(config, network);
     }
-    let settings = config.channel.iter().zip(of_channels).map(|(channel, config)| {
-        json!({ "name": channel.name, "weight": channel.weight, "encoding": config.encoding })
+    let settings = config.channel.iter().zip(of_channels).map(|(channel, (config, network))| {
+        let mut settings = of_one(config, network);
+        settings["name"] = json!(channel.name);
+        settings["weight"] = json!(channel.weight);
+        settings
     });
     json!({ "channels": settings.collect::<Vec<_>>() })
 }

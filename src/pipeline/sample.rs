@@ -12,7 +12,7 @@ use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
 use crate::artifacts::Artifact;
 use crate::dataset::{Item, Split};
-use crate::describer::{Drawn, Reader, Sampler, largest, sampled_images};
+use crate::describer::{Drawn, Looked, Reader, Sampler, largest, sampled_images};
 use crate::descriptors::Scratch;
 use crate::descriptors::memory::need_of_sample;
 use crate::error::{Error, Result};
@@ -197,9 +197,10 @@ impl Stage for Draw<'_, '_> {
             .map_init(Scratch::default, |scratch, &i| {
                 work.go_on()?;
                 let photo = missing[0].reader.read(&items[i]);
+                let photo = photo.as_ref().map(Looked::at);
                 let of_channel = |(draw, number): (&&Self, Option<usize>)| {
                     let number = number?;
-                    let photo = photo.as_ref().map_err(Error::again);
+                    let photo = photo.as_ref().map_err(|error| error.again());
                     Some(photo.and_then(|photo| {
                         draw.sampler.draw(photo, Some(&items[i].id), number, scratch)
                     }))

@@ -19,7 +19,9 @@ use super::stage::{Made, Ready, Stage, bring_up_to_date};
 use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, require_own, sealed, write_atomically};
 use crate::dataset::{Inventory, Item, Split};
 use crate::describer::largest;
-use crate::describer::{ImageEncoder, Noted, Noticed, Reader, Stored as StoredVectors, Workers};
+use crate::describer::{
+    ImageEncoder, Looked, Noted, Noticed, Reader, Stored as StoredVectors, Workers,
+};
 use crate::descriptors::memory::{Largest, image_bytes};
 use crate::encoding::Layout;
 use crate::encoding::memory::encoder_bytes;
@@ -102,7 +104,8 @@ pub(crate) fn image_encoder(place: &Place<'_>) -> Result<ImageEncoder> {
     let models = load_models(place)?;
     let encoder =
         ImageEncoder::new(&place.config, models.projection, &models.mixture, &place.work.seen)?;
-    Ok(encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(models.mixture_print))
+    let print = models.prints.map(|[_, mixture]| mixture).unwrap_or_default();
+    Ok(encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(print))
 }
 
 /// Encodes the images of a split with the models of every place.
@@ -209,10 +212,10 @@ fn say(
 impl<'a, 'p> Channel<'a, 'p> {
     fn new(place: &'a Place<'p>, split: &Split) -> Result<Self> {
         let models = load_models(place)?;
-        let parents = [
-            ("pca.safetensors", models.projection_print.as_str()),
-            ("gmm.safetensors", models.mixture_print.as_str()),
-        ];
+        let parents: Vec<(&str, &str)> = match &models.prints {
+            Some([pca, gmm]) => vec![("pca.safetensors", pca), ("gmm.safetensors", gmm)],
+            None => Vec::new(),
+        };
         let folder = place.paths.vectors(&split.name)?;
         let encoder =
             ImageEncoder::new(&place.config, models.projection, &models.mixture, &place.work.seen)?;
@@ -380,9 +383,10 @@ impl Stage for Shard<'_, '_> {
             .map(|item| {
                 work.go_on()?;
                 let photo = pass.reader.read(item);
+                let photo = photo.as_ref().map(Looked::at);
                 let encoded = pass.workers.with(|workers| {
                     let encode = |(number, shard): (usize, &&Self)| {
-                        let photo = photo.as_ref().map_err(Error::again)?;
+                        let photo = photo.as_ref().map_err(|error| error.again())?;
                         let encoder = &shard.channel.encoder;
                         let (vector, noticed) =
                             encoder.encode(photo, Some(&item.id), workers.of(number))?;
@@ -480,6 +484,9 @@ fn require_one_origin(place: &Place<'_>, index: &Index, shards: &Shards) -> Resu
     let first = &shards.artifacts()[0];
     if whole.lacking(&lacking).fingerprint != index.fingerprint {
         return Err(not_of_this_index(first.path(), &index.split));
+    }
+    if place.is_pooled() {
+        return Ok(());
     }
     let parents = [Kind::Pca, Kind::Gmm].map(|kind| place.path(kind));
     parents.iter().try_for_each(|parent| require_parent(first, parent).map(|_| ()))

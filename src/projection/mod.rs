@@ -108,6 +108,8 @@ pub struct Projection {
     offsets: Vec<f32>,
     /// `components` transposed, `D × k`, as the product wants it.
     transposed: Array2<f32>,
+    /// Whether it leaves descriptors as they are, which needs no product.
+    identity: bool,
 }
 
 impl Projection {
@@ -173,6 +175,15 @@ impl Projection {
         )
     }
 
+    /// Leaves descriptors of `dimension` values as they are.
+    ///
+    /// # Errors
+    /// None for any dimension that fits into memory.
+    pub fn identity(dimension: usize) -> Result<Self> {
+        let (mean, variances) = (Array1::zeros(dimension), vec![1.0; dimension]);
+        Self::from_parts(mean, Array2::eye(dimension), variances, 1.0, false, Append::None)
+    }
+
     /// A projection of stored parts: `mean` (`D`), `components` (`k × D`), variances (`k`).
     ///
     /// # Errors
@@ -200,7 +211,9 @@ impl Projection {
         let offset = |row: ArrayView1<'_, f32>| -dot(row, mean.view()) as f32;
         let offsets = components.rows().into_iter().map(offset).collect();
         let transposed = components.t().as_standard_layout().into_owned();
-        Ok(Self { mean, components, variances, kept, l2, append, offsets, transposed })
+        let plain = k == d && !l2 && append.is_empty() && mean.iter().all(|&value| value == 0.0);
+        let identity = plain && components == Array2::<f32>::eye(d);
+        Ok(Self { mean, components, variances, kept, l2, append, offsets, transposed, identity })
     }
 
     /// Dimensions of the descriptors it takes.
@@ -277,6 +290,10 @@ impl Projection {
         shape("descriptors for a PCA", self.input_dim(), rows.ncols())?;
         shape("positions of descriptors", n, positions.len())?;
         shape("result of a PCA", n * width, out.len())?;
+        if self.identity {
+            rows.iter().zip(out).for_each(|(value, out)| *out = *value);
+            return Ok(());
+        }
         if self.append.is_empty() {
             let out_rows = ndarray::ArrayViewMut2::from_shape((n, k), &mut *out);
             linalg::multiply(out_rows.expect("sizes agree"), rows, self.transposed.view());

@@ -239,6 +239,14 @@ pub(crate) fn in_words(changes: &[Change]) -> String {
                         it is a split of another data folder, which needs a name of its own";
             return (!other_parents).then(|| text.to_owned());
         }
+        if key.ends_with("network_file.hash") {
+            return Some(
+                "the file of the network (network.file) is another than it was".to_owned(),
+            );
+        }
+        if key.ends_with("network_file.engine") {
+            return Some(format!("the engine of networks was {}, now {}", shown(old), shown(new)));
+        }
         if key == "list of channels" {
             return Some(format!("the channels were {old}, now {new}"));
         }

@@ -7,10 +7,13 @@
 //! | `gmm` | `fit-gmm` | the projection |
 //! | `fisher` | `encode` | image files, projection and mixture |
 //! | `svm` | `train-svm` | the vectors and labels of a split |
+//!
+//! Vectors of kind `pooled` are made from image files alone.
 
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::descriptors::Kind::Pooled;
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +51,7 @@ const ROWS: [Row; 5] = [
         stage: "extract",
         path: "descriptors/sample.safetensors",
         settings: |c, _| {
-            let mut descriptors = json!(c.descriptors);
-            // Where files lie changes nothing; what they hold is part of the data.
-            descriptors["folder"].take();
+            let descriptors = descriptors(c);
             json!({
                 "seed": c.seed, "image": c.image, "descriptors": descriptors, "sample": c.sample,
             })
@@ -75,7 +76,13 @@ const ROWS: [Row; 5] = [
         name: "fisher",
         stage: "encode",
         path: "fisher",
-        settings: |c, _| json!({ "encoding": c.encoding }),
+        settings: |c, _| match c.descriptors.kind {
+            // Nothing else says how images are looked at.
+            Pooled => {
+                json!({ "encoding": c.encoding, "image": c.image, "descriptors": descriptors(c) })
+            }
+            _ => json!({ "encoding": c.encoding }),
+        },
     },
     Row {
         kind: Kind::Svm,
@@ -91,6 +98,13 @@ const ROWS: [Row; 5] = [
         },
     },
 ];
+
+/// Settings of the descriptors. Where files lie changes nothing; what they hold is part of the data.
+fn descriptors(config: &Config) -> Value {
+    let mut descriptors = json!(config.descriptors);
+    descriptors["folder"].take();
+    descriptors
+}
 
 impl Kind {
     /// All kinds, in the order in which they are made.

@@ -115,9 +115,12 @@ fn the_help_of_run() {
           --train <NAME>          Split to fit and train on
           --test <NAME>           Split to evaluate
           --run <DIR>             Run folder: holds everything this experiment makes
-          --config <FILE|PRESET>  Preset (best, chatfield, fast, lrp, quick, scene15, vlfeat) or TOML
-                                  file [default: the run's own configuration, `best` in a new run]
+          --config <FILE|PRESET>  Preset (best, chatfield, deep-fast, deep, fast, lrp, quick, scene15,
+                                  vlfeat) or TOML file [default: the run's own configuration, `best` in
+                                  a new run]
           --set <KEY=VALUE>       Override one setting; may be repeated
+          --network <FILE>        The network that descriptors come from, an ONNX file (`network.file`);
+                                  the run remembers it
           --refit                 Make again what was made with other settings or from other data
           --reuse <RUN>           Take over what this other run has made with the same settings from the
                                   same data; may be repeated

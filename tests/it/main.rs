@@ -9,6 +9,7 @@ mod cli;
 mod cli_network;
 mod config;
 mod dataset;
+mod deep;
 mod describer;
 mod descriptors;
 mod encoding;

@@ -1,5 +1,5 @@
-//! `files`: descriptors that another program computed. They are read where images are
-//! ([`crate::describer`]); the planes of an image have none.
+//! `files`: descriptors that another program computed; `network` and `pooled`: those of a network. They
+//! come from where images are read ([`crate::describer`]); planes alone have none.
 
 use crate::descriptors::describe::{Consume, Describe, Scratch};
 use crate::descriptors::params::Params;
@@ -8,11 +8,12 @@ use crate::image::{Colours, Plane};
 #[derive(Debug)]
 pub(super) struct Given {
     dim: usize,
+    colours: Colours,
 }
 
 impl Given {
-    pub(super) fn new(params: &Params) -> Self {
-        Self { dim: params.dimension }
+    pub(super) fn new(params: &Params, colours: Colours) -> Self {
+        Self { dim: params.dimension, colours }
     }
 }
 
@@ -22,7 +23,7 @@ impl Describe for Given {
     }
 
     fn colours(&self) -> Colours {
-        Colours::Luminance
+        self.colours
     }
 
     fn count(&self, _: usize, _: usize) -> usize {

@@ -14,10 +14,12 @@ use crate::image::Colours;
 type Make = fn(&Params) -> Arc<dyn Describe>;
 
 /// What makes the descriptors of each kind.
-const KINDS: [(Kind, Make); 3] = [
+const KINDS: [(Kind, Make); 5] = [
     (Kind::Sift, |params| Arc::new(sift::Sift::new(params))),
     (Kind::Colour, |params| Arc::new(colour::Colour::new(params))),
-    (Kind::Files, |params| Arc::new(given::Given::new(params))),
+    (Kind::Files, |params| Arc::new(given::Given::new(params, Colours::Luminance))),
+    (Kind::Network, |params| Arc::new(given::Given::new(params, Colours::Rgb))),
+    (Kind::Pooled, |params| Arc::new(given::Given::new(params, Colours::Rgb))),
 ];
 
 /// The descriptors that `params` ask for.

@@ -1,0 +1,167 @@
+//! The networks of a run's channels: each file opened once, one pass over an image for all that is taken.
+//!
+//! ```text
+//! network.file ─ Pass ─┬─ Tap (network.output of one channel) ─ rows of cells, a frame each
+//!                      └─ Tap ─ …
+//! ```
+//!
+//! What follows from a file, above all the length of a row, becomes part of a channel's configuration
+//! ([`Networks::resolved`]).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::looked::Looked;
+use super::pass::{Pass, Side};
+use crate::config::Config;
+use crate::descriptors::cells::{self, Cells};
+use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture};
+use crate::encoding::{self, normalise::Step};
+use crate::error::{Error, Result};
+use crate::network::{ENGINE, Square};
+use crate::{image, projection};
+
+/// Networks that were opened. A file is looked at once: what a command began with it ends with.
+#[derive(Debug, Default)]
+pub struct Networks(Mutex<Vec<Arc<Pass>>>);
+
+/// What one channel takes of a network. Shared between workers.
+#[derive(Debug, Clone)]
+pub(super) struct Tap {
+    pass: Arc<Pass>,
+    /// Its place among the outputs of the pass.
+    place: usize,
+    channels: usize,
+    square: Square,
+    cells: Cells,
+}
+
+impl Networks {
+    /// A channel's configuration with what follows from its network: the length of a row; and for kind
+    /// `pooled` the settings under which a Fisher vector of the first order is the mean row. Other kinds
+    /// are as they were.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when a setting of `network` does not fit the file, or there is none; as
+    /// [`Network::open`](crate::network::Network::open).
+    pub fn resolved(&self, config: &Config) -> Result<Config> {
+        let mut config = config.clone();
+        let Some(tap) = self.tap(&config)? else { return Ok(config) };
+        config.descriptors.dimension = tap.channels;
+        if config.descriptors.kind == Kind::Pooled {
+            config.pca = projection::Params { dimension: tap.channels, ..Default::default() };
+            config.gmm.components = 1;
+            let encoding::Params { mirrored, storage, .. } = config.encoding;
+            config.encoding = encoding::Params {
+                orders: vec![1],
+                posterior_threshold: 0.0,
+                region_steps: Vec::new(),
+                vector_steps: vec![Step::L2],
+                mirrored,
+                storage,
+                ..Default::default()
+            };
+        }
+        Ok(config)
+    }
+
+    /// What rows of a network depend on besides the image, for fingerprints: the settings, and the file by
+    /// what it holds; nothing for other kinds.
+    ///
+    /// # Errors
+    /// As [`resolved`](Self::resolved).
+    pub fn identity(&self, config: &Config) -> Result<Option<Value>> {
+        let Some(tap) = self.tap(config)? else { return Ok(None) };
+        let mut settings = json!(config.network);
+        // Where the file lies changes nothing.
+        settings["file"].take();
+        settings["scaling"] = tap.pass.scaling().to_string().into();
+        let file = json!({ "hash": tap.pass.network().hash(), "engine": ENGINE });
+        Ok(Some(json!({ "network": settings, "network_file": file })))
+    }
+
+    /// What a channel with this configuration takes of its network; nothing for other kinds.
+    pub(super) fn tap(&self, config: &Config) -> Result<Option<Tap>> {
+        if !config.descriptors.kind.is_of_network() {
+            return Ok(None);
+        }
+        let params = &config.network;
+        let mut passes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let alike = passes.iter().filter(|pass| pass.is_of(params));
+        for pass in alike {
+            if let Some(tap) = Tap::of(pass, config)? {
+                return Ok(Some(tap));
+            }
+        }
+        let pass = Arc::new(Pass::open(params)?);
+        let tap = Tap::of(&pass, config)?;
+        passes.push(pass);
+        Ok(tap)
+    }
+}
+
+impl Tap {
+    /// The tap of a channel; nothing when the pass has run already and does not give its output.
+    fn of(pass: &Arc<Pass>, config: &Config) -> Result<Option<Self>> {
+        let (name, network) = (&config.network.output, pass.network());
+        let range = format!(
+            "the name of a value of the network; fvtool inspect {} lists them",
+            network.path().display()
+        );
+        Error::require(!name.is_empty(), "network.output", "empty", &range)?;
+        let output = pass.output(name)?;
+        let rows = config.descriptors.kind == Kind::Network;
+        let range = "the name of a map when descriptors.kind is network (a vector fits pooled)";
+        Error::require(!rows || output.sight.is_some(), "network.output", name, range)?;
+        let range =
+            format!("a value of at most {MOST_VALUES} numbers (it has {})", output.channels);
+        Error::require(output.channels <= MOST_VALUES, "network.output", name, &range)?;
+        let cells = match config.descriptors.kind {
+            Kind::Pooled => Cells::Mean,
+            _ => Cells::Rows(config.descriptors.keep),
+        };
+        let square = config.network.square;
+        let channels = output.channels;
+        let place = pass.place_of(name);
+        Ok(place.map(|place| Self { pass: Arc::clone(pass), place, channels, square, cells }))
+    }
+
+    /// Bytes for an image of this size.
+    pub(super) fn bytes(&self, size: [usize; 2]) -> u64 {
+        let (bytes, rows) = self.pass.bytes(size, self.place);
+        // Rows of both sides, and their frames.
+        bytes + 2 * rows * (4 * self.channels as u64 + 16)
+    }
+
+    /// The rows of a photo, and of its mirror image where these are wanted.
+    pub(super) fn picture(
+        &self,
+        looked: &Looked<'_>,
+        params: &image::Params,
+        mirrored: bool,
+    ) -> Result<Picture> {
+        let [width, height] = looked.fitted(params);
+        let rows = |side: Side| -> Result<Descriptors> {
+            let scales = looked.maps(&self.pass, params, side).map_err(|error| match error {
+                // What the network makes of this image is no fault of the network's file.
+                Error::Network { problem, .. } => looked.refuse(problem),
+                other => other,
+            })?;
+            let maps: Vec<_> =
+                scales.iter().map(|(maps, size)| (&maps[self.place], *size)).collect();
+            Ok(cells::of_maps(&maps, [width, height], self.square, self.cells))
+        };
+        let own = rows(Side::AsItIs)?;
+        let mirrored = if mirrored { Some(rows(Side::Mirrored)?) } else { None };
+        Ok(Picture { width, height, content: Content::Given { own, mirrored } })
+    }
+
+    /// What to say of an image without a row.
+    pub(super) fn without_rows(&self, [width, height]: [usize; 2]) -> String {
+        format!(
+            "{width} × {height} pixels are too few for the network at any of network.scales: less than \
+             half of network.multiple; see image.min_height_px"
+        )
+    }
+}
