@@ -10,8 +10,11 @@ use super::describe::Describe;
 use super::params::{Kind, Params};
 use crate::image::Colours;
 
+/// Makes the descriptors of a kind.
+type Make = fn(&Params) -> Arc<dyn Describe>;
+
 /// What makes the descriptors of each kind.
-const KINDS: [(Kind, fn(&Params) -> Arc<dyn Describe>); 5] = [
+const KINDS: [(Kind, Make); 5] = [
     (Kind::Sift, |params| Arc::new(sift::Sift::new(params))),
     (Kind::Colour, |params| Arc::new(colour::Colour::new(params))),
     (Kind::Files, |params| Arc::new(given::Given::new(params, Colours::Luminance))),
