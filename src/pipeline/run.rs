@@ -12,7 +12,6 @@ use crate::artifacts::{RunLock, write_atomically};
 use crate::config::{Config, Sourced};
 use crate::dataset::Dataset;
 use crate::dataset::require_two_classes;
-use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
@@ -226,11 +225,8 @@ impl<'p> Run<'p> {
 fn vector_settings(config: &Config, network: &Value, of_channels: &[(Config, Value)]) -> Value {
     let of_one = |config: &Config, network: &Value| {
         let mut settings = json!({ "encoding": config.encoding });
-        // Others are known by their mixtures.
-        if config.descriptors.kind == descriptors::Kind::Pooled {
-            let of_network = network.as_object().into_iter().flatten();
-            of_network.for_each(|(key, value)| settings[key] = value.clone());
-        }
+        let of_network = network.as_object().into_iter().flatten();
+        of_network.for_each(|(key, value)| settings[key] = value.clone());
         settings
     };
     if of_channels.is_empty() {

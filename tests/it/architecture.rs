@@ -137,7 +137,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "evaluation",
             "files",
             "gmm",
-            "image",
             "linalg",
             "memory",
             "names",

@@ -68,7 +68,7 @@ fn a_network_is_described_and_tried() {
     put(folder.path(), "net.onnx", network().bytes());
     let (code, out, err) = inspect(&file, &["--image", image]);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.starts_with("error: setting `network.scaling` is empty"), "{err}");
+    assert!(err.starts_with("error: setting `network.scaling` is auto"), "{err}");
     assert_eq!(inspect(&file, &["--image", image, "--scaling", "unit"]).0, 0);
     let (code, _, err) = inspect(&file, &["--image", image, "--scaling", "unite"]);
     assert!(code == 1 && err.contains("`network.scaling` is unite"), "{err}");
