@@ -66,6 +66,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "max_height_px = 480           # as VLFeat's recipe\nvalue_range = [0, 4095]       # 12 bits in files of 16",
     ),
     ("descriptors", "kind = \"sift\"\nbin_sizes_px = [4, 6, 8]\nstep_px = 4"),
+    ("network", "scaling = \"imagenet\"\noutput = \"features\""),
     ("sample", "rows = 100000"),
     ("pca", "dimension = 64\nappend = \"xy\""),
     ("gmm", "components = 256"),
