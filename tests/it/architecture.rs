@@ -118,6 +118,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "files",
             "gmm",
             "names",
+            "plain",
             "position",
             "projection",
             "svm",
