@@ -185,7 +185,7 @@ fn a_run_of_three_channels_from_images_to_heatmaps() {
     assert!(!run.explain(data, "test", &selection, &drawing).unwrap().is_empty());
     let report = run.explain_context(data, "test", &selection, Rule::Plain).unwrap();
     assert!(!report.classes.is_empty());
-    let params = quality::Params { batch: 20, repeats: 1, most: 60, ..quality::Params::default() };
+    let params = quality::Params { batch: 20, repeats: 1, most: 60 };
     let text = refusal(run.explain_quality(data, "test", &selection, Rule::Plain, &params));
     assert!(text.contains("pooled channel has none"), "{text}");
 }

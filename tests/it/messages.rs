@@ -143,7 +143,10 @@ fn each_bad_file_and_each_stage_is_said_once() {
     let run =
         Run::open(&folder.path().join("run"), &two_channels(folder.path()), &listener).unwrap();
     run.run_all(&data, "train", "train").unwrap();
-    assert_eq!(listener.notes().iter().filter(|note| note.contains("encode train: up to date")).count(), 1);
+    assert_eq!(
+        listener.notes().iter().filter(|note| note.contains("encode train: up to date")).count(),
+        1
+    );
 }
 
 #[test]
