@@ -13,7 +13,7 @@ fn quoted_code_is_that_of_the_stage_and_its_row() {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let page = read("docs/EXTENDING.md");
     let quoted: Vec<&str> = page
-        .split("```rust,ignore\n")
+        .split("```text\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
