@@ -15,6 +15,7 @@ use ndarray::ArrayView2;
 
 use super::looked::Looked;
 use super::noticed::Noticed;
+use super::pass::Side;
 use super::seen::Seen;
 use super::source::Source;
 use super::stored::store;
@@ -62,13 +63,6 @@ pub struct Examined<'e> {
     pub contributions: Contributions<'e>,
     /// The sums of these.
     pub sums: Sums,
-}
-
-/// Which way round an image is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    AsItIs,
-    Mirrored,
 }
 
 /// Projected descriptors, their frames and positions.

@@ -128,14 +128,14 @@ impl Describer {
             let holds = weight.is_finite() && *weight > 0.0;
             Error::require(holds, "channel.weight", weight, "a number above 0")?;
         }
-        let total = channels.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+        let weights: Vec<f64> = channels.iter().map(|(_, weight)| *weight).collect();
         let mut start = 0;
-        let channel = |(encoder, weight): (ImageEncoder, f64)| {
+        let channel = |((encoder, _), factor): ((ImageEncoder, f64), f32)| {
             let columns = start..start + encoder.dim();
             start = columns.end;
-            Channel { encoder, factor: (weight / total) as f32, columns }
+            Channel { encoder, factor, columns }
         };
-        Ok(Self { channels: channels.into_iter().map(channel).collect() })
+        Ok(Self { channels: channels.into_iter().zip(factors(&weights)).map(channel).collect() })
     }
 
     /// A describer of fitted models: a projection and a mixture for each channel of the configuration,
@@ -231,6 +231,12 @@ impl Describer {
         let (photo, channels) = (&Looked::at(photo), self.channels.iter().enumerate());
         channels.map(|(i, channel)| channel.encoder.examine(photo, id, workers.of(i))).collect()
     }
+}
+
+/// The factor `s_c` of each channel.
+pub(crate) fn factors(weights: &[f64]) -> Vec<f32> {
+    let total = weights.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
+    weights.iter().map(|weight| (weight / total) as f32).collect()
 }
 
 /// Settings of one channel.

@@ -128,9 +128,8 @@ impl Run<'_> {
         };
         let of_place = |place: &crate::pipeline::Place<'_>| {
             let c = &place.config;
-            let dim = c.pca.dimension + c.pca.append.len();
-            let (d, e, k) = (&c.descriptors, &c.encoding, c.gmm.components);
-            need(d, e, [k, dim], largest, model.classes.len())
+            let model_size = [c.gmm.components, c.pca.output_dim()];
+            need(&c.descriptors, &c.encoding, model_size, largest, model.classes.len())
         };
         let need = Need::together(self.places().into_iter().map(of_place));
         Ok(Explainer {

@@ -75,8 +75,7 @@ impl Run<'_> {
     pub(crate) fn need_of_svm(&self, images: usize, classes: usize) -> Need {
         let dim = |place: &Place<'_>| {
             let config = &place.config;
-            let of_row = config.pca.dimension + config.pca.append.len();
-            Layout::of(&config.encoding, config.gmm.components, of_row).len()
+            Layout::of(&config.encoding, config.gmm.components, config.pca.output_dim()).len()
         };
         let dim = self.places().into_iter().map(dim).sum();
         svm::memory::need(&self.home.config.svm, images, classes, dim)

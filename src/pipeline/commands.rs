@@ -175,13 +175,16 @@ impl Run<'_> {
         let mut needs = vec![self.need_of_svm(images, classes)];
         for place in self.fitted() {
             let (c, none) = (&place.config, Default::default());
-            let dim = c.pca.dimension + c.pca.append.len();
             needs.push(crate::descriptors::memory::need_of_sample(
                 c.sample.rows,
                 &c.descriptors,
                 none,
             ));
-            needs.push(crate::gmm::memory::need(c.sample.rows, c.gmm.components, dim));
+            needs.push(crate::gmm::memory::need(
+                c.sample.rows,
+                c.gmm.components,
+                c.pca.output_dim(),
+            ));
         }
         needs.iter().try_for_each(|need| memory.workers(need).map(|_| ()))
     }

@@ -8,7 +8,7 @@ use super::result::Stamp;
 use super::run::Run;
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
-use crate::describer::{ImageEncoder, Looked, Reader, Workers, file_hash};
+use crate::describer::{ImageEncoder, Looked, Reader, Workers};
 use crate::descriptors::{Frame, Scratch};
 use crate::error::{Error, Result};
 use crate::store::Inputs;
@@ -43,8 +43,7 @@ impl Run<'_> {
 
         let parents: Vec<(&str, &str)> =
             mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();
-        let (_, hash) = file_hash(image, &mut [0; 1 << 16]).map_err(Error::io("read", image))?;
-        work.seen.check_file(image).map_err(Error::io("read", image))?;
+        let hash = work.seen.hash_of(image).expect("what was read was seen");
         let data = Value::from(hash.to_hex().to_string());
         let inputs = Inputs::new(DESCRIPTION, self.home.vectors.clone(), &parents, data);
         let tensors: Vec<Tensor<'_>> = tensors

@@ -20,7 +20,7 @@ use super::vectors::{Encoded, bring_vectors, image_encoder, open_vectors};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
 use crate::dataset::Split;
-use crate::describer::Describer;
+use crate::describer::{Describer, factors};
 use crate::error::{Error, Result};
 use crate::linalg::Joined;
 use crate::store::{Index, Kind, Paths, Skipped, open_index};
@@ -29,15 +29,6 @@ use crate::store::{Index, Kind, Paths, Skipped, open_index};
 pub(crate) type Mixtures = Vec<(String, String)>;
 
 impl Run<'_> {
-    /// The factor `s_c` of each part.
-    pub(crate) fn factors(&self) -> Vec<f32> {
-        if !self.has_channels() {
-            return vec![1.0];
-        }
-        let total = self.parts.iter().map(|part| part.weight * part.weight).sum::<f64>().sqrt();
-        self.parts.iter().map(|part| (part.weight / total) as f32).collect()
-    }
-
     /// One stamp for those of all parts.
     pub(crate) fn joint_stamp(&self, mut stamps: Vec<Stamp>) -> Stamp {
         if stamps.len() == 1 {
@@ -160,7 +151,8 @@ impl Run<'_> {
             let rows = rows.ok_or_else(|| of_other_images(place, &index.split))?;
             Ok((open_vectors(place, &stored)?, factor, rows))
         };
-        let parts = self.places().into_iter().zip(self.factors());
+        let weights: Vec<f64> = self.parts.iter().map(|part| part.weight).collect();
+        let parts = self.places().into_iter().zip(factors(&weights));
         let joined = parts.map(of_part).collect::<Result<Vec<_>>>()?;
         let images = |shards: &Shards| {
             shards.artifacts().first().map(|shard| shard.header().inputs["data"]["hash"].clone())

@@ -7,6 +7,7 @@ use super::pca::load_projection;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
+use crate::artifacts::Artifact;
 use crate::describer::pooled_models;
 use crate::error::{Error, Result};
 use crate::gmm::{self, FitReport, Gmm, memory};
@@ -48,8 +49,7 @@ impl Stage for FitGmm<'_, '_> {
 
     fn need(&self) -> Need {
         let config = &self.place.config;
-        let dim = config.pca.dimension + config.pca.append.len();
-        memory::need(config.sample.rows, config.gmm.components, dim)
+        memory::need(config.sample.rows, config.gmm.components, config.pca.output_dim())
     }
 
     fn summary(made: &[Made<Gmm, FitReport>]) -> String {
@@ -103,9 +103,14 @@ pub(crate) fn load_mixture(place: &Place<'_>) -> Result<Gmm> {
     if place.is_pooled() {
         return Ok(pooled_models(place.config.descriptors.dimension)?.1);
     }
+    mixture_of(&open_mixture(place)?)
+}
+
+/// The stored mixture, fitted with the projection that lies beside it.
+fn open_mixture(place: &Place<'_>) -> Result<Artifact> {
     let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
     require_parent(&artifact, &place.path(Kind::Pca))?;
-    mixture_of(&artifact)
+    Ok(artifact)
 }
 
 /// The fingerprint of the stored mixture; nothing for a pooled place.
@@ -116,9 +121,7 @@ pub(crate) fn mixture_print(place: &Place<'_>) -> Result<Option<String>> {
     if place.is_pooled() {
         return Ok(None);
     }
-    let artifact = open_stage(&place.path(Kind::Gmm), Kind::Gmm)?;
-    require_parent(&artifact, &place.path(Kind::Pca))?;
-    Ok(Some(artifact.header().fingerprint.clone()))
+    Ok(Some(open_mixture(place)?.header().fingerprint.clone()))
 }
 
 /// Projection and mixture of a place.

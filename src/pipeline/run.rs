@@ -10,8 +10,7 @@ use super::place::{Place, Work};
 use super::result::StageResult;
 use crate::artifacts::{RunLock, write_atomically};
 use crate::config::{Config, Sourced};
-use crate::dataset::Dataset;
-use crate::dataset::require_two_classes;
+use crate::dataset::{Dataset, require_two_classes};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
@@ -34,7 +33,7 @@ pub fn no_such_run(run: &Path) -> Error {
     let parent = run.parent().filter(|parent| !parent.as_os_str().is_empty());
     let beside =
         std::fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
-    let runs = beside.filter(|entry| entry.path().join("config.toml").is_file());
+    let runs = beside.filter(|entry| Paths::new(&entry.path()).config().is_file());
     let names: Vec<String> =
         runs.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let typed = run.file_name().unwrap_or_default().to_string_lossy();

@@ -21,7 +21,9 @@ use crate::artifacts::{Artifact, is_ours, take, write};
 use crate::config::{differences, effective_inputs};
 use crate::error::{Error, Result};
 use crate::memory::Need;
-use crate::store::{Inputs, Kind, Paths, Stored, in_words, is_idle_limit, lacks, was_waiting};
+use crate::store::{
+    Inputs, Kind, Paths, Stored, in_words, is_idle_limit, lacks, report_of, was_waiting,
+};
 
 /// What makes one artifact of one place.
 pub(crate) trait Stage: Sync {
@@ -146,16 +148,15 @@ fn say<S: Stage>(stages: &[S], ready: &[Ready<S::Report>], summary: String, star
 fn kept_of<S: Stage>(stage: &S) -> Result<Option<Ready<S::Report>>> {
     let path = stage.path();
     let back = |id: &str| stage.is_back(id);
-    let Some(inputs) = stage.place().kept(&path, stage.inputs(), back)? else { return Ok(None) };
-    let artifact = Artifact::open(&path)?;
-    let report = serde_json::from_value(artifact.header().report.clone())
-        .map_err(|e| Error::artifact(&path, format!("damaged (`report`: {e})")))?;
+    let kept = stage.place().kept(&path, stage.inputs(), back)?;
+    let Some((inputs, artifact)) = kept else { return Ok(None) };
+    let report = report_of(&artifact)?;
     let stamp = Stamp { path, fingerprint: inputs.fingerprint.clone(), made: false };
     Ok(Some(Ready { stamp, inputs, report }))
 }
 
 impl Place<'_> {
-    /// The inputs of what lies at `path`, when that is the artifact of `inputs`, perhaps without images
+    /// What lies at `path`, with its inputs, when that is the artifact of `inputs`, perhaps without images
     /// that could not be read and are not `back`; nothing when it must be made.
     ///
     /// # Errors
@@ -165,7 +166,7 @@ impl Place<'_> {
         path: &Path,
         inputs: &Inputs,
         back: impl Fn(&str) -> bool,
-    ) -> Result<Option<Inputs>> {
+    ) -> Result<Option<(Inputs, Artifact)>> {
         let refit = self.work.refit;
         if !path.exists() {
             return self.take_over(path, inputs);
@@ -184,7 +185,7 @@ impl Place<'_> {
         // looked at as a whole, since damage can look like another setting.
         if found && !lacks.iter().any(|id| back(id)) {
             let whole = !refit || stored.verify().is_ok();
-            return Ok(whole.then_some(lacking));
+            return Ok(whole.then_some((lacking, stored)));
         }
         if refit {
             return Ok(None);
@@ -203,7 +204,7 @@ impl Place<'_> {
 
     /// Takes the artifact of `inputs` from one of the runs that may be reused, whichever channel made
     /// it there; `None` when none has it.
-    fn take_over(&self, path: &Path, inputs: &Inputs) -> Result<Option<Inputs>> {
+    fn take_over(&self, path: &Path, inputs: &Inputs) -> Result<Option<(Inputs, Artifact)>> {
         for place in self.reusable(path) {
             let Ok(found) = Artifact::open(&place) else { continue };
             let inputs = inputs.of_one_piece(&found);
@@ -214,7 +215,7 @@ impl Place<'_> {
             let whole =
                 |taken: &Path| Artifact::open(taken).is_ok_and(|a| same(&a) && a.verify().is_ok());
             if take(&place, path, whole)? {
-                return Ok(Some(inputs));
+                return Ok(Some((inputs, Artifact::open(path)?)));
             }
         }
         Ok(None)
@@ -225,7 +226,7 @@ impl Place<'_> {
         let within = path.strip_prefix(self.paths.dir()).expect("artifacts lie in their run");
         let of_run = |run: &PathBuf| {
             let mut places = vec![run.join(within)];
-            if let Ok(channels) = std::fs::read_dir(run.join("channels")) {
+            if let Ok(channels) = std::fs::read_dir(Paths::new(run).channels()) {
                 places.extend(channels.flatten().map(|channel| channel.path().join(within)));
                 places[1..].sort();
             }

@@ -12,7 +12,7 @@ use blake3::Hash;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::mixture::load_models;
+use super::mixture::{Models, load_models};
 use super::place::Place;
 use super::result::{StageResult, Stamp};
 use super::stage::{Made, Ready, Stage, bring_up_to_date};
@@ -101,11 +101,16 @@ struct Shard<'a, 'p> {
 /// # Errors
 /// As [`load_models`].
 pub(crate) fn image_encoder(place: &Place<'_>) -> Result<ImageEncoder> {
-    let models = load_models(place)?;
-    let encoder =
-        ImageEncoder::new(&place.config, models.projection, &models.mixture, &place.work.seen)?;
-    let print = models.prints.map(|[_, mixture]| mixture).unwrap_or_default();
-    Ok(encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(print))
+    Ok(encoder_and_prints(place)?.0)
+}
+
+/// The same, with the fingerprints of projection and mixture; nothing for a pooled place.
+fn encoder_and_prints(place: &Place<'_>) -> Result<(ImageEncoder, Option<[String; 2]>)> {
+    let Models { projection, mixture, prints } = load_models(place)?;
+    let encoder = ImageEncoder::new(&place.config, projection, &mixture, &place.work.seen)?;
+    let print = prints.as_ref().map_or("", |[_, mixture]| mixture);
+    let encoder = encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(print);
+    Ok((encoder, prints))
 }
 
 /// Encodes the images of a split with the models of every place.
@@ -195,8 +200,7 @@ fn say(
         finish(&made, StageResult { images_per_second: Some(rate), values, ..result });
         for &c in &made {
             let channel = &channels[c];
-            let mut noted = Noted::default();
-            shards[c].iter().for_each(|shard| noted.join(&shard.report.noted));
+            let noted = noted_of(&shards[c]);
             let of = format!(" of split `{}`", split.name);
             let threshold = channel.place.config.descriptors.contrast_threshold;
             for sentence in noted.sentences(encoded[c].images, &of, threshold) {
@@ -211,14 +215,12 @@ fn say(
 
 impl<'a, 'p> Channel<'a, 'p> {
     fn new(place: &'a Place<'p>, split: &Split) -> Result<Self> {
-        let models = load_models(place)?;
-        let parents: Vec<(&str, &str)> = match &models.prints {
+        let (encoder, prints) = encoder_and_prints(place)?;
+        let parents: Vec<(&str, &str)> = match &prints {
             Some([pca, gmm]) => vec![("pca.safetensors", pca), ("gmm.safetensors", gmm)],
             None => Vec::new(),
         };
         let folder = place.paths.vectors(&split.name)?;
-        let encoder =
-            ImageEncoder::new(&place.config, models.projection, &models.mixture, &place.work.seen)?;
         let data = encoder.source().hash(&split.items, || place.work.go_on())?;
         let settings = place.settings(Kind::Fisher);
         let inputs = Inputs::new(Kind::Fisher.name(), settings, &parents, data);
@@ -231,8 +233,6 @@ impl<'a, 'p> Channel<'a, 'p> {
         let inputs = self.inputs.lacking(&lacking);
         let reports = || shards.iter().map(|shard| &shard.report);
         let skipped: Vec<Skipped> = reports().flat_map(|report| report.skipped.clone()).collect();
-        let mut noted = Noted::default();
-        reports().for_each(|report| noted.join(&report.noted));
         let left_out: std::collections::BTreeSet<&str> =
             skipped.iter().map(|s| s.id.as_str()).collect();
         let hashes: Option<Vec<&Vec<String>>> =
@@ -261,7 +261,7 @@ impl<'a, 'p> Channel<'a, 'p> {
             images,
             skipped,
             files: split.files.clone(),
-            noted,
+            noted: noted_of(shards),
         };
         let path = Paths::index(&self.folder);
         let text = sealed(&index);
@@ -278,6 +278,13 @@ impl<'a, 'p> Channel<'a, 'p> {
             files: index.files,
         })
     }
+}
+
+/// What was noticed of the images of all these shards.
+fn noted_of(shards: &[Ready<ShardReport>]) -> Noted {
+    let mut noted = Noted::default();
+    shards.iter().for_each(|shard| noted.join(&shard.report.noted));
+    noted
 }
 
 /// An image's vector, the hash of it, and what was noticed of the image.
@@ -410,7 +417,7 @@ impl Stage for Shard<'_, '_> {
 /// What encoding allocates with this configuration: the vectors of a shard, and for every worker an image
 /// with its sums.
 pub(crate) fn need_of_encoding(config: &crate::config::Config, largest: Largest) -> Need {
-    let (k, d) = (config.gmm.components, config.pca.dimension + config.pca.append.len());
+    let (k, d) = (config.gmm.components, config.pca.output_dim());
     let dim = Layout::of(&config.encoding, k, d).len() as u64;
     let shard = SHARD_IMAGES as u64;
     let each = image_bytes(&config.descriptors, largest)

@@ -73,6 +73,11 @@ impl Append {
 }
 
 impl Params {
+    /// Values of a projected descriptor, the appended ones included.
+    pub fn output_dim(&self) -> usize {
+        self.dimension + self.append.len()
+    }
+
     /// Checks every setting against its range.
     ///
     /// # Errors

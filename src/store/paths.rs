@@ -11,9 +11,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folder;
 use super::kind::Kind;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::files;
 use crate::names::{file_name, with_ending};
 
 /// The paths of a run, or of one of its channels.
@@ -61,10 +61,10 @@ impl Paths {
     /// The folder of a split's vectors.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::Error::Data) for a name that is none of a folder, or that another split's
+    /// [`Error::Data`] for a name that is none of a folder, or that another split's
     /// folder has here.
     pub(crate) fn vectors(&self, split: &str) -> Result<PathBuf> {
-        folder::of_name(&self.artifact(Kind::Fisher), split)
+        of_name(&self.artifact(Kind::Fisher), split)
     }
 
     /// What lists the vectors in their folder.
@@ -105,5 +105,48 @@ impl Paths {
     /// Explanations of a split.
     pub(crate) fn explanations(&self, split: &str) -> PathBuf {
         self.dir.join("explain").join(with_ending(&file_name(split), ""))
+    }
+}
+
+/// The folder `name` in `folder`.
+///
+/// # Errors
+/// [`Error::Data`] for what is no name, and where the file system takes another's folder for it.
+fn of_name(folder: &Path, name: &str) -> Result<PathBuf> {
+    let Some(path) = files::directly_below(folder, name) else {
+        let problem = format!("`{}` is no name of a split", name.escape_debug());
+        return Err(Error::data(folder, problem));
+    };
+    if path.exists() {
+        let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
+        let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        let same = |other: &String| other.to_lowercase() == name.to_lowercase();
+        let mut texts = names.iter().map(|name| name.to_string_lossy().into_owned());
+        if !names.iter().any(|other| other == name)
+            && let Some(other) = texts.find(same)
+        {
+            let problem = format!(
+                "split `{name}` would have the files of split `{other}`, since names that differ in \
+                 case alone are one here; rename one of them, or use another --run"
+            );
+            return Err(Error::data(folder, problem));
+        }
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_a_plain_name_of_its_own() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(of_name(folder, "src").unwrap(), folder.join("src"));
+        assert_eq!(of_name(folder, "SRC").is_err(), folder.join("SRC").exists());
+        assert_eq!(of_name(folder, "not there").unwrap(), folder.join("not there"));
+        for name in ["..", "../src", "/etc", "a/b", "", ".", "a/"] {
+            assert!(of_name(folder, name).is_err(), "{name}");
+        }
     }
 }
