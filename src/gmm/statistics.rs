@@ -361,18 +361,19 @@ impl Evaluator {
         let scale = &self.inverse_scale[..];
         let means = self.scaled_means.row(component).to_slice().expect("contiguous");
         widest!(<'a> simd: S, |moments: &'a mut [f64], pairs: &'a [(u32, f32)], rows: &'a [f32], scale: &'a [f32], means: &'a [f32]| -> () {
-            let dim = scale.len();
-            let (mut done, of) = (0, Pairs { pairs, rows, scale, means });
-            while done + 5 * S::F32_LANES <= dim {
-                of.add_vectors::<S, 5>(simd, moments, done);
-                done += 5 * S::F32_LANES;
-            }
-            while done + S::F32_LANES <= dim {
-                of.add_vectors::<S, 1>(simd, moments, done);
-                done += S::F32_LANES;
-            }
-            if done < dim {
-                of.add_rest(moments, done);
+            let of = Pairs { pairs, rows, scale, means };
+            let mut done = 0;
+            while done < scale.len() {
+                let registers = (scale.len() - done).div_ceil(S::F32_LANES).min(REGISTERS);
+                match registers {
+                    1 => of.add::<S, 1>(simd, moments, done),
+                    2 => of.add::<S, 2>(simd, moments, done),
+                    3 => of.add::<S, 3>(simd, moments, done),
+                    4 => of.add::<S, 4>(simd, moments, done),
+                    5 => of.add::<S, 5>(simd, moments, done),
+                    _ => of.add::<S, REGISTERS>(simd, moments, done),
+                }
+                done += registers * S::F32_LANES;
             }
         });
     }
@@ -407,6 +408,10 @@ fn empty_buckets(kept: &mut Vec<(u32, f32)>, counts: &mut Vec<u32>, components: 
     counts.resize(components, 0);
 }
 
+/// Registers of columns that are summed at a time: as many as stay registers, with the two sums, the
+/// scale and the mean of each.
+const REGISTERS: usize = 6;
+
 /// The rows of one component with their posteriors.
 #[derive(Clone, Copy)]
 struct Pairs<'a> {
@@ -420,55 +425,46 @@ struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
-    /// Adds to the sums of `VECTORS` registers of columns from `done`.
+    /// Adds to the sums of the columns from `done` that `R` registers hold; the last of them may be
+    /// filled in part.
     #[inline(always)]
-    fn add_vectors<S: Simd, const VECTORS: usize>(self, simd: S, sums: &mut [f64], done: usize) {
-        let (dim, columns) = (self.scale.len(), VECTORS * S::F32_LANES);
-        let scale = S::as_simd_f32s(&self.scale[done..done + columns]).0;
-        let means = S::as_simd_f32s(&self.means[done..done + columns]).0;
-        let mut shift = [simd.splat_f32s(0.0); VECTORS];
-        for v in 0..VECTORS {
-            shift[v] = simd.neg_f32s(means[v]);
+    fn add<S: Simd, const R: usize>(self, simd: S, sums: &mut [f64], done: usize) {
+        let dim = self.scale.len();
+        let columns = (R * S::F32_LANES).min(dim - done);
+        let scale: [S::f32s; R] = load(simd, &self.scale[done..done + columns]);
+        let mut shift: [S::f32s; R] = load(simd, &self.means[done..done + columns]);
+        for r in 0..R {
+            shift[r] = simd.neg_f32s(shift[r]);
         }
-        let mut first = [simd.splat_f32s(0.0); VECTORS];
+        let mut first = [simd.splat_f32s(0.0); R];
         let mut second = first;
         for &(row, gamma) in self.pairs {
             let start = row as usize * dim + done;
-            let x = S::as_simd_f32s(&self.rows[start..start + columns]).0;
+            let x: [S::f32s; R] = load(simd, &self.rows[start..start + columns]);
             let gamma = simd.splat_f32s(gamma);
-            for v in 0..VECTORS {
-                let apart = simd.mul_add_e_f32s(x[v], scale[v], shift[v]);
+            for r in 0..R {
+                let apart = simd.mul_add_e_f32s(x[r], scale[r], shift[r]);
                 let weighted = simd.mul_f32s(gamma, apart);
-                first[v] = simd.add_f32s(first[v], weighted);
-                second[v] = simd.mul_add_e_f32s(weighted, apart, second[v]);
+                first[r] = simd.add_f32s(first[r], weighted);
+                second[r] = simd.mul_add_e_f32s(weighted, apart, second[r]);
             }
         }
-        let mut values = [0.0f32; 5 * LANES];
+        let mut values = [0.0f32; REGISTERS * LANES];
         for (part, start) in [(second, done), (first, dim + done)] {
-            S::as_mut_simd_f32s(&mut values[..columns]).0.copy_from_slice(&part);
+            S::as_mut_simd_f32s(&mut values[..R * S::F32_LANES]).0.copy_from_slice(&part);
             for (sum, &value) in sums[start..start + columns].iter_mut().zip(&values) {
                 *sum += f64::from(value);
             }
         }
     }
+}
 
-    /// As [`Self::add_vectors`] for the last columns, fewer than a register holds.
-    #[inline(always)]
-    fn add_rest(self, sums: &mut [f64], done: usize) {
-        let dim = self.scale.len();
-        let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
-        for &(row, gamma) in self.pairs {
-            let row = &self.rows[row as usize * dim..][..dim];
-            for j in done..dim {
-                let apart = row[j].mul_add(self.scale[j], -self.means[j]);
-                let weighted = gamma * apart;
-                first[j - done] += weighted;
-                second[j - done] = weighted.mul_add(apart, second[j - done]);
-            }
-        }
-        for j in 0..dim - done {
-            sums[done + j] += f64::from(second[j]);
-            sums[dim + done + j] += f64::from(first[j]);
-        }
-    }
+/// `R` registers of values; what is missing in the last is 0.
+#[inline(always)]
+fn load<S: Simd, const R: usize>(simd: S, values: &[f32]) -> [S::f32s; R] {
+    let (whole, rest) = values.split_at((R - 1) * S::F32_LANES);
+    let mut registers = [simd.splat_f32s(0.0); R];
+    registers[..R - 1].copy_from_slice(S::as_simd_f32s(whole).0);
+    registers[R - 1] = simd.partial_load_f32s(rest);
+    registers
 }
