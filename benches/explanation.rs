@@ -10,7 +10,7 @@ use fvtool::describer::{Describer, Examined, Workers};
 use fvtool::encoding::Encoder;
 use fvtool::encoding::contributions::{Contributions, Sums};
 use fvtool::explanation::pixels::spread;
-use fvtool::explanation::quality::{Draws, Perturbed, Trace, descending};
+use fvtool::explanation::quality::{Draws, Perturbed, Replacement, Trace, descending};
 use fvtool::explanation::{Classifier, Rule, relevance};
 use fvtool::gmm::Gmm;
 use fvtool::image::Photo;
@@ -126,7 +126,8 @@ fn replace<const ORDERS: usize>(
     let draws: Vec<Draws<'_>> = (0..5)
         .map(|repeat| {
             let mut stream = Seed(1).stream("draws", repeat);
-            Draws::new([(encoder, gmm)], orders[0].len(), &mut stream).unwrap()
+            Draws::new([(encoder, Replacement::Mixture(gmm))], orders[0].len(), &mut stream)
+                .unwrap()
         })
         .collect();
     let perturbed = Perturbed::new([(contributions, &sums.signed[..], 1.0)]);

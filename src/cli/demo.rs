@@ -62,7 +62,7 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
         only: Only::TruePositives,
         top: 1,
     };
-    let drawing = Drawing { rule, shared_scale: false, raw: false };
+    let drawing = Drawing { rule, shared_scale: false, raw: false, network: None };
     let heatmaps = run.explain(&data, "test", &selection, &drawing)?;
     let audit = run.audit(&data, "test", &AuditOptions::of_all_classes(rule))?;
     if !global.json {

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use fvtool::explain::{
-    ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Selection,
+    ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Rules, Selection,
 };
 use fvtool::explanation::Rule;
 use fvtool::explanation::quality::Params;
+use fvtool::network::relevance::{self, Bias};
 use fvtool::plain;
 
 use super::args::RunFolder;
@@ -35,6 +36,9 @@ pub struct Explain {
     /// equal-error-rate threshold) and watch the score
     #[arg(long, conflicts_with = "only")]
     quality: bool,
+    /// How relevance goes from a network's descriptors to the pixels
+    #[arg(long, value_enum, value_name = "RULE", default_value_t = NetworkRule::Squares, conflicts_with = "quality")]
+    network_rule: NetworkRule,
     /// One colour scale for all heatmaps of a class [default: one for each heatmap]
     #[arg(long, conflicts_with_all = ["context", "quality"])]
     shared_scale: bool,
@@ -96,6 +100,33 @@ enum RuleArg {
     Absolute,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum NetworkRule {
+    /// Over the square that each descriptor sees
+    Squares,
+    /// Back through the network; what adds to a value counts (α = 1, β = 0)
+    AlphaBeta,
+    /// The same, and the share of a bias goes to its window, so that nothing is lost
+    AlphaBetaSpread,
+    /// What adds counts twice, what takes away once against it (α = 2, β = 1)
+    Alpha2Beta1,
+    /// Back through the network in proportion (ε = 0.01)
+    Epsilon,
+}
+
+impl NetworkRule {
+    fn rule(self) -> Option<relevance::Rule> {
+        let alpha_beta = |alpha, bias| Some(relevance::Rule::AlphaBeta { alpha, bias });
+        match self {
+            Self::Squares => None,
+            Self::AlphaBeta => alpha_beta(1.0, Bias::Ignore),
+            Self::AlphaBetaSpread => alpha_beta(1.0, Bias::Spread),
+            Self::Alpha2Beta1 => alpha_beta(2.0, Bias::Ignore),
+            Self::Epsilon => Some(relevance::Rule::Epsilon(0.01)),
+        }
+    }
+}
+
 fn epsilon(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| "it must be a number of at least 0".to_owned())
@@ -134,12 +165,13 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let rule = args.rule.rule();
+    let (rule, network) = (args.rule.rule(), args.network_rule.rule());
     args.run.require_apart(&args.data.data)?;
     let run = args.run.open_existing(global, ui, false)?;
     let (data, split) = (&args.data.data, &args.data.split);
     if args.context {
-        let report = run.explain_context(data, split, &args.chosen.selection(0), rule)?;
+        let rules = Rules { descriptors: rule, network };
+        let report = run.explain_context(data, split, &args.chosen.selection(0), rules)?;
         write_either(global, out, &report, |out| write_context(&report, out))?;
         return Ok(Outcome::of_left_out(&run));
     }
@@ -150,7 +182,7 @@ pub fn run(
         return Ok(Outcome::of_left_out(&run));
     }
     let top = if args.chosen.image.is_empty() { 3 } else { 0 };
-    let drawing = Drawing { rule, shared_scale: args.shared_scale, raw: args.raw };
+    let drawing = Drawing { rule, network, shared_scale: args.shared_scale, raw: args.raw };
     let heatmaps = run.explain(data, split, &args.chosen.selection(top), &drawing)?;
     if heatmaps.is_empty() {
         ui.say("no pair of image and class is selected; try `--only all`");

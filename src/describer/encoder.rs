@@ -137,6 +137,16 @@ impl ImageEncoder {
         self.pooled
     }
 
+    /// Whether its descriptors come from a network.
+    pub fn is_of_network(&self) -> bool {
+        self.source.network().is_some()
+    }
+
+    /// Whether the descriptors of the mirror image count too.
+    pub fn is_mirrored(&self) -> bool {
+        self.mirrored
+    }
+
     /// Fingerprint of the mixture; empty where none was given.
     pub fn mixture(&self) -> &str {
         &self.mixture

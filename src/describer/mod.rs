@@ -14,6 +14,7 @@
 //! The pieces below a [`Describer`] are public too: a [`Sampler`] draws descriptors of a channel before it
 //! has models, and each channel may be asked by itself.
 
+mod backward;
 mod encoder;
 mod fit;
 mod given;

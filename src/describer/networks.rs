@@ -8,18 +8,20 @@
 //! What follows from a file, above all the length of a row, becomes part of a channel's configuration
 //! ([`Networks::resolved`]).
 
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::looked::Looked;
-use super::pass::{Pass, Side};
+use super::pass::{Pass, Scales, Side};
 use crate::config::Config;
 use crate::descriptors::cells::{self, Cells};
 use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture};
 use crate::encoding::{self, normalise::Step};
 use crate::error::{Error, Result};
-use crate::network::{ENGINE, Square};
+use crate::network::relevance::Rule;
+use crate::network::{ENGINE, Map, Square};
 use crate::{image, projection};
 
 /// Networks that were opened. A file is looked at once: what a command began with it ends with.
@@ -134,6 +136,46 @@ impl Tap {
         bytes + 2 * rows * (4 * self.channels as u64 + 16)
     }
 
+    /// The pass that it is a part of.
+    pub(super) fn pass(&self) -> Arc<Pass> {
+        Arc::clone(&self.pass)
+    }
+
+    /// What the network makes of a photo, or of its mirror image, at every scale.
+    pub(super) fn run(
+        &self,
+        looked: &Looked<'_>,
+        params: &image::Params,
+        side: Side,
+    ) -> Result<Rc<Scales>> {
+        looked.maps(&self.pass, params, side).map_err(|error| match error {
+            // What the network makes of this image is no fault of the network's file.
+            Error::Network { problem, .. } => looked.refuse(problem),
+            other => other,
+        })
+    }
+
+    /// Its map at one of the scales.
+    pub(super) fn map<'s>(&self, scales: &'s Scales, scale: usize) -> &'s Map {
+        &scales[scale].0[self.place]
+    }
+
+    /// Its part of what there is for each output of the pass.
+    pub(super) fn of_outputs<'v>(&self, outputs: &'v mut [Vec<f32>]) -> &'v mut Vec<f32> {
+        &mut outputs[self.place]
+    }
+
+    /// The scale and cell that each row is of, in order.
+    pub(super) fn places(&self, scales: &Scales) -> Vec<[usize; 2]> {
+        let maps: Vec<&Map> = (0..scales.len()).map(|scale| self.map(scales, scale)).collect();
+        cells::places(&maps, self.cells)
+    }
+
+    /// Bytes of the way back through the network for an image of this size.
+    pub(super) fn backward_bytes(&self, size: [usize; 2], rule: Rule) -> Result<u64> {
+        self.pass.backward_bytes(size, rule)
+    }
+
     /// The rows of a photo, and of its mirror image where these are wanted.
     pub(super) fn picture(
         &self,
@@ -143,13 +185,9 @@ impl Tap {
     ) -> Result<Picture> {
         let [width, height] = looked.fitted(params);
         let rows = |side: Side| -> Result<Descriptors> {
-            let scales = looked.maps(&self.pass, params, side).map_err(|error| match error {
-                // What the network makes of this image is no fault of the network's file.
-                Error::Network { problem, .. } => looked.refuse(problem),
-                other => other,
-            })?;
-            let maps: Vec<_> =
-                scales.iter().map(|(maps, size)| (&maps[self.place], *size)).collect();
+            let scales = self.run(looked, params, side)?;
+            let map = |scale| (self.map(&scales, scale), scales[scale].1);
+            let maps: Vec<_> = (0..scales.len()).map(map).collect();
             Ok(cells::of_maps(&maps, [width, height], self.square, self.cells))
         };
         let own = rows(Side::AsItIs)?;

@@ -5,11 +5,12 @@
 //! ```
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::descriptors::{Content, Picture};
 use crate::error::{Error, Result};
 use crate::image::{self, Plane};
+use crate::network::relevance::{Backward, Rule};
 use crate::network::{Map, Network, Output, Params, Runner, Scaling};
 
 /// Pixels of a side for which a network that states none is looked at before it runs.
@@ -32,6 +33,7 @@ pub(super) struct Pass {
     scaling: Scaling,
     outputs: Mutex<Outputs>,
     runner: OnceLock<Runner>,
+    backward: Mutex<Vec<(Rule, Arc<Backward>)>>,
 }
 
 /// What is taken of a network.
@@ -59,8 +61,8 @@ impl Pass {
         Error::require(named && file.is_file(), "network.file", value, range)?;
         let network = Network::open(file)?;
         let scaling = network.scaling(&params.scaling)?;
-        let (outputs, runner) = Default::default();
-        Ok(Self { params: shared(params), network, scaling, outputs, runner })
+        let (outputs, runner, backward) = Default::default();
+        Ok(Self { params: shared(params), network, scaling, outputs, runner, backward })
     }
 
     /// Whether channels of these settings can share it.
@@ -78,9 +80,13 @@ impl Pass {
 
     /// What an output is for an image of the size that the file states, or of any that is not small.
     pub(super) fn output(&self, name: &str) -> Result<Output> {
+        self.network.output(name, self.usual_size())
+    }
+
+    /// Width and height that the file states, or any that are not small.
+    fn usual_size(&self) -> [usize; 2] {
         let usual = USUAL_SIDE.next_multiple_of(self.params.multiple);
-        let side = |side: Option<u64>| side.map_or(usual, |side| side as usize);
-        self.network.output(name, self.network.stated_size().map(side))
+        self.network.stated_size().map(|side| side.map_or(usual, |side| side as usize))
     }
 
     /// The place of an output among those that are taken; it becomes one of them unless an image has been
@@ -124,21 +130,49 @@ impl Pass {
     pub(super) fn run(&self, picture: &Picture, side: Side) -> Result<Scales> {
         let Content::Planes(planes) = &picture.content else { return Ok(Scales::new()) };
         let (runner, seen) = (self.runner()?, [picture.width, picture.height]);
-        let at = |size: [usize; 2]| {
-            let fitted = |plane: &Plane| {
-                let mut plane = match size == seen {
-                    true => plane.clone(),
-                    false => image::resize(plane, size[0], size[1]),
-                };
-                if side == Side::Mirrored {
-                    plane.mirror();
-                }
-                plane
-            };
-            let planes: Vec<Plane> = planes.iter().map(fitted).collect();
-            Ok((runner.run(&planes)?, size))
-        };
+        let at = |size| Ok((runner.run(&fitted(planes, size, side))?, size));
         self.sizes(seen).into_iter().map(at).collect()
+    }
+
+    /// The way back through the network from all outputs, made once for each rule.
+    pub(super) fn backward(&self, rule: Rule) -> Result<Arc<Backward>> {
+        let outputs = self.runner()?.outputs();
+        // Held until it is made, as for the way there.
+        let mut made = locked(&self.backward);
+        if let Some((_, known)) = made.iter().find(|(of, _)| *of == rule) {
+            return Ok(Arc::clone(known));
+        }
+        let backward = self.network.backward(outputs, self.scaling, rule, self.usual_size())?;
+        let backward = Arc::new(backward);
+        made.push((rule, Arc::clone(&backward)));
+        Ok(backward)
+    }
+
+    /// Relevance of the pixels of an image, from that of its maps: a list for each output, at each scale at
+    /// which the image was run. A plane for each scale, of the size at which the network saw the image.
+    pub(super) fn pixels(
+        &self,
+        picture: &Picture,
+        side: Side,
+        relevance: &[Vec<Vec<f32>>],
+        rule: Rule,
+    ) -> Result<Vec<Plane>> {
+        let Content::Planes(planes) = &picture.content else { return Ok(Vec::new()) };
+        let backward = self.backward(rule)?;
+        let at = |(size, maps): ([usize; 2], &Vec<Vec<f32>>)| {
+            let mut pixels = backward.run(&fitted(planes, size, side), maps)?;
+            if side == Side::Mirrored {
+                pixels.mirror();
+            }
+            Ok(pixels)
+        };
+        self.sizes([picture.width, picture.height]).into_iter().zip(relevance).map(at).collect()
+    }
+
+    /// Bytes of the way back for an image of this size.
+    pub(super) fn backward_bytes(&self, size: [usize; 2], rule: Rule) -> Result<u64> {
+        let backward = self.backward(rule)?;
+        Ok(self.sizes(size).into_iter().map(|size| backward.bytes(size)).max().unwrap_or(0))
     }
 
     /// Bytes for an image of this size: the network, all that it computes at once, and what is kept of both
@@ -158,6 +192,21 @@ impl Pass {
         // The file's weights as they are read and as the engine holds them.
         (largest + kept + 3 * self.network.bytes() as u64, rows)
     }
+}
+
+/// Planes at the width and height at which the network sees them.
+fn fitted(planes: &[Plane], size: [usize; 2], side: Side) -> Vec<Plane> {
+    let fitted = |plane: &Plane| {
+        let mut plane = match size == [plane.width, plane.height] {
+            true => plane.clone(),
+            false => image::resize(plane, size[0], size[1]),
+        };
+        if side == Side::Mirrored {
+            plane.mirror();
+        }
+        plane
+    };
+    planes.iter().map(fitted).collect()
 }
 
 /// What channels of one pass have in common.

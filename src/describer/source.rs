@@ -10,6 +10,7 @@
 //! A source needs no models, so that the descriptors which models are fitted to come from here too.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -18,6 +19,7 @@ use super::given::Given;
 use super::looked::Looked;
 use super::networks::Tap;
 use super::noticed::Noticed;
+use super::pass::{Scales, Side};
 use super::seen::Seen;
 use crate::config::Config;
 use crate::dataset::Item;
@@ -79,6 +81,21 @@ impl Source {
             picture.content = Content::Given { own, mirrored: None };
         }
         Ok((picture, noticed))
+    }
+
+    /// What a network gives to it; nothing for other kinds.
+    pub(super) fn network(&self) -> Option<&Tap> {
+        self.network.as_ref()
+    }
+
+    /// What a network sees of a photo, or of its mirror image, and what it makes of it.
+    pub(super) fn run(
+        &self,
+        tap: &Tap,
+        photo: &Looked<'_>,
+        side: Side,
+    ) -> Result<(Rc<Picture>, Rc<Scales>)> {
+        Ok((photo.colours(&self.image), tap.run(photo, &self.image, side)?))
     }
 
     /// What to say of a photo that `extractor` finds no descriptor in.

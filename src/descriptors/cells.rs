@@ -56,9 +56,7 @@ pub fn of_maps(
         }
     }
     if cells == Cells::Rows(Keep::AboveMeanNorm) {
-        let sum: f64 = frames.iter().map(|frame| f64::from(frame.contrast)).sum();
-        let mean = sum / frames.len().max(1) as f64;
-        let kept: Vec<bool> = frames.iter().map(|f| f64::from(f.contrast) > mean).collect();
+        let kept = above_mean(frames.iter().map(|frame| frame.contrast));
         let mut rows = values.chunks_exact(channels.max(1)).zip(&kept);
         values =
             rows.by_ref().filter(|(_, kept)| **kept).flat_map(|(row, _)| row).copied().collect();
@@ -67,6 +65,28 @@ pub fn of_maps(
     }
     let rows = Array2::from_shape_vec((frames.len(), channels), values).expect("one frame a row");
     Descriptors { rows, frames }
+}
+
+/// Where the rows of [`of_maps`] come from, in their order: the number of a map, and of its cell.
+pub fn places(maps: &[&Map], cells: Cells) -> Vec<[usize; 2]> {
+    let of_map = |(number, map): (usize, &&Map)| {
+        (0..map.size[0] * map.size[1]).map(move |cell| [number, cell])
+    };
+    let mut places: Vec<[usize; 2]> = maps.iter().enumerate().flat_map(of_map).collect();
+    if cells == Cells::Rows(Keep::AboveMeanNorm) {
+        let rows = maps.iter().flat_map(|map| map.values.chunks_exact(map.channels.max(1)));
+        let mut kept = above_mean(rows.map(|row| linalg::norm(row) as f32)).into_iter();
+        places.retain(|_| kept.next() == Some(true));
+    }
+    places
+}
+
+/// Which lengths are above their mean.
+fn above_mean(lengths: impl Iterator<Item = f32> + Clone) -> Vec<bool> {
+    let (sum, count) =
+        lengths.clone().fold((0.0, 0), |(sum, count), length| (sum + f64::from(length), count + 1));
+    let mean = sum / f64::from(count.max(1));
+    lengths.map(|length| f64::from(length) > mean).collect()
 }
 
 #[cfg(test)]
@@ -116,6 +136,10 @@ mod tests {
             Cells::Rows(Keep::AboveMeanNorm),
         );
         assert_eq!(rows.rows, ndarray::array![[0.6, 0.8], [0.6, 0.8]]);
+        let (keep, second) = (Cells::Rows(Keep::AboveMeanNorm), map([1, 1], 8.0, &[0.0, 9.0]));
+        assert_eq!(places(&[&first], keep), [[0, 0], [0, 2]]);
+        assert_eq!(places(&[&first, &second], keep), [[0, 0], [0, 2], [1, 0]]);
+        assert_eq!(places(&[&second, &first], Cells::Mean).len(), 5);
         assert_eq!(rows.frames.iter().map(|f| f.y).collect::<Vec<_>>(), [3.5, 11.5]);
     }
 }

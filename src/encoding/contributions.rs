@@ -12,10 +12,11 @@
 //! a list for every component: enough for the column sums ([`Contributions::sums`]) and for products
 //! `Σ_d m_d(l) c_d` with all classes' coefficients at once ([`Contributions::weigh`]).
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::encoder::Encoder;
 use super::params::Scaling;
+use super::real::Real;
 use crate::error::{Error, Result};
 use crate::gmm::Scratch;
 use crate::linalg;
@@ -158,6 +159,12 @@ impl<'e> Contributions<'e> {
         Ok(())
     }
 
+    /// The descriptors, `N × D`.
+    pub fn rows(&self) -> ArrayView2<'_, f32> {
+        let shape = (self.len(), self.encoder.evaluator.dim());
+        ArrayView2::from_shape(shape, &self.rows).expect("a row for each descriptor")
+    }
+
     /// The cell of row `l`.
     pub(crate) fn cell(&self, l: usize) -> u16 {
         self.cells[l]
@@ -284,6 +291,46 @@ impl<'e> Contributions<'e> {
                     for (pair, values) in pairs.iter().zip(products.chunks_exact(classes)) {
                         let to = &mut out[pair.0 as usize * classes..][..classes];
                         to.iter_mut().zip(values).for_each(|(to, v)| *to += v.wide());
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    /// As [`weigh`](Self::weigh) for one class, by the coordinates of the descriptors: `N × D`, whose rows add
+    /// up to its results. What is of no coordinate (order 0) is shared by all alike.
+    ///
+    /// # Panics
+    /// When there are not `dim` coefficients.
+    pub fn weigh_coordinates(&self, coefficients: ArrayView1<'_, f64>, kind: Value) -> Array2<f64> {
+        let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
+        assert_eq!(coefficients.len(), encoder.len(), "coefficients per dimension");
+        let columns = self.columns();
+        let (d, region_len) = (columns.dim, encoder.layout.region_len());
+        let base = self.weigh_absent(coefficients.insert_axis(Axis(1)), kind);
+        let even = |cell: u16| base[[usize::from(cell), 0]] / d as f64;
+        let mut result = Array2::from_shape_fn((self.len(), d), |(l, _)| even(self.cells[l]));
+        let mut values = vec![0.0f32; columns.width()];
+        let mut weights = vec![0.0f64; columns.width()];
+        for (group, pairs) in self.pairs.iter().enumerate() {
+            let (cell, component) = (group / k, group % k);
+            weights.fill(0.0);
+            for region in self.regions_of(cell) {
+                self.for_each_column(component, |column, place, scale| {
+                    let scale = if kind == Value::Signed { scale } else { scale.abs() };
+                    weights[column] += scale * coefficients[region * region_len + place];
+                });
+            }
+            for &pair in pairs {
+                self.fill(component, &[pair], kind, &mut values);
+                let mut row = result.row_mut(pair.0 as usize);
+                let products = values.iter().zip(&weights).map(|(&m, &c)| f64::from(m) * c);
+                for (column, product) in products.enumerate() {
+                    if columns.zeroth && column + 1 == values.len() {
+                        row.iter_mut().for_each(|sum| *sum += product / d as f64);
+                    } else {
+                        row[column % d] += product;
                     }
                 }
             }
@@ -462,54 +509,6 @@ impl<'e> Contributions<'e> {
                 out[width - 1] = if absolute { beyond(gamma, weight) as f32 } else { gamma };
             }
         }
-    }
-}
-
-/// The precision of a product with contributions: `f32` or `f64`.
-pub trait Real: faer::traits::ComplexField + Copy {
-    /// The nearest value.
-    fn of(value: f64) -> Self;
-    /// The value in f64.
-    fn wide(self) -> f64;
-    /// `from` in this precision; `buffer` (of the same shape) is for those that need to convert.
-    fn view<'a>(
-        from: ArrayView2<'a, f32>,
-        buffer: &'a mut ArrayViewMut2<'_, Self>,
-    ) -> ArrayView2<'a, Self>;
-}
-
-impl Real for f32 {
-    fn of(value: f64) -> Self {
-        value as Self
-    }
-
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-
-    fn view<'a>(
-        from: ArrayView2<'a, f32>,
-        _: &'a mut ArrayViewMut2<'_, Self>,
-    ) -> ArrayView2<'a, Self> {
-        from
-    }
-}
-
-impl Real for f64 {
-    fn of(value: f64) -> Self {
-        value
-    }
-
-    fn wide(self) -> f64 {
-        self
-    }
-
-    fn view<'a>(
-        from: ArrayView2<'a, f32>,
-        buffer: &'a mut ArrayViewMut2<'_, Self>,
-    ) -> ArrayView2<'a, Self> {
-        buffer.zip_mut_with(&from, |to, &value| *to = Self::from(value));
-        buffer.view()
     }
 }
 

@@ -21,6 +21,7 @@ mod layout;
 pub mod memory;
 pub mod normalise;
 mod params;
+mod real;
 pub mod spatial;
 
 use ndarray::ArrayView2;
@@ -28,6 +29,7 @@ use ndarray::ArrayView2;
 pub use encoder::{Encoder, Workspace};
 pub use layout::{Layout, Place};
 pub use params::{AssignmentKind, Divisor, Params, Scaling, Storage};
+pub use real::Real;
 
 use crate::error::Result;
 use crate::gmm::Gmm;

@@ -101,7 +101,7 @@ impl Run<'_> {
             }
         }
         let split = self.split_to_explain(data, split, &options.classes, &[])?;
-        let explainer = self.explainer(split)?;
+        let explainer = self.explainer(split, options.rule.into())?;
         let selection = Selection {
             classes: Vec::new(),
             images: Vec::new(),
@@ -111,7 +111,7 @@ impl Run<'_> {
         // Other classes are what a class is compared with: all of them are looked at.
         let asked = explainer.class_indices(&options.classes)?;
         let cases = explainer.cases(&selection)?;
-        let samples = self.samples(&explainer, &cases, options.rule)?;
+        let samples = self.samples(&explainer, &cases)?;
         let mut findings: Vec<(Finding, Vec<usize>, usize)> = Vec::new();
         let (mut tested, mut not_judged) = (0, Vec::new());
         for class in asked {
@@ -146,7 +146,8 @@ impl Run<'_> {
             }
         }
         let examples = examples(&findings);
-        let drawing = Drawing { rule: options.rule, shared_scale: false, raw: false };
+        let drawing =
+            Drawing { rule: options.rule, shared_scale: false, raw: false, network: None };
         let (heatmaps, path) =
             (explainer.folder.join("audit"), explainer.folder.join("audit.json"));
         let mut planned = explainer.pictures(&heatmaps, &examples, &drawing);
@@ -180,13 +181,13 @@ impl Run<'_> {
     }
 
     /// What the audit keeps of every image, per class.
-    fn samples(&self, explainer: &Explainer, cases: &[Case], rule: Rule) -> Result<Samples> {
+    fn samples(&self, explainer: &Explainer, cases: &[Case]) -> Result<Samples> {
         let found = self.for_each_case(explainer, "explain", cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
-            let relevance = explainer.relevance(&examined, &case.classes, rule)?;
+            let relevance = explainer.relevance(&examined, &case.classes)?;
             let of_class = |(at, &class): (usize, &usize)| -> Result<Sample, Failure> {
-                let map = explainer.map(&examined, &relevance, at);
+                let map = explainer.pixels(&examined, &relevance, [at, class])?.map;
                 let boxes = explainer.boxes(item, class, &examined)?;
                 Ok(Sample {
                     id: item.id.clone(),
@@ -222,7 +223,7 @@ impl Run<'_> {
         let tests = self.for_each_case(explainer, &name, &cases, |case| {
             let examined = explainer.examine(case)?;
             let mut stream = self.config().seed.stream("counterfactual", case.item as u64);
-            let draws = explainer.draws(DRAWS, &mut stream)?;
+            let draws = explainer.draws(&examined, DRAWS, &mut stream)?;
             let perturbed = explainer.perturbed(&examined);
             let without =
                 |rows: &[u32]| perturbed.without(explainer.classifier(), class, rows, &draws);

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::explainer::Failure;
 use super::files::{write_json, write_png};
+use super::rules::Rules;
 use super::selection::Selection;
 use crate::error::{Error, Result};
-use crate::explanation::Rule;
 use crate::explanation::context::{Context, Summary, context};
 use crate::explanation::drawings::{Bar, bars};
 use crate::explanation::heatmap::paint;
@@ -80,22 +80,23 @@ impl Run<'_> {
         data: &Path,
         split: &str,
         selection: &Selection,
-        rule: Rule,
+        rules: impl Into<Rules>,
     ) -> Result<ContextReport> {
+        let rules = rules.into();
         let started = Instant::now();
         let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
         if split.items.iter().all(|item| item.objects.is_empty()) {
             let problem = "no image of the split has boxes; context needs PASCAL VOC annotations";
             return Err(Error::data(data, problem));
         }
-        let explainer = self.explainer(split)?;
+        let explainer = self.explainer(split, rules)?;
         let cases = explainer.cases(selection)?;
         let found = self.for_each_case(&explainer, "context", &cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
-            let relevance = explainer.relevance(&examined, &case.classes, rule)?;
+            let relevance = explainer.relevance(&examined, &case.classes)?;
             let of_class = |(at, &class): (usize, &usize)| -> Result<Found, Failure> {
-                let map = explainer.map(&examined, &relevance, at);
+                let map = explainer.pixels(&examined, &relevance, [at, class])?.map;
                 let grid = (map.width >= map.height).then(|| {
                     let total: f64 = map.values.iter().map(|v| v.abs()).sum();
                     let scale = if total > 0.0 { 1.0 / total } else { 0.0 };
@@ -162,7 +163,7 @@ impl Run<'_> {
         outputs.text(&path, &table)?;
         let report = ContextReport {
             split: explainer.split.name.clone(),
-            rule: rule.to_string(),
+            rule: rules.to_string(),
             classes,
             table: path,
             chart,
@@ -171,7 +172,7 @@ impl Run<'_> {
         outputs.end()?;
         let pairs: usize = of_class.iter().map(Vec::len).sum();
         let text = format!(
-            "{} of image and class, rule {rule}; {}",
+            "{} of image and class, rule {rules}; {}",
             counted(pairs, "pair"),
             folder.display()
         );

@@ -1,6 +1,7 @@
 //! All that explains a split, and one image taken apart.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -8,6 +9,7 @@ use ndarray::{Array2, Axis, s};
 use rayon::prelude::*;
 
 use super::boxes::Remarks;
+use super::rules::Rules;
 use super::selection::{Case, Selection, class_index};
 use crate::artifacts::Shards;
 use crate::dataset::{Item, Label, Object, Split, labels_for};
@@ -17,8 +19,8 @@ use crate::descriptors::memory::Largest;
 use crate::error::{Error, Result};
 use crate::explanation::memory::need;
 use crate::explanation::pixels::{Map, spread};
-use crate::explanation::quality::{Draws, Perturbed, Store};
-use crate::explanation::{Classifier, Relevance, Rule, relevance};
+use crate::explanation::quality::{Draws, Perturbed, Replacement, Store};
+use crate::explanation::{Classifier, Relevance, coordinates, relevance};
 use crate::gmm::Gmm;
 use crate::image::Photo;
 use crate::linalg::{Joined, Pool, Rows};
@@ -53,7 +55,15 @@ pub(super) struct Explainer {
     pub(super) item_files: Vec<String>,
     workers: Pool<Workers>,
     need: Need,
+    rules: Rules,
     pub(super) remarks: Remarks,
+}
+
+/// Relevance of the pixels of an image for a class.
+pub(super) struct Pixels {
+    pub(super) map: Map,
+    /// Of the relevance of networks' maps, the share that reached the pixels.
+    pub(super) kept: Option<f64>,
 }
 
 /// One image taken apart.
@@ -101,7 +111,8 @@ impl Run<'_> {
         Ok(split)
     }
 
-    pub(super) fn explainer(&self, split: Split) -> Result<Explainer> {
+    /// All that explains a split by these rules.
+    pub(super) fn explainer(&self, split: Split, rules: Rules) -> Result<Explainer> {
         self.bring_classifier()?;
         self.encode_split(&split)?;
         let (model, svm_print) = self.load_svm()?;
@@ -131,7 +142,8 @@ impl Run<'_> {
             let model_size = [c.gmm.components, c.pca.output_dim()];
             need(&c.descriptors, &c.encoding, model_size, largest, model.classes.len())
         };
-        let need = Need::together(self.places().into_iter().map(of_place));
+        let needs = self.places().into_iter().map(of_place);
+        let need = Need::together(needs.chain(back_through(&describer, rules, largest.size)?));
         Ok(Explainer {
             class_files: names::file_names(&model.classes),
             item_files: names::file_names(&ids),
@@ -148,6 +160,7 @@ impl Run<'_> {
             origin,
             workers,
             need,
+            rules,
             remarks: Remarks::default(),
         })
     }
@@ -196,6 +209,21 @@ impl Run<'_> {
         work.progress.end();
         results?
     }
+}
+
+/// What a worker needs to hand relevance back through networks, where a rule says so.
+fn back_through(describer: &Describer, rules: Rules, size: [usize; 2]) -> Result<Option<Need>> {
+    let Some(rule) = rules.network else { return Ok(None) };
+    if !describer.is_of_network() {
+        let what = "a network in this run, which --network-rule is for".into();
+        let hint = "leave --network-rule out".into();
+        return Err(Error::Missing { what, hint });
+    }
+    // Also where memory has no limit: an operator without a rule is refused before any work.
+    let each = describer.pixels_bytes(size.map(|side| side.max(1)), rule)?;
+    let formula = format!("{each} a worker: back through the network");
+    let way_out = "lower image.max_height_px or raise --max-memory";
+    Ok(Some(Need { stage: "explain", fixed: 0, each, formula, way_out }))
 }
 
 /// Why there is no explanation of an image.
@@ -297,30 +325,70 @@ impl Explainer {
         &self,
         examined: &Examined<'_>,
         classes: &[usize],
-        rule: Rule,
     ) -> Result<Relevance> {
-        let weights = self.model.weights.select(Axis(0), classes);
-        let mut parts = Vec::new();
-        for (part, of_part) in self.describer.channels().iter().zip(&examined.parts) {
-            let weights = weights.slice(s![.., part.columns.clone()]);
+        let parts = self.describer.channels().iter().zip(&examined.parts);
+        let relevance_of = |(part, of_part): (&describer::Channel, &describer::Examined<'_>)| {
             let vector = &examined.vector[part.columns.clone()];
-            // Every dimension of the joint vector has the same share of the bias.
-            let share = part.columns.len() as f64 / self.model.weights.ncols() as f64;
-            let bias: Vec<f32> = classes
-                .iter()
-                .map(|&class| (f64::from(self.model.bias[class]) * share) as f32)
-                .collect();
-            let classifier = Classifier { weights, bias: &bias };
+            let (weights, bias) = self.classifier_of(&part.columns, classes);
+            let classifier = Classifier { weights: weights.view(), bias: &bias };
             let describer::Examined { contributions, sums, .. } = of_part;
-            parts.push(relevance(contributions, sums, vector, classifier, rule)?);
-        }
-        Ok(Relevance::joined(parts))
+            relevance(contributions, sums, vector, classifier, self.rules.descriptors)
+        };
+        Ok(Relevance::joined(parts.map(relevance_of).collect::<Result<_>>()?))
     }
 
-    /// `R¹` of one of the classes that `relevance` is of.
-    pub(super) fn map(&self, examined: &Examined<'_>, relevance: &Relevance, class: usize) -> Map {
-        let [width, height] = examined.size;
-        spread(&examined.frames, &relevance.of_class(class), width, height)
+    /// Weights and biases of `classes` for one part of the joint vector, whose every dimension has the same
+    /// share of the bias.
+    fn classifier_of(&self, part: &Range<usize>, classes: &[usize]) -> (Array2<f32>, Vec<f32>) {
+        let weights = self.model.weights.select(Axis(0), classes);
+        let share = part.len() as f64 / self.model.weights.ncols() as f64;
+        let share_of = |&class: &usize| (f64::from(self.model.bias[class]) * share) as f32;
+        let bias = classes.iter().map(share_of).collect();
+        (weights.slice(s![.., part.clone()]).to_owned(), bias)
+    }
+
+    /// `R¹` of the class at `at` among those that `relevance` is of.
+    pub(super) fn pixels(
+        &self,
+        examined: &Examined<'_>,
+        relevance: &Relevance,
+        [at, class]: [usize; 2],
+    ) -> Result<Pixels, Failure> {
+        let ([width, height], of_rows) = (examined.size, relevance.of_class(at));
+        let Some(rule) = self.rules.network else {
+            let map = spread(&examined.frames, &of_rows, width, height);
+            return Ok(Pixels { map, kept: None });
+        };
+        let (mut frames, mut seen) = (Vec::new(), Vec::new());
+        let (mut rows, mut start) = (Vec::new(), 0);
+        for (part, of_part) in self.describer.channels().iter().zip(&examined.parts) {
+            let places = start..start + of_part.frames.len();
+            start = places.end;
+            if part.encoder.is_of_network() {
+                let vector = &examined.vector[part.columns.clone()];
+                let (weights, bias) = self.classifier_of(&part.columns, &[class]);
+                let classifier = Classifier { weights: weights.view(), bias: &bias };
+                let describer::Examined { contributions, sums, .. } = of_part;
+                let rule = self.rules.descriptors;
+                rows.push(Some(coordinates(contributions, sums, vector, classifier, rule)?));
+            } else {
+                frames.extend_from_slice(&examined.frames[places.clone()]);
+                seen.extend_from_slice(&of_rows[places]);
+                rows.push(None);
+            }
+        }
+        let mut map = spread(&frames, &seen, width, height);
+        let found = self.describer.pixels(&examined.photo, &rows, rule);
+        let (planes, given) = found.map_err(Failure::of_reading)?;
+        let mut reached = 0.0;
+        for plane in planes {
+            let values = plane.values.iter().copied().map(f64::from).collect();
+            let found = Map { width: plane.width, height: plane.height, values };
+            reached += found.sum();
+            let on_image = found.on_grid(width, height, |value| value);
+            map.values.iter_mut().zip(on_image).for_each(|(sum, value)| *sum += value);
+        }
+        Ok(Pixels { map, kept: Some(reached / given) })
     }
 
     /// Boxes of a class in pixels of the image as encoded.
@@ -363,18 +431,23 @@ impl Explainer {
         .stored(&examined.vector, stores.collect())
     }
 
-    /// `count` replacements for the descriptors of each part.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] for a pooled channel, which has no mixture to draw from.
-    pub(super) fn draws(&self, count: usize, stream: &mut Stream) -> Result<Draws<'_>> {
-        let channels = self.describer.channels();
-        let pooled = channels.iter().find(|channel| channel.encoder.is_pooled());
-        let range = "another for quality and audit: they replace descriptors by ones drawn from the mixture, and \
-                     a pooled channel has none (heatmaps and context work)";
-        Error::require(pooled.is_none(), "descriptors.kind", "pooled", range)?;
-        let encoders = channels.iter().map(|channel| channel.encoder.encoder());
-        Draws::new(encoders.zip(&self.mixtures), count, stream)
+    /// `count` replacements for the descriptors of each part of an image: of a pooled channel, which has no
+    /// mixture, the image's own.
+    pub(super) fn draws(
+        &self,
+        examined: &Examined<'_>,
+        count: usize,
+        stream: &mut Stream,
+    ) -> Result<Draws<'_>> {
+        let parts = self.describer.channels().iter().zip(&examined.parts).zip(&self.mixtures);
+        let replacements = parts.map(|((channel, part), mixture)| {
+            let from = match channel.encoder.is_pooled() {
+                true => Replacement::Rows(part.contributions.rows()),
+                false => Replacement::Mixture(mixture),
+            };
+            (channel.encoder.encoder(), from)
+        });
+        Draws::new(replacements, count, stream)
     }
 
     /// The whole classifier.

@@ -6,8 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::json;
 
-use super::explainer::{Examined, Explainer, Failure};
+use super::explainer::{Examined, Explainer, Failure, Pixels};
 use super::files::{write_json, write_png};
+use super::rules::Rules;
 use super::selection::{Case, Selection};
 use crate::artifacts::{Tensor, write};
 use crate::descriptors::Frame;
@@ -17,6 +18,7 @@ use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::Map;
 use crate::explanation::{Relevance, Rule};
 use crate::names::with_ending;
+use crate::network;
 use crate::pipeline::{Run, StageResult};
 use crate::store::{Inputs, Outputs};
 use crate::words::counted;
@@ -24,13 +26,21 @@ use crate::words::counted;
 /// How heatmaps are made and drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drawing {
-    /// The rule.
+    /// The rule from the vector to the descriptors.
     pub rule: Rule,
+    /// That from a network's descriptors to the pixels; `None`: over the square that each sees.
+    pub network: Option<network::relevance::Rule>,
     /// One colour scale for all heatmaps of a class, so that they can be compared; otherwise each
     /// has its own.
     pub shared_scale: bool,
     /// Also write relevance per pixel and per descriptor as safetensors.
     pub raw: bool,
+}
+
+impl Drawing {
+    fn rules(&self) -> Rules {
+        Rules { descriptors: self.rule, network: self.network }
+    }
 }
 
 /// One heatmap, as listed in `heatmaps.json`.
@@ -48,8 +58,11 @@ pub struct Heatmap {
     pub relevance: f64,
     /// `Σ R² − f(x)`.
     pub residual: f64,
-    /// `Σ R¹ − Σ R²`: rounding.
+    /// `Σ R¹ − Σ R²`: rounding, and what was lost on the way through projections and networks.
     pub residual_pixels: f64,
+    /// Of the relevance of networks' maps, the share that reached the pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_kept: Option<f64>,
     /// μ (eq. 11), where the class has boxes in the image.
     pub mu: Option<f64>,
     /// μ⁺, the same.
@@ -81,7 +94,7 @@ impl Run<'_> {
         drawing: &Drawing,
     ) -> Result<Vec<Heatmap>> {
         let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
-        let explainer = self.explainer(split)?;
+        let explainer = self.explainer(split, drawing.rules())?;
         let cases = explainer.cases(selection)?;
         let (folder, list) =
             (explainer.folder.join("heatmaps"), explainer.folder.join("heatmaps.json"));
@@ -91,7 +104,7 @@ impl Run<'_> {
         let heatmaps = self.draw_cases(&explainer, &cases, drawing, &folder, &outputs)?;
         explainer.remarks.say(self.home.work.progress);
         let text = json!({
-            "split": explainer.split.name, "rule": drawing.rule.to_string(), "heatmaps": heatmaps,
+            "split": explainer.split.name, "rule": drawing.rules().to_string(), "heatmaps": heatmaps,
         });
         write_json(&outputs, &list, &text)?;
         outputs.end()?;
@@ -111,18 +124,19 @@ impl Run<'_> {
         }
         let started = Instant::now();
         let scale = if drawing.shared_scale {
-            Some(self.largest_of_classes(explainer, cases, drawing.rule)?)
+            Some(self.largest_of_classes(explainer, cases)?)
         } else {
             None
         };
         let drawn = self.for_each_case(explainer, "explain", cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
-            let relevance = explainer.relevance(&examined, &case.classes, drawing.rule)?;
+            let relevance = explainer.relevance(&examined, &case.classes)?;
             let photograph = explainer.photograph(&examined);
             (case.classes.iter().enumerate())
                 .map(|(at, &class)| {
-                    let map = explainer.map(&examined, &relevance, at);
+                    let Pixels { map, kept } =
+                        explainer.pixels(&examined, &relevance, [at, class])?;
                     // What the pixels say does not depend on boxes: a heatmap without them is right.
                     let boxes = explainer.boxes(item, class, &examined).unwrap_or_default();
                     let strongest = scale.as_ref().map_or(map.largest(), |s| s[class]);
@@ -131,7 +145,7 @@ impl Run<'_> {
                     write_png(outputs, &file, &picture)?;
                     if drawing.raw {
                         let raw = explainer.picture(folder, case.item, class, RAW);
-                        write_raw(&raw, &examined, &relevance, at, &map, drawing.rule)?;
+                        write_raw(&raw, &examined, &relevance, at, &map, drawing.rules())?;
                         outputs.written(&raw)?;
                     }
                     let found = context(&map, &boxes);
@@ -144,6 +158,7 @@ impl Run<'_> {
                         relevance: sum,
                         residual: relevance.residuals[at],
                         residual_pixels: map.sum() - sum,
+                        network_kept: kept,
                         mu: found.and_then(|c| c.mu),
                         mu_positive: found.and_then(|c| c.mu_positive),
                         strongest,
@@ -155,11 +170,16 @@ impl Run<'_> {
         let mut heatmaps: Vec<Heatmap> = drawn.into_iter().flatten().flatten().collect();
         let place = |h: &Heatmap| explainer.model.classes.iter().position(|c| *c == h.class);
         heatmaps.sort_by(|a, b| place(a).cmp(&place(b)).then(b.score.total_cmp(&a.score)));
+        let mut kept: Vec<f64> = heatmaps.iter().filter_map(|map| map.network_kept).collect();
+        kept.sort_by(f64::total_cmp);
+        let kept = kept.get(kept.len() / 2).map_or_else(String::new, |median| {
+            format!(" ({:.1} % of the relevance reached the pixels, median)", 100.0 * median)
+        });
         let text = format!(
-            "{} of {}, rule {}; {}",
+            "{} of {}, rule {}{kept}; {}",
             counted(heatmaps.len(), "heatmap"),
             counted(cases.len(), "image"),
-            drawing.rule,
+            drawing.rules(),
             folder.display()
         );
         self.home.work.finish(StageResult::made("explain", Vec::new(), text, started));
@@ -167,17 +187,14 @@ impl Run<'_> {
     }
 
     /// The largest absolute relevance of a pixel, per class.
-    fn largest_of_classes(
-        &self,
-        explainer: &Explainer,
-        cases: &[Case],
-        rule: Rule,
-    ) -> Result<Vec<f64>> {
+    fn largest_of_classes(&self, explainer: &Explainer, cases: &[Case]) -> Result<Vec<f64>> {
         let found = self.for_each_case(explainer, "scale", cases, |case| {
             let examined = explainer.examine(case)?;
-            let relevance = explainer.relevance(&examined, &case.classes, rule)?;
-            let maps = 0..case.classes.len();
-            Ok(maps.map(|at| explainer.map(&examined, &relevance, at).largest()).collect())
+            let relevance = explainer.relevance(&examined, &case.classes)?;
+            let largest = |(at, &class): (usize, &usize)| {
+                Ok(explainer.pixels(&examined, &relevance, [at, class])?.map.largest())
+            };
+            case.classes.iter().enumerate().map(largest).collect::<Result<Vec<f64>, Failure>>()
         })?;
         let mut largest = vec![0.0f64; explainer.model.classes.len()];
         for (case, of_case) in cases.iter().zip(found) {
@@ -224,7 +241,7 @@ fn write_raw(
     relevance: &Relevance,
     at: usize,
     map: &Map,
-    rule: Rule,
+    rules: Rules,
 ) -> Result<()> {
     let narrow =
         |values: &mut dyn Iterator<Item = f64>| -> Vec<f32> { values.map(|v| v as f32).collect() };
@@ -240,6 +257,6 @@ fn write_raw(
         Tensor::f32("pixels", [map.height, map.width], &pixels),
     ];
     let report = json!({ "score": relevance.scores[at], "residual": relevance.residuals[at] });
-    let inputs = Inputs::new("relevance", json!({ "rule": rule.to_string() }), &[], json!(null));
+    let inputs = Inputs::new("relevance", json!({ "rule": rules.to_string() }), &[], json!(null));
     write(path, &inputs.header("relevance", report), &tensors)
 }

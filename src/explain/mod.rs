@@ -11,7 +11,7 @@
 //! | `context` | how much of the relevance lies outside the boxes |
 //! | `quality` | how good the heatmaps are |
 //! | `audit` | whether a class is recognised by an artefact |
-//! | `selection`, `boxes`, `explainer` | which pairs, their boxes, one image taken apart |
+//! | `selection`, `rules`, `boxes`, `explainer` | which pairs, by which rules, their boxes, one image taken apart |
 //!
 //! The formulas stand in [`crate::explanation`]; here they meet a run. Images are explained in parallel,
 //! each on one thread. Results lie in `explain/<split>/`; they are answers, made anew by each command in
@@ -24,10 +24,12 @@ mod explainer;
 mod files;
 mod heatmaps;
 mod quality;
+mod rules;
 mod selection;
 
 pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
 pub use heatmaps::{Drawing, Heatmap};
 pub use quality::{ClassQuality, ORDERS, QualityReport};
+pub use rules::Rules;
 pub use selection::{Only, Selection};

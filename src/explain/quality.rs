@@ -72,7 +72,7 @@ impl Run<'_> {
     ) -> Result<QualityReport> {
         let started = Instant::now();
         let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
-        let explainer = self.explainer(split)?;
+        let explainer = self.explainer(split, rule.into())?;
         let thresholds = explainer.thresholds()?;
         let cases = explainer.cases_where(selection, |label, score, class| {
             let recognised = thresholds[class].is_some_and(|t| f64::from(score) >= t);
@@ -80,14 +80,16 @@ impl Run<'_> {
         })?;
         let traced = self.for_each_case(&explainer, "quality", &cases, |case| {
             let examined = explainer.examine(case)?;
-            let relevance = explainer.relevance(&examined, &case.classes, rule)?;
+            let relevance = explainer.relevance(&examined, &case.classes)?;
             let n = examined.frames.len();
             let count = n.min(params.most);
             let stream = |what: &str, repeat: usize| {
                 self.config().seed.stream(what, (case.item * 1000 + repeat) as u64)
             };
             let draws: Vec<Draws<'_>> = (0..params.repeats)
-                .map(|repeat| explainer.draws(count, &mut stream("replacements", repeat)))
+                .map(|repeat| {
+                    explainer.draws(&examined, count, &mut stream("replacements", repeat))
+                })
                 .collect::<Result<_>>()?;
             let perturbed = explainer.perturbed(&examined);
             let mut random: Vec<u32> = (0..n as u32).collect();

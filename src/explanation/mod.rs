@@ -35,4 +35,4 @@ pub mod quality;
 mod relevance;
 mod spectral;
 
-pub use relevance::{Classifier, Relevance, Rule, relevance};
+pub use relevance::{Classifier, Relevance, Rule, coordinates, relevance};

@@ -1,7 +1,8 @@
 //! Is an explanation right? Take away what it calls important and see whether the score falls.
 //!
 //! Algorithm 1 of LRP-FV: descriptors are ordered, and in batches of [`Params::batch`] each is
-//! replaced by a draw from the mixture; after every batch the image is scored again. With `f(x_i)`
+//! replaced by a draw from the mixture (of a part without one, by another descriptor of the image);
+//! after every batch the image is scored again. With `f(x_i)`
 //! the mean score over the repeats after batch `i` of `B`:
 //!
 //! ```text
@@ -16,6 +17,7 @@
 
 use std::ops::Range;
 
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::relevance::Classifier;
@@ -81,7 +83,29 @@ struct Part<'c, 'e> {
     store: Option<Store<'c>>,
 }
 
-/// Replacements drawn from the mixture of each part, with the components that explain them.
+/// Where the replacements of a part's descriptors are drawn from.
+#[derive(Debug, Clone, Copy)]
+pub enum Replacement<'g> {
+    /// The mixture of its encoder's vectors.
+    Mixture(&'g Gmm),
+    /// Rows (`N × D`, at least one), as likely one as another: the image's own, where nothing was fitted
+    /// to others.
+    Rows(ArrayView2<'g, f32>),
+}
+
+impl Replacement<'_> {
+    fn draw(self, count: usize, stream: &mut Stream) -> Array2<f32> {
+        match self {
+            Self::Mixture(gmm) => gmm.draw(count, stream),
+            Self::Rows(rows) => {
+                let chosen: Vec<usize> = (0..count).map(|_| stream.below(rows.nrows())).collect();
+                rows.select(Axis(0), &chosen)
+            }
+        }
+    }
+}
+
+/// Replacements drawn for each part, with the components that explain them.
 #[derive(Debug)]
 pub struct Draws<'e> {
     parts: Vec<(Contributions<'e>, ByRow)>,
@@ -89,18 +113,18 @@ pub struct Draws<'e> {
 }
 
 impl<'e> Draws<'e> {
-    /// For each part, `count` draws from its mixture, which is that of its encoder's vectors.
+    /// For each part, which is that of an encoder's vectors, `count` draws.
     ///
     /// # Errors
     /// As [`Contributions::push`].
     pub fn new<'g>(
-        parts: impl IntoIterator<Item = (&'e Encoder, &'g Gmm)>,
+        parts: impl IntoIterator<Item = (&'e Encoder, Replacement<'g>)>,
         count: usize,
         stream: &mut Stream,
     ) -> Result<Self> {
-        let mut of_part = |(encoder, gmm): (&'e Encoder, &Gmm)| {
+        let mut of_part = |(encoder, from): (&'e Encoder, Replacement<'g>)| {
             let mut contributions = Contributions::new(encoder);
-            let rows = gmm.draw(count, stream);
+            let rows = from.draw(count, stream);
             contributions.push_in_cells(rows.view(), &vec![0; count])?;
             let by_row = contributions.by_row();
             Ok((contributions, by_row))

@@ -104,6 +104,65 @@ pub fn relevance(
     classifier: Classifier<'_>,
     rule: Rule,
 ) -> Result<Relevance> {
+    let Shares { scores, dimensions, coefficients, even } =
+        shares(contributions, sums, vector, classifier, rule)?;
+    let (n, classes) = (contributions.len(), classifier.bias.len());
+    let kind = kind(rule);
+    let mut descriptors = match rule {
+        // Contributions that nearly cancel have coefficients that nearly do.
+        Rule::Plain => contributions.weigh::<f64>(coefficients.view(), kind),
+        _ => contributions.weigh::<f32>(coefficients.view(), kind),
+    };
+    let mut residuals = Vec::with_capacity(classes);
+    for (class, mut column) in descriptors.columns_mut().into_iter().enumerate() {
+        let xi = even[class] / n as f64;
+        column.iter_mut().for_each(|r| *r += xi);
+        residuals.push(column.sum() - scores[class]);
+    }
+    Ok(Relevance { scores, dimensions, descriptors, residuals })
+}
+
+/// Relevance of one class by the coordinates of the descriptors, `N × D`, whose rows add up to `R²`. The
+/// classifier is of that class alone.
+///
+/// # Errors
+/// As [`relevance`].
+pub fn coordinates(
+    contributions: &Contributions<'_>,
+    sums: &Sums,
+    vector: &[f32],
+    classifier: Classifier<'_>,
+    rule: Rule,
+) -> Result<Array2<f64>> {
+    let Shares { coefficients, even, .. } = shares(contributions, sums, vector, classifier, rule)?;
+    let mut found = contributions.weigh_coordinates(coefficients.column(0), kind(rule));
+    let xi = even[0] / found.len() as f64;
+    found.iter_mut().for_each(|r| *r += xi);
+    Ok(found)
+}
+
+fn kind(rule: Rule) -> Value {
+    if rule == Rule::Absolute { Value::Absolute } else { Value::Signed }
+}
+
+/// How the score of each class is shared out.
+struct Shares {
+    scores: Vec<f64>,
+    /// `R³`, `M × dim`.
+    dimensions: Array2<f32>,
+    /// `R³ / denominator`, `dim × M`.
+    coefficients: Array2<f64>,
+    /// `Σ_{d∈Z} R³_d` per class.
+    even: Vec<f64>,
+}
+
+fn shares(
+    contributions: &Contributions<'_>,
+    sums: &Sums,
+    vector: &[f32],
+    classifier: Classifier<'_>,
+    rule: Rule,
+) -> Result<Shares> {
     let (dim, n) = (contributions.encoder().len(), contributions.len());
     let classes = classifier.bias.len();
     for (what, expected, got) in [
@@ -138,19 +197,7 @@ pub fn relevance(
             }
         }
     }
-    let kind = if rule == Rule::Absolute { Value::Absolute } else { Value::Signed };
-    let mut descriptors = match rule {
-        // Contributions that nearly cancel have coefficients that nearly do.
-        Rule::Plain => contributions.weigh::<f64>(coefficients.view(), kind),
-        _ => contributions.weigh::<f32>(coefficients.view(), kind),
-    };
-    let mut residuals = Vec::with_capacity(classes);
-    for (class, mut column) in descriptors.columns_mut().into_iter().enumerate() {
-        let xi = even[class] / n as f64;
-        column.iter_mut().for_each(|r| *r += xi);
-        residuals.push(column.sum() - scores[class]);
-    }
-    Ok(Relevance { scores, dimensions, descriptors, residuals })
+    Ok(Shares { scores, dimensions, coefficients, even })
 }
 
 /// What a dimension's relevance is divided by; `None` for the dimensions `Z` that no descriptor

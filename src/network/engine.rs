@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
-use rten_tensor::{AsView, Layout, NdTensorView, Tensor};
+use rten_tensor::{AsView, Layout, Tensor, TensorView};
 
 use super::proto::Fault;
 
@@ -18,10 +18,16 @@ pub(super) struct Raw {
     pub(super) values: Vec<f32>,
 }
 
+/// A value as an engine takes it.
+pub(super) struct Input<'v> {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: &'v [f32],
+}
+
 /// What runs a network.
 pub(super) trait Engine: Send + Sync {
-    /// The outputs that it was made for, of an image of three planes, one after another.
-    fn run(&self, planes: &[f32], size: [usize; 2]) -> Result<Vec<Raw>, Fault>;
+    /// The outputs that it was made for, of the inputs that it was made for.
+    fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Raw>, Fault>;
 }
 
 /// Name and release of the engine, which is part of what its results depend on.
@@ -30,15 +36,15 @@ pub const ENGINE: &str = "rten 0.27";
 /// The engine of the crate `rten`.
 pub(super) struct Rten {
     model: Model,
-    input: NodeId,
+    inputs: Vec<NodeId>,
     outputs: Vec<NodeId>,
     /// Of one thread each, as many as there are images at once.
     idle: Mutex<Vec<Arc<ThreadPool>>>,
 }
 
 impl Rten {
-    /// Loads an ONNX file with these outputs.
-    pub(super) fn new(file: Vec<u8>, input: &str, outputs: &[String]) -> Result<Self, Fault> {
+    /// Loads an ONNX file with these inputs and outputs.
+    pub(super) fn new(file: Vec<u8>, inputs: &[String], outputs: &[String]) -> Result<Self, Fault> {
         // With a pool of its own, since whoever loads may be waited for by all workers of ours.
         let load = || {
             let load = || Model::load(file).map_err(|e| e.to_string());
@@ -48,35 +54,34 @@ impl Rten {
         let node = |name: &str| {
             model.find_node(name).ok_or_else(|| format!("the engine does not know `{name}`"))
         };
-        let (input, outputs) =
-            (node(input)?, outputs.iter().map(|name| node(name)).collect::<Result<_, _>>()?);
-        Ok(Self { model, input, outputs, idle: Mutex::default() })
+        let nodes =
+            |names: &[String]| names.iter().map(|name| node(name)).collect::<Result<_, _>>();
+        let (inputs, outputs) = (nodes(inputs)?, nodes(outputs)?);
+        Ok(Self { model, inputs, outputs, idle: Mutex::default() })
     }
 
     fn pools(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadPool>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run_here(
-        &self,
-        planes: &[f32],
-        [width, height]: [usize; 2],
-        pool: Arc<ThreadPool>,
-    ) -> Result<Vec<Raw>, Fault> {
-        let image = NdTensorView::<f32, 4>::from_data([1, 3, height, width], planes);
-        let inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![(self.input, image.into())];
+    fn run_here(&self, inputs: &[Input<'_>], pool: Arc<ThreadPool>) -> Result<Vec<Raw>, Fault> {
+        let mut given: Vec<(NodeId, ValueOrView<'_>)> = Vec::with_capacity(inputs.len());
+        for (&node, input) in self.inputs.iter().zip(inputs) {
+            let tensor = TensorView::from_data(input.shape.as_slice(), input.values);
+            given.push((node, tensor.into()));
+        }
         let options = RunOptions::default().with_thread_pool(Some(pool));
-        let values = self.model.run(inputs, &self.outputs, Some(options));
+        let values = self.model.run(given, &self.outputs, Some(options));
         values.map_err(|e| e.to_string())?.into_iter().map(raw).collect()
     }
 }
 
 impl Engine for Rten {
-    fn run(&self, planes: &[f32], size: [usize; 2]) -> Result<Vec<Raw>, Fault> {
+    fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Raw>, Fault> {
         let idle = self.pools().pop();
         let pool = idle.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
         let of_run = pool.clone();
-        let result = apart(|| self.run_here(planes, size, of_run));
+        let result = apart(|| self.run_here(inputs, of_run));
         self.pools().push(pool);
         result
     }

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::node::{MOST_OF_NODE, Node, constants_of_nodes};
+use super::node::{Attribute, MOST_OF_NODE, Node, constants_of_nodes};
 use super::proto::{Fault, Field, Message, Writer};
 use super::tensor::{Element, MOST_DIMENSIONS, Tensor, type_name};
 
@@ -114,13 +114,85 @@ impl Graph {
         nodes
     }
 
+    /// The same network with each normalisation by constants that follows a convolution made part of its
+    /// weights: `γ (w ∗ x + b − m)/√(v + ε) + β`.
+    pub(super) fn folded(&self, file: &[u8], outputs: &[String]) -> Self {
+        let mut folded = self.clone();
+        for at in 0..self.nodes.len() {
+            if let Some((convolution, node, constants)) = self.fold(at, file, outputs) {
+                folded.nodes[convolution] = node;
+                folded.constants.extend(constants);
+            }
+        }
+        // A normalisation that is part of a convolution now makes what that one makes.
+        let mut made = BTreeSet::new();
+        folded.nodes.retain(|node| made.insert(node.outputs[0].clone()));
+        folded
+    }
+
+    /// The convolution before the normalisation at `at` with both in one, under the latter's output.
+    fn fold(
+        &self,
+        at: usize,
+        file: &[u8],
+        outputs: &[String],
+    ) -> Option<(usize, Node, [(String, Tensor); 2])> {
+        let node = self.nodes.get(at).filter(|node| node.operator == "BatchNormalization")?;
+        let (x, y) = (node.inputs.first()?, &node.outputs[0]);
+        let users = self.nodes.iter().filter(|user| user.inputs.contains(x)).count();
+        let convolution = self.nodes.iter().position(|n| n.outputs[0] == *x)?;
+        let before = &self.nodes[convolution];
+        let folds = before.operator == "Conv" && users == 1 && !outputs.contains(x);
+        let constant = |name: Option<&String>| self.constants.get(name?)?.numbers(file);
+        let [scale, beta, mean, variance] =
+            [1, 2, 3, 4].map(|input| constant(node.inputs.get(input)));
+        let (scale, beta, mean, variance) = (scale?, beta?, mean?, variance?);
+        let weights = self.constants.get(before.inputs.get(1)?).filter(|_| folds)?;
+        let mut values = weights.numbers(file)?;
+        let out = *weights.dims.first().filter(|&&out| out > 0)?;
+        let alike = [&scale, &beta, &mean, &variance].iter().all(|list| list.len() == out);
+        let bias = match before.inputs.get(2).filter(|name| !name.is_empty()) {
+            Some(name) => constant(Some(name))?,
+            None => vec![0.0; out],
+        };
+        let epsilon = match node.attributes.get("epsilon") {
+            Some(Attribute::Float(epsilon)) => *epsilon,
+            _ => 1e-5,
+        };
+        if !alike || bias.len() != out {
+            return None;
+        }
+        let mut biases = Vec::with_capacity(out);
+        let each = values.len() / out;
+        for (c, weights) in values.chunks_exact_mut(each.max(1)).enumerate() {
+            let factor = scale[c] / (variance[c] + epsilon).sqrt();
+            weights.iter_mut().for_each(|w| *w *= factor);
+            biases.push((bias[c] - mean[c]) * factor + beta[c]);
+        }
+        let names = ["weights", "bias"].map(|part| format!("{y}/folded/{part}"));
+        let mut known =
+            self.nodes.iter().flat_map(|node| &node.outputs).chain(self.constants.keys());
+        if known.any(|name| names.contains(name)) {
+            return None;
+        }
+        let node = Node {
+            inputs: vec![before.inputs[0].clone(), names[0].clone(), names[1].clone()],
+            outputs: vec![y.clone()],
+            ..before.clone()
+        };
+        let [of_weights, of_bias] = names;
+        let weights = (of_weights, Tensor::floats(weights.dims.clone(), &values));
+        Some((convolution, node, [weights, (of_bias, Tensor::floats(vec![out], &biases))]))
+    }
+
     /// Forgets weights and the file that they lie in.
     pub(super) fn keep_known(&mut self, file: &[u8]) {
         self.constants.values_mut().for_each(|tensor| tensor.keep_known(file));
     }
 
-    /// An ONNX file of the nodes that lead to these values, and nothing else. Images of any size.
-    pub(super) fn written(&self, file: &[u8], outputs: &[String]) -> Vec<u8> {
+    /// An ONNX file of the nodes that lead to these values, and nothing else. Images of any size; `ports`
+    /// are inputs beside the image.
+    pub(super) fn written(&self, file: &[u8], ports: &[Port], outputs: &[String]) -> Vec<u8> {
         let nodes = self.needed(outputs);
         let used: BTreeSet<&str> =
             nodes.iter().flat_map(|node| &node.inputs).map(String::as_str).collect();
@@ -135,26 +207,49 @@ impl Graph {
             {
                 graph.message(5, |out| tensor.write(name, file, out));
             }
-            graph.message(11, |value| {
-                value.bytes(1, self.input.as_bytes());
-                value.message(2, |of_type| {
-                    of_type.message(1, |tensor| {
-                        tensor.number(1, Element::Float.code());
-                        tensor.message(2, |shape| {
-                            shape.message(1, |batch| batch.number(1, 1));
-                            shape.message(1, |channels| channels.number(1, 3));
-                            shape.message(1, |height| height.bytes(2, b"height"));
-                            shape.message(1, |width| width.bytes(2, b"width"));
-                        });
-                    });
-                });
-            });
+            let image = [Side::Stated(1), Side::Stated(3), Side::Open, Side::Open];
+            write_input(graph, &self.input, &image);
+            for port in ports {
+                write_input(graph, &port.name, &vec![Side::Open; port.rank]);
+            }
             for output in outputs {
                 graph.message(12, |value| value.bytes(1, output.as_bytes()));
             }
         });
         model.bytes
     }
+}
+
+/// An input beside the image: floats in so many dimensions of any size.
+pub(super) struct Port {
+    pub(super) name: String,
+    pub(super) rank: usize,
+}
+
+/// The size of one dimension of an input.
+#[derive(Clone, Copy)]
+enum Side {
+    Stated(i64),
+    Open,
+}
+
+fn write_input(graph: &mut Writer, name: &str, sides: &[Side]) {
+    graph.message(11, |value| {
+        value.bytes(1, name.as_bytes());
+        value.message(2, |of_type| {
+            of_type.message(1, |tensor| {
+                tensor.number(1, Element::Float.code());
+                tensor.message(2, |shape| {
+                    for (number, side) in sides.iter().enumerate() {
+                        shape.message(1, |out| match side {
+                            Side::Stated(size) => out.number(1, *size),
+                            Side::Open => out.bytes(2, format!("{name}/{number}").as_bytes()),
+                        });
+                    }
+                });
+            });
+        });
+    });
 }
 
 /// The fields of the outermost message.

@@ -18,18 +18,20 @@ mod node;
 mod operators;
 mod params;
 mod proto;
+pub mod relevance;
 mod scaling;
 mod shapes;
 mod sight;
 mod tensor;
 mod value;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::image::Plane;
 use crate::{files, linalg};
-use engine::{Engine, Rten};
+use engine::{Engine, Input, Rten};
 use graph::Graph;
 use shapes::Shapes;
 use value::Value;
@@ -279,18 +281,52 @@ impl Network {
                 self.output(name, [224, 224])?;
             }
         }
-        let written = self.graph.written(&self.file, outputs);
-        let engine = Rten::new(written, &self.graph.input, outputs).map_err(refuse)?;
+        let written = self.graph.written(&self.file, &[], outputs);
+        let inputs = std::slice::from_ref(&self.graph.input);
+        let engine = Rten::new(written, inputs, outputs).map_err(refuse)?;
+        let part = self.part(outputs);
+        Ok(Runner { part, engine: Box::new(engine), scaling })
+    }
+
+    /// What is known of the part that leads to these outputs, without weights.
+    fn part(&self, outputs: &[String]) -> Self {
         let mut graph = self.graph.clone();
-        let kept: std::collections::BTreeSet<String> =
-            graph.needed(outputs).into_iter().map(|node| node.outputs[0].clone()).collect();
+        let needed = graph.needed(outputs).into_iter();
+        let kept: BTreeSet<String> = needed.map(|node| node.outputs[0].clone()).collect();
         graph.nodes.retain(|node| kept.contains(&node.outputs[0]));
         graph.outputs = outputs.to_vec();
         graph.keep_known(&self.file);
-        let part =
-            Self { path: self.path.clone(), file: Vec::new(), hash: self.hash.clone(), graph };
-        Ok(Runner { part, engine: Box::new(engine), scaling })
+        Self { path: self.path.clone(), file: Vec::new(), hash: self.hash.clone(), graph }
     }
+
+    /// Where the numbers of an output lie in what the engine hands out.
+    fn order(&self, shapes: &Shapes<'_>, output: &Output) -> Result<Order> {
+        let Some(Ok(value)) = shapes.get(&output.name) else {
+            let problem = format!("`{}` cannot be computed", output.name);
+            return Err(Error::network(&self.path, problem));
+        };
+        let shape = value.shape.clone();
+        let (Some(view), Some(channels)) = (value.view, value.channels_axis()) else {
+            return Ok(Order { places: (0..value.numbers()).collect(), shape });
+        };
+        let step = |axis: usize| -> usize { shape[axis + 1..].iter().product() };
+        let [x_step, y_step, c_step] = [view.axes[0], view.axes[1], channels].map(step);
+        let mut places = Vec::with_capacity(value.numbers());
+        for y in 0..output.size[1] {
+            for x in 0..output.size[0] {
+                let cell = y * y_step + x * x_step;
+                places.extend((0..output.channels).map(|c| cell + c * c_step));
+            }
+        }
+        Ok(Order { places, shape })
+    }
+}
+
+/// Where the numbers of a map, cell by cell, lie in a value of the graph.
+struct Order {
+    places: Vec<usize>,
+    /// Shape of the value.
+    shape: Vec<usize>,
 }
 
 /// A part of a network that is ready to run. Shared between threads.
@@ -348,12 +384,7 @@ impl Runner {
     /// # Panics
     /// When there are not three planes of one size.
     pub fn run(&self, planes: &[Plane]) -> Result<Vec<Map>> {
-        let [red, green, blue] = planes else { panic!("a network looks at three planes") };
-        let size = [red.width, red.height];
-        assert!(
-            planes.iter().all(|plane| [plane.width, plane.height] == size),
-            "planes of one size"
-        );
+        let (size, input) = self.scaling.input(planes);
         let refuse = |problem| Error::network(&self.part.path, problem);
         let planned = self.planned(size)?;
         for output in &planned {
@@ -367,12 +398,8 @@ impl Runner {
                 )));
             }
         }
-        let order = if self.scaling.bgr { [blue, green, red] } else { [red, green, blue] };
-        let mut input = Vec::with_capacity(3 * red.values.len());
-        for (channel, plane) in order.into_iter().enumerate() {
-            input.extend(plane.values.iter().map(|&value| self.scaling.apply(channel, value)));
-        }
-        let raw = self.engine.run(&input, size).map_err(refuse)?;
+        let image = Input { shape: vec![1, 3, size[1], size[0]], values: &input };
+        let raw = self.engine.run(&[image]).map_err(refuse)?;
         let shapes = Shapes::new(&self.part.graph, &self.part.file, size);
         planned.iter().zip(raw).map(|(output, raw)| self.map(&shapes, output, &raw, size)).collect()
     }
@@ -386,15 +413,13 @@ impl Runner {
     ) -> Result<Map> {
         let refuse = |problem| Err(Error::network(&self.part.path, problem));
         let name = &output.name;
-        let value = match shapes.get(name) {
-            Some(Ok(value)) if value.shape == raw.shape => value,
-            _ => {
-                return refuse(format!(
-                    "`{name}` came out of the engine as {:?}, not as its operators say",
-                    raw.shape
-                ));
-            }
-        };
+        let order = self.part.order(shapes, output)?;
+        if order.shape != raw.shape {
+            return refuse(format!(
+                "`{name}` came out of the engine as {:?}, not as its operators say",
+                raw.shape
+            ));
+        }
         if let Some(at) = linalg::first_not_finite(&raw.values) {
             return refuse(format!(
                 "`{name}` is {} for this image; network.scaling may be wrong for the file",
@@ -406,20 +431,8 @@ impl Runner {
             first: (side as f64 - 1.0) / 2.0,
             size: side as f64,
         }));
-        let made = |values| Map { size: output.size, channels: output.channels, values, sight };
-        let (Some(view), Some(channels)) = (value.view, value.channels_axis()) else {
-            return Ok(made(raw.values.clone()));
-        };
-        let step = |axis: usize| -> usize { value.shape[axis + 1..].iter().product() };
-        let [x_step, y_step, c_step] = [view.axes[0], view.axes[1], channels].map(step);
-        let mut values = Vec::with_capacity(raw.values.len());
-        for y in 0..output.size[1] {
-            for x in 0..output.size[0] {
-                let cell = y * y_step + x * x_step;
-                values.extend((0..output.channels).map(|c| raw.values[cell + c * c_step]));
-            }
-        }
-        Ok(made(values))
+        let values = order.places.iter().map(|&place| raw.values[place]).collect();
+        Ok(Map { size: output.size, channels: output.channels, values, sight })
     }
 }
 

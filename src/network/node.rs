@@ -84,12 +84,14 @@ impl Node {
     /// What the standard says of windows that state nothing. The engine takes it from `kernel_shape`
     /// alone, which need not be there.
     fn defaults(&self) -> impl Iterator<Item = (&'static str, Attribute)> {
-        let windowed = matches!(self.operator.as_str(), "Conv" | "ConvTranspose");
+        let convolves = matches!(self.operator.as_str(), "Conv" | "ConvTranspose");
+        let pools = matches!(self.operator.as_str(), "MaxPool" | "AveragePool");
         let padded = self.text("auto_pad").is_some_and(|kind| kind != "NOTSET");
         [("strides", vec![1; 2]), ("dilations", vec![1; 2]), ("pads", vec![0; 4])]
             .into_iter()
             .filter(move |(name, _)| {
-                windowed && !self.attributes.contains_key(*name) && !(padded && *name == "pads")
+                let has = convolves || pools && *name != "dilations";
+                has && !self.attributes.contains_key(*name) && !(padded && *name == "pads")
             })
             .map(|(name, values)| (name, Attribute::Ints(values)))
     }
@@ -234,23 +236,15 @@ pub(super) fn constants_of_nodes(
             others.push(node);
             continue;
         }
-        let bytes_of = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let whole = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let title = node.title();
         let tensor = match node.attributes.pop_first() {
             Some((_, Attribute::Tensor(tensor))) => tensor,
-            Some((_, Attribute::Float(value))) => {
-                Tensor::scalars(Element::Float, vec![], bytes_of(&[value]))
-            }
+            Some((_, Attribute::Float(value))) => Tensor::floats(vec![], &[value]),
             Some((_, Attribute::Int(value))) => {
-                Tensor::scalars(Element::Int64, vec![], whole(&[value]))
+                Tensor::scalars(Element::Int64, vec![], value.to_le_bytes().to_vec())
             }
-            Some((_, Attribute::Floats(values))) => {
-                Tensor::scalars(Element::Float, vec![values.len()], bytes_of(&values))
-            }
-            Some((_, Attribute::Ints(values))) => {
-                Tensor::scalars(Element::Int64, vec![values.len()], whole(&values))
-            }
+            Some((_, Attribute::Floats(values))) => Tensor::floats(vec![values.len()], &values),
+            Some((_, Attribute::Ints(values))) => Tensor::whole(&values),
             _ => return Err(format!("node {title} holds no number")),
         };
         let name = node.outputs.swap_remove(0);

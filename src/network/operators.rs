@@ -55,6 +55,11 @@ pub(super) fn of_each_number(operator: &str) -> bool {
     SINGLE.contains(&operator) || operator == "BatchNormalization" || operator == "PRelu"
 }
 
+/// Whether an operator with constants leaves an image an image: its pixels scaled and moved.
+pub(super) fn is_of_image(operator: &str) -> bool {
+    matches!(operator, "Identity" | "Add" | "Sub" | "Mul" | "Div" | "BatchNormalization")
+}
+
 /// What a node makes of its inputs.
 pub(super) fn made(node: &Node, opset: i64, inputs: &[Option<&Value>]) -> Result<Made, Fault> {
     let operator = node.operator.as_str();

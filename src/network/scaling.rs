@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::image::Plane;
 
 /// Key of a file's metadata under which its scaling stands.
 const KEY: &str = "fvtool.scaling";
@@ -121,8 +122,26 @@ impl Scaling {
         None
     }
 
+    /// Width and height of an image of red, green and blue from 0 to 1, and its values as the network takes
+    /// them, one plane after another.
+    ///
+    /// # Panics
+    /// When there are not three planes of one size.
+    pub(super) fn input(&self, planes: &[Plane]) -> ([usize; 2], Vec<f32>) {
+        let [red, green, blue] = planes else { panic!("a network looks at three planes") };
+        let size = [red.width, red.height];
+        let alike = planes.iter().all(|plane| [plane.width, plane.height] == size);
+        assert!(alike, "planes of one size");
+        let order = if self.bgr { [blue, green, red] } else { [red, green, blue] };
+        let mut input = Vec::with_capacity(3 * red.values.len());
+        for (channel, plane) in order.into_iter().enumerate() {
+            input.extend(plane.values.iter().map(|&value| self.apply(channel, value)));
+        }
+        (size, input)
+    }
+
     /// A value from 0 to 1 of the network's channel `c`, scaled; the order of channels is that of the network.
-    pub(super) fn apply(&self, channel: usize, value: f32) -> f32 {
+    fn apply(&self, channel: usize, value: f32) -> f32 {
         // Resized pixels may overshoot; a network never saw such.
         (value.clamp(0.0, 1.0) * 255.0 - self.mean[channel]) / self.std[channel]
     }

@@ -99,6 +99,18 @@ impl<'g> Shapes<'g> {
         most
     }
 
+    /// Bytes of all values that depend on the image, and of the largest.
+    pub(super) fn all_bytes(&self, graph: &Graph) -> (u64, u64) {
+        let sizes = graph.nodes.iter().flat_map(|node| &node.outputs).chain([&graph.input]);
+        sizes.fold((0, 0), |(sum, largest), name| match self.get(name) {
+            Some(Ok(value)) if value.seen => {
+                let bytes = 4 * value.numbers() as u64;
+                (sum + bytes, largest.max(bytes))
+            }
+            _ => (sum, largest),
+        })
+    }
+
     /// Multiplications that these outputs take.
     pub(super) fn products(&self, graph: &Graph, outputs: &[String]) -> u64 {
         let needed = graph.needed(outputs);

@@ -63,6 +63,23 @@ impl Tensor {
         Self { dims, element, data: Data::Own(bytes) }
     }
 
+    /// A constant of floats.
+    pub(super) fn floats(dims: Vec<usize>, values: &[f32]) -> Self {
+        Self::scalars(Element::Float, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    /// A list of whole numbers.
+    pub(super) fn whole(values: &[i64]) -> Self {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self::scalars(Element::Int64, vec![values.len()], bytes)
+    }
+
+    /// All values of a constant of floats.
+    pub(super) fn numbers(&self, file: &[u8]) -> Option<Vec<f32>> {
+        let floats = self.element == Element::Float;
+        floats.then(|| chunks(self.bytes(file)).map(f32::from_le_bytes).collect())
+    }
+
     fn bytes<'a>(&'a self, file: &'a [u8]) -> &'a [u8] {
         match &self.data {
             Data::InFile(place) => &file[place.clone()],

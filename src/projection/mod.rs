@@ -96,6 +96,9 @@ const VARIANCES: RangeInclusive<f64> = 1e-24..=1e30;
 /// better parted patterns (docs/ABLATION.md).
 const OCTAVE: f32 = 0.1;
 
+/// `ε` of [`Projection::relevance`], in lengths of a descriptor.
+const RELEVANCE_EPSILON: f64 = 0.01;
+
 /// A fitted projection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
@@ -319,6 +322,44 @@ impl Projection {
             }
         }
         Ok(())
+    }
+
+    /// Relevance of a descriptor's values (`D`) from that of its projection
+    /// ([`output_dim`](Self::output_dim) values), added to `to`:
+    ///
+    /// ```text
+    /// R_c = Σ_j x_c v_jc R_j / (z_j + ε‖x‖ sgn z_j),  z_j = Σ_c x_c v_jc,  ε = 0.01
+    /// ```
+    ///
+    /// The mean is no value of the descriptor and gets nothing. What appended values have goes to the
+    /// descriptor's in proportion to their squares.
+    ///
+    /// # Panics
+    /// When the lengths disagree.
+    pub fn relevance(&self, row: &[f32], relevance: &[f64], to: &mut [f32]) {
+        let k = self.components.nrows();
+        assert_eq!(relevance.len(), self.output_dim(), "relevance of a projection");
+        assert!(row.len() == self.input_dim() && to.len() == row.len(), "values of a descriptor");
+        if self.identity {
+            to.iter_mut().zip(relevance).for_each(|(to, &value)| *to += value as f32);
+            return;
+        }
+        let row = ArrayView1::from(row);
+        let squares = dot(row, row);
+        let epsilon = RELEVANCE_EPSILON * squares.sqrt();
+        let mut shares = Array1::<f32>::zeros(row.len());
+        for (component, &relevance) in self.components.rows().into_iter().zip(relevance) {
+            let z = dot(component, row);
+            let sum = z + if z < 0.0 { -epsilon } else { epsilon };
+            if sum != 0.0 {
+                shares.scaled_add((relevance / sum) as f32, &component);
+            }
+        }
+        let appended: f64 = relevance[k..].iter().sum();
+        let even = if squares > 0.0 { (appended / squares) as f32 } else { 0.0 };
+        for ((to, &x), share) in to.iter_mut().zip(row).zip(shares) {
+            *to += x * (share + even * x);
+        }
     }
 
     /// From products with the components (rows of `k`) to projections.

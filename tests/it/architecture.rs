@@ -165,6 +165,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "linalg",
             "memory",
             "names",
+            "network",
             "pipeline",
             "plain",
             "position",

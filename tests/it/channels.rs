@@ -148,7 +148,7 @@ fn explanations_of_all_channels_add_up_to_the_score() {
     run.run_all(data, "train", "test").unwrap();
     let selection = Selection { classes: vec![], images: vec![], only: Only::Present, top: 0 };
     for rule in [Rule::Absolute, Rule::Plain] {
-        let drawing = Drawing { rule, shared_scale: false, raw: true };
+        let drawing = Drawing { rule, shared_scale: false, raw: true, network: None };
         let maps = run.explain(data, "test", &selection, &drawing).unwrap();
         assert!(maps.len() >= 18);
         let scores = crate::small_run::scores(&folder.path().join("run"), "test");
@@ -204,7 +204,8 @@ fn every_fusion_predicts_and_explains_what_it_evaluates() {
             only: Only::All,
             top: 0,
         };
-        let drawing = Drawing { rule: Rule::Absolute, shared_scale: false, raw: false };
+        let drawing =
+            Drawing { rule: Rule::Absolute, shared_scale: false, raw: false, network: None };
         let maps = run.explain(data, "test", &first, &drawing).unwrap();
         assert_eq!(maps.len(), scores.classes.len());
         for map in maps {

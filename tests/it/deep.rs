@@ -9,16 +9,19 @@ use std::slice;
 
 use fvtool::artifacts::Artifact;
 use fvtool::describer::{Describer, Workers};
-use fvtool::explain::{Drawing, Only, Selection};
+use fvtool::explain::{AuditOptions, Drawing, Heatmap, Only, Rules, Selection};
 use fvtool::explanation::{Rule, quality};
 use fvtool::image::{self, Colours, Photo, Plane};
+use fvtool::network::relevance::{self, Bias};
 use fvtool::network::{Network, Scaling};
 use fvtool::pipeline::{Options, Run};
 use fvtool::progress::Silent;
 use tempfile::TempDir;
 
 use crate::onnx::{Onnx, Value};
-use crate::small_run::{Listener, assert_same, changed, contents, fixture, refusal, scores};
+use crate::small_run::{
+    Listener, assert_same, changed, contents, copy_of, fixture, refusal, scores,
+};
 use crate::support::{in_pool, put};
 
 /// Three strides of 2: `middle` of stride 4 and `last` of stride 8 with 12 channels that see edges and colours.
@@ -181,13 +184,76 @@ fn a_run_of_three_channels_from_images_to_heatmaps() {
 
     // Heatmaps and context, as for any other channel; quality needs a mixture to draw from.
     let selection = Selection { classes: Vec::new(), images: Vec::new(), only: Only::All, top: 2 };
-    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: true };
+    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: true, network: None };
     assert!(!run.explain(data, "test", &selection, &drawing).unwrap().is_empty());
     let report = run.explain_context(data, "test", &selection, Rule::Plain).unwrap();
     assert!(!report.classes.is_empty());
-    let params = quality::Params { batch: 20, repeats: 1, most: 60 };
-    let text = refusal(run.explain_quality(data, "test", &selection, Rule::Plain, &params));
-    assert!(text.contains("pooled channel has none"), "{text}");
+    let params = quality::Params { batch: 20, repeats: 2, most: 60 };
+    let selection = Selection { only: Only::TruePositives, ..selection };
+    let report = run.explain_quality(data, "test", &selection, Rule::Plain, &params).unwrap();
+    let better = report.classes.iter().filter(|class| class.area[0] > class.area[1]).count();
+    assert!(better > 0, "what is relevant is worth more than what is drawn: {report:?}");
+    run.audit(data, "test", &AuditOptions::of_all_classes(Rule::Plain)).unwrap();
+}
+
+/// Back through the network: the same score, other pixels, and nothing lost where the rule says so.
+#[test]
+fn relevance_goes_through_the_network_to_the_pixels() {
+    let place = Place::new();
+    let data = &fixture().data;
+    for mirrored in [false, true] {
+        let name = format!("through-{mirrored}");
+        let run = place.open(&name, &[&format!("encoding.mirrored={mirrored}")]);
+        run.run_all(data, "train", "test").unwrap();
+        let selection =
+            Selection { classes: Vec::new(), images: Vec::new(), only: Only::Present, top: 2 };
+        let spread = relevance::Rule::AlphaBeta { alpha: 1.0, bias: Bias::Spread };
+        let drawn = |network| {
+            let rule = Rule::Absolute;
+            let drawing = Drawing { rule, network, shared_scale: false, raw: true };
+            let maps = run.explain(data, "test", &selection, &drawing).unwrap();
+            let pixels = |map: &Heatmap| {
+                let raw = Artifact::open(&map.file.with_extension("safetensors")).unwrap();
+                raw.f32("pixels").unwrap().1.to_vec()
+            };
+            let pixels: Vec<Vec<f32>> = maps.iter().map(pixels).collect();
+            (maps, pixels)
+        };
+        let (squares, of_squares) = drawn(None);
+        let (through, of_pixels) = drawn(Some(spread));
+        assert_eq!(squares.len(), through.len());
+        for (((a, b), before), after) in
+            squares.iter().zip(&through).zip(&of_squares).zip(&of_pixels)
+        {
+            assert_eq!((&a.id, a.score, a.relevance), (&b.id, b.score, b.relevance));
+            assert!(a.network_kept.is_none() && before != after);
+            let kept = b.network_kept.unwrap();
+            assert!((kept - 1.0).abs() < 0.02, "{} {}: {kept}", b.id, b.class);
+        }
+        let rules = Rules { descriptors: Rule::Absolute, network: Some(spread) };
+        let report = run.explain_context(data, "test", &selection, rules).unwrap();
+        assert_eq!(report.rule, "absolute, network alpha 1 beta 0 with biases spread");
+    }
+    let run = place.open("through-false", &[]);
+    let again = run.explain_context(
+        data,
+        "test",
+        &Selection { classes: Vec::new(), images: Vec::new(), only: Only::Present, top: 1 },
+        Rules { descriptors: Rule::Plain, network: Some(relevance::Rule::Epsilon(0.01)) },
+    );
+    again.unwrap();
+}
+
+/// A rule of networks has nothing to do in a run without one.
+#[test]
+fn a_network_rule_without_a_network_is_refused() {
+    let data = &fixture().data;
+    let (_folder, path) = copy_of(&fixture().run);
+    let run = Run::open(&path, &Options::default(), &Silent).unwrap();
+    let selection = Selection { classes: Vec::new(), images: Vec::new(), only: Only::All, top: 1 };
+    let rules = Rules { descriptors: Rule::Plain, network: Some(relevance::Rule::Epsilon(0.01)) };
+    let text = refusal(run.explain_context(data, "test", &selection, rules));
+    assert!(text.contains("--network-rule"), "{text}");
 }
 
 /// What a channel gives beside others, in one pass of the network, is what it gives alone.

@@ -4,7 +4,7 @@
 use fvtool::encoding::contributions::Contributions;
 use fvtool::encoding::normalise::Step;
 use fvtool::encoding::{AssignmentKind, Divisor, Encoder, Params, Scaling, Workspace};
-use fvtool::explanation::quality::{Draws, Perturbed, descending};
+use fvtool::explanation::quality::{Draws, Perturbed, Replacement, descending};
 use fvtool::explanation::{Classifier, Relevance, Rule, relevance};
 use fvtool::gmm::Gmm;
 use fvtool::position::Position;
@@ -384,7 +384,8 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         let perturbed = Perturbed::new([(&contributions, &sums.signed[..], 1.0)]);
         let order: Vec<u32> = vec![7, 3, 50, 11, 59];
         let stream = || Seed(2).stream("draws", 0);
-        let draws = [Draws::new([(&encoder, &case.gmm)], 5, &mut stream()).unwrap()];
+        let draws =
+            [Draws::new([(&encoder, Replacement::Mixture(&case.gmm))], 5, &mut stream()).unwrap()];
         let replacements = case.gmm.draw(5, &mut stream());
         let [trace] = perturbed.traces(case.classifier(), 1, 0.0, [&order[..]], &draws, 2);
         assert_eq!(trace.scores.len(), 4);
@@ -423,7 +424,8 @@ fn relevant_descriptors_matter_more_than_others() {
     let sums = contributions.sums().unwrap();
     let perturbed = Perturbed::new([(&contributions, &sums.signed[..], 1.0)]);
     let mut stream = Seed(3).stream("draws", 0);
-    let draws = [Draws::new([(&encoder, &case.gmm)], 300, &mut stream).unwrap()];
+    let draws =
+        [Draws::new([(&encoder, Replacement::Mixture(&case.gmm))], 300, &mut stream).unwrap()];
     for class in 0..3 {
         let down = descending(&relevance.of_class(class));
         let up: Vec<u32> = down.iter().rev().copied().collect();

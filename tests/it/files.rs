@@ -178,7 +178,7 @@ fn an_artifact_of_another_run_is_refused_by_whatever_uses_it() {
                 top: 1,
             };
             let rule = fvtool::explanation::Rule::PUBLISHED;
-            let drawing = explain::Drawing { rule, shared_scale: false, raw: false };
+            let drawing = explain::Drawing { rule, shared_scale: false, raw: false, network: None };
             let run = Run::open(run, &Options::default(), &Silent)?;
             run.explain(&fixture().data, "test", &selection, &drawing).map(|_| ())
         }),

@@ -27,6 +27,7 @@ mod image;
 mod image_formats;
 mod messages;
 mod network;
+mod network_relevance;
 mod onnx;
 mod outputs;
 mod own_descriptors;

@@ -84,7 +84,7 @@ fn what_cannot_be_explained_is_refused_before_any_work() {
         top: 1,
     };
     let opened = open(&run, &[]);
-    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false };
+    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false, network: None };
     let data = &fixture().data;
     refusal(opened.explain(data, "test", &selection(&["x"], &[]), &drawing));
     refusal(opened.explain(data, "test", &selection(&[], &["x"]), &drawing));
@@ -178,7 +178,7 @@ fn nothing_found_draws_nothing_and_says_so() {
         only: Only::FalseNegatives,
         top: 0,
     };
-    let drawing = Drawing { rule: Rule::PUBLISHED, shared_scale: true, raw: false };
+    let drawing = Drawing { rule: Rule::PUBLISHED, shared_scale: true, raw: false, network: None };
     for only in [Only::FalseNegatives, Only::FalsePositives, Only::TruePositives] {
         let selection = Selection { only, ..selection.clone() };
         let drawn = opened.explain(&fixture().data, "test", &selection, &drawing).unwrap();

@@ -21,7 +21,8 @@ use tempfile::TempDir;
 use crate::small_run::{Listener, contents, copy_of, fixture, open, options, refit};
 use crate::support::{files_below, put};
 
-const DRAWING: Drawing = Drawing { rule: Rule::Absolute, shared_scale: false, raw: false };
+const DRAWING: Drawing =
+    Drawing { rule: Rule::Absolute, shared_scale: false, raw: false, network: None };
 
 /// Settings for a few images.
 const TINY: &[&str] = &["gmm.components=4", "pca.dimension=16", "svm.calibration=none"];

@@ -87,7 +87,7 @@ fn given_descriptors_lead_where_computed_ones_do() {
     assert_eq!(predicted[0].outcome, reference[0].outcome);
     let selection =
         Selection { classes: Vec::new(), images: Vec::new(), only: Only::Present, top: 1 };
-    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false };
+    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false, network: None };
     assert!(!run.explain(data, "test", &selection, &drawing).unwrap().is_empty());
 
     let file = moved.join("000001.npy");

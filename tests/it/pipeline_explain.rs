@@ -16,7 +16,8 @@ use fvtool::random::Seed;
 use crate::small_run::{copy_of, fixture, open};
 use crate::support::files_below;
 
-const DRAWING: Drawing = Drawing { rule: Rule::Absolute, shared_scale: false, raw: false };
+const DRAWING: Drawing =
+    Drawing { rule: Rule::Absolute, shared_scale: false, raw: false, network: None };
 
 fn all(only: Only) -> Selection {
     Selection { classes: vec![], images: vec![], only, top: 0 }

@@ -39,7 +39,7 @@ fn serves_what_it_stores(storage: &str) {
     let of_class = |name: &String| table.classes.iter().position(|class| class == name).unwrap();
     let selection =
         Selection { classes: vec![], images: vec![table.ids[3].clone()], only: Only::All, top: 0 };
-    let drawing = Drawing { rule: Rule::Absolute, shared_scale: false, raw: false };
+    let drawing = Drawing { rule: Rule::Absolute, shared_scale: false, raw: false, network: None };
     for map in run.explain(data, "test", &selection, &drawing).unwrap() {
         let score = table.values[[3, of_class(&map.class)]];
         assert!(near(map.score, score), "{storage}: {} is not {score}", map.score);

@@ -221,7 +221,7 @@ fn context(data: &Path) -> (Option<String>, Listener) {
     let table = fs::read_to_string(report.table).unwrap();
     // The share of the pixels inside tells the box, whatever the classifier says.
     let row = table.lines().nth(1).map(|row| row.split(',').nth(3).unwrap().to_owned());
-    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false };
+    let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false, network: None };
     assert_eq!(run.explain(data, "test", &selection, &drawing).unwrap().len(), 1);
     drop(run);
     (row, listener)
@@ -284,7 +284,7 @@ fn boxes_of_a_turned_photograph_turn_with_it() {
         let run = Run::open(&dir, &options(&[]), &listener).unwrap();
         let selection = first_star();
         let table = run.explain_context(&data, "test", &selection, Rule::Plain).unwrap().table;
-        let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false };
+        let drawing = Drawing { rule: Rule::Plain, shared_scale: false, raw: false, network: None };
         let map = run.explain(&data, "test", &selection, &drawing).unwrap().remove(0);
         let drawn = ::image::open(map.file).unwrap().to_rgb8();
         drop(run);
