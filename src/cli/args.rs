@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fvtool::Error;
 use fvtool::config::{DEFAULT_PRESET, PRESETS};
 use fvtool::pipeline;
 
@@ -31,6 +32,9 @@ pub struct RunFolder {
     /// Override one setting; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Table of labels: CSV or TSV with a row for each image, or COCO's JSON (`data.labels`); the run remembers it
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
     /// The network that descriptors come from, an ONNX file (`network.file`); the run remembers it
     #[arg(long, value_name = "FILE")]
     pub network: Option<PathBuf>,
@@ -74,9 +78,35 @@ impl RunFolder {
         self.open(global, ui, strict)
     }
 
-    /// Refuses a run folder that is the data folder, before anything is written there.
-    pub fn require_apart(&self, data: &Path) -> fvtool::Result<()> {
-        pipeline::require_apart(&self.run, data)
+    /// The data folder that is meant, which the run folder may not be.
+    pub fn data(&self, given: Option<&Path>, global: &Global) -> fvtool::Result<PathBuf> {
+        let data = pipeline::Run::data_folder(&self.run, &self.options(global, false), given)?;
+        pipeline::require_apart(&self.run, &data)?;
+        Ok(data)
+    }
+
+    /// The splits to train and to test on: those given, or the usual ones.
+    pub fn splits(
+        &self,
+        data: &Path,
+        [train, test]: [Option<&String>; 2],
+        global: &Global,
+    ) -> fvtool::Result<[String; 2]> {
+        if let (Some(train), Some(test)) = (train, test) {
+            return Ok([train.clone(), test.clone()]);
+        }
+        let options = self.options(global, false);
+        let [usual_train, usual_test] = pipeline::Run::usual_splits(&self.run, &options, data)?;
+        let chosen = |given: Option<&String>, usual: Option<String>, flag: &str, what: &str| {
+            given.cloned().or(usual).ok_or_else(|| Error::Missing {
+                what: format!("a split {what} among those of {}", data.display()),
+                hint: format!("give {flag} NAME"),
+            })
+        };
+        Ok([
+            chosen(train, usual_train, "--train", "called train")?,
+            chosen(test, usual_test, "--test", "called test or val")?,
+        ])
     }
 
     /// As [`open`](Self::open), for commands that begin with images: no folder is made for a run
@@ -90,7 +120,6 @@ impl RunFolder {
         ui: &'p Ui,
         strict: bool,
     ) -> fvtool::Result<pipeline::Run<'p>> {
-        self.require_apart(data)?;
         if !self.run.exists() {
             let options = self.options(global, strict);
             pipeline::Run::check_data(&self.run, &options, data, splits, trained)?;
@@ -112,6 +141,7 @@ impl RunFolder {
         pipeline::Options {
             config: self.config.clone(),
             overrides: self.overrides.clone(),
+            labels: self.labels.clone(),
             network: self.network.clone(),
             seed: global.seed,
             refit: self.refit,

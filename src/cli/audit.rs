@@ -47,9 +47,9 @@ pub fn run(
         images: args.images,
         tested: args.tested.into(),
     };
-    args.run.require_apart(&args.data.data)?;
+    let data = &args.run.data(args.data.data.as_deref(), global)?;
     let run = args.run.open_existing(global, ui, false)?;
-    let audit = run.audit(&args.data.data, &args.data.split, &options)?;
+    let audit = run.audit(data, &args.data.split, &options)?;
     write_audit(&audit, global, out)?;
     Ok(Outcome::of_left_out(&run))
 }

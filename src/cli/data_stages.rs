@@ -38,9 +38,10 @@ pub struct Encode {
 /// The images to work on.
 #[derive(Args)]
 pub struct Data {
-    /// Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007) or one folder per class
+    /// Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007), one folder per class, or images with a table of labels
+    /// [default: the one that the run was fitted to]
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// Split: the name of an image list, or of a folder of class folders
     #[arg(long, value_name = "NAME")]
     pub split: String,
@@ -80,7 +81,8 @@ fn fit(
     out: &mut dyn Write,
     stage: impl FnOnce(&Run<'_>, &Path, &str) -> fvtool::Result<Stamp>,
 ) -> anyhow::Result<Outcome> {
-    let Data { data, split } = &args.data;
+    let data = &args.run.data(args.data.data.as_deref(), global)?;
+    let split = &args.data.split;
     let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
     let stamp = stage(&run, data, split)?;
     write_stamp(&run, &stamp, global, out)?;
@@ -94,7 +96,8 @@ pub fn encode(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let Data { data, split } = &args.data;
+    let data = &args.run.data(args.data.data.as_deref(), global)?;
+    let split = &args.data.split;
     let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
     let encoded = run.encode(data, split)?;
     if global.json {

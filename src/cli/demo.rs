@@ -47,6 +47,7 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
         run: args.out.join("run"),
         config: Some("quick".into()),
         overrides: Vec::new(),
+        labels: None,
         network: None,
         refit: true,
         reuse: Vec::new(),

@@ -24,9 +24,9 @@ pub struct Eval {
 }
 
 pub fn run(args: &Eval, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    args.run.require_apart(&args.data.data)?;
+    let data = &args.run.data(args.data.data.as_deref(), global)?;
     let run = args.run.open_existing(global, ui, args.faults.strict)?;
-    let evaluated = run.evaluate(&args.data.data, &args.data.split)?;
+    let evaluated = run.evaluate(data, &args.data.split)?;
     write_evaluated(&run, &evaluated, global, ui, out)?;
     let encoded = &evaluated.encoded;
     Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))

@@ -166,9 +166,9 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let (rule, network) = (args.rule.rule(), args.network_rule.rule());
-    args.run.require_apart(&args.data.data)?;
+    let data = &args.run.data(args.data.data.as_deref(), global)?;
     let run = args.run.open_existing(global, ui, false)?;
-    let (data, split) = (&args.data.data, &args.data.split);
+    let split = &args.data.split;
     if args.context {
         let rules = Rules { descriptors: rule, network };
         let report = run.explain_context(data, split, &args.chosen.selection(0), rules)?;

@@ -14,15 +14,16 @@ use super::ui::Ui;
 /// Arguments of `run`.
 #[derive(Args)]
 pub struct Run {
-    /// Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007) or one folder per class
+    /// Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007), one folder per class, or images with a table of labels
+    /// [default: that of --labels, or the one that the run was fitted to]
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// Split to fit and train on
+    data: Option<PathBuf>,
+    /// Split to fit and train on [default: train, training or trainval, whichever is there]
     #[arg(long, value_name = "NAME")]
-    train: String,
-    /// Split to evaluate
+    train: Option<String>,
+    /// Split to evaluate [default: test, testing, val, valid or validation]
     #[arg(long, value_name = "NAME")]
-    test: String,
+    test: Option<String>,
     #[command(flatten)]
     run: RunFolder,
     #[command(flatten)]
@@ -30,15 +31,12 @@ pub struct Run {
 }
 
 pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let run = args.run.open_for(
-        &args.data,
-        &[&args.train, &args.test],
-        Some(&args.train),
-        global,
-        ui,
-        args.faults.strict,
-    )?;
-    let (train, evaluated) = run.run_all(&args.data, &args.train, &args.test)?;
+    let data = args.run.data(args.data.as_deref(), global)?;
+    let [train, test] =
+        args.run.splits(&data, [args.train.as_ref(), args.test.as_ref()], global)?;
+    let run =
+        args.run.open_for(&data, &[&train, &test], Some(&train), global, ui, args.faults.strict)?;
+    let (train, evaluated) = run.run_all(&data, &train, &test)?;
     if !evaluated.made {
         ui.say("everything is up to date; nothing was done");
     }

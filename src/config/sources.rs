@@ -219,6 +219,13 @@ impl Sourced {
         self.origins.insert("seed".into(), Origin::Flag(format!("--seed {seed}")));
     }
 
+    /// Applies `--labels`.
+    pub fn set_labels(&mut self, file: &Path) {
+        self.config.data.labels = file.to_owned();
+        let flag = format!("--labels {}", file.display());
+        self.origins.insert("data.labels".into(), Origin::Flag(flag));
+    }
+
     /// Applies `--network`.
     pub fn set_network(&mut self, file: &Path) {
         self.config.network.file = file.to_owned();

@@ -86,7 +86,7 @@ impl Folders {
         let given = match params.layout {
             Layout::Splits => Some(Form::Splits),
             Layout::Classes => Some(Form::Classes),
-            Layout::Auto | Layout::Voc | Layout::Folders => None,
+            Layout::Auto | Layout::Voc | Layout::Folders | Layout::Table => None,
         };
         let mut reader = Reader {
             root,

@@ -61,6 +61,14 @@ impl Tally {
         add(&mut self.files, reason, below, name, 1);
     }
 
+    /// A file that was left out for this reason has a use after all.
+    pub fn take_back(&mut self, reason: &str) {
+        if let Some(found) = self.files.get_mut(reason) {
+            found.count = found.count.saturating_sub(1);
+        }
+        self.files.retain(|_, found| found.count > 0);
+    }
+
     /// All `count` files in the folder `name` are left out.
     pub fn leave_out_all(&mut self, reason: &str, below: &Path, name: &OsStr, count: usize) {
         if count > 0 {

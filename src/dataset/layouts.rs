@@ -60,12 +60,21 @@ const CLASS_FOLDERS: &str =
 const DEVKIT: &str = "put the images into JPEGImages and the .xml files into Annotations, and write \
                       ImageSets/Main/train.txt and test.txt with one id (file name without ending) a line";
 
+const GIVE_LABELS: &str = "give the one that holds the labels with --labels FILE";
+
 /// Whether a folder is called as splits are: `train`, `Validation`, `test2017`, `train_images`.
 pub(super) fn is_split_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     let words = || lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     words().any(|word| SPLITS.contains(&word))
         && words().all(|word| SPLITS.contains(&word) || FILLERS.contains(&word))
+}
+
+/// The word of a name that names a split: `training` of `training_labels`.
+pub(super) fn split_word(name: &str) -> Option<String> {
+    let lower = name.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphabetic());
+    words.find(|word| SPLITS.contains(word)).map(str::to_owned)
 }
 
 /// Whether a folder is called as one of images, whatever they show.
@@ -110,19 +119,9 @@ pub(super) fn recognised(tree: &Folder) -> Option<String> {
     let said =
         |what: String, todo: &str| Some(format!("looks like {what}, which is not read; {todo}"));
 
-    if let Some(name) = sign(&|name| name.starts_with("ecotaxa")) {
-        let todo = format!("{CLASS_FOLDERS}, by the column object_annotation_category");
-        return said(format!("an export of EcoTaxa (`{name}`)"), &todo);
-    }
-    let coco = |name: &str| {
-        is(&[".json"], name)
-            && ["coco", "instances_", "captions_", "keypoints"]
-                .iter()
-                .any(|word| name.contains(word))
-    };
     let json = beside(&["annotations", "annotation"], ".json").map(|name| format!("{name}/*.json"));
-    if let Some(name) = sign(&coco).or(json) {
-        return said(format!("COCO annotations (`{name}`)"), CLASS_FOLDERS);
+    if let Some(name) = json {
+        return said(format!("COCO annotations (`{name}`)"), GIVE_LABELS);
     }
     if twins(".xml") {
         return said("images with an .xml each, as Roboflow exports Pascal VOC".into(), DEVKIT);
@@ -136,13 +135,12 @@ pub(super) fn recognised(tree: &Folder) -> Option<String> {
     if let Some(name) = yolo.or_else(|| sign(&yaml)) {
         return said(format!("YOLO (`{name}`)"), CLASS_FOLDERS);
     }
-    if let Some(name) = sign(&|name| name.starts_with("metadata.")) {
-        return said(format!("a Hugging Face image folder (`{name}`)"), CLASS_FOLDERS);
+    if let Some(name) = sign(&|name| is(&[".xlsx", ".xls", ".jsonl", ".parquet"], name)) {
+        let todo = "save the table as CSV with columns for path and label, and give it with --labels FILE.csv";
+        return said(format!("images with a table of labels (`{name}`)"), todo);
     }
-    if let Some(name) =
-        sign(&|name| is(&[".csv", ".tsv", ".xlsx", ".xls", ".jsonl", ".parquet"], name))
-    {
-        return said(format!("images with a table of labels (`{name}`)"), CLASS_FOLDERS);
+    if let Some(name) = sign(&|name| is(&[".csv", ".tsv"], name)) {
+        return said(format!("images with several tables (`{name}` among them)"), GIVE_LABELS);
     }
     if twins(".json") || sign(&|name| is(&[".json"], name)).is_some() {
         return said(

@@ -1,7 +1,7 @@
 //! Labelled images: items, labels per class, boxes and splits. Names files, opens no pixels.
 //!
-//! Two layouts are read: PASCAL VOC devkit folders ([`voc`]) and one folder per class
-//! ([`folder`]). [`synthetic`] draws a VOC-style folder for the demo and the tests.
+//! Three layouts are read: PASCAL VOC devkit folders ([`voc`]), one folder per class ([`folder`]), and
+//! images with a table of labels (`table`). [`synthetic`] draws a VOC-style folder for the demo and the tests.
 //!
 //! Opening looks only at folders and lists; what is missing or contradictory there is an error that
 //! names the file and line. Nothing depends on the order in which a file system lists its entries.
@@ -25,6 +25,7 @@ mod params;
 pub mod parsers;
 mod place;
 pub mod synthetic;
+mod table;
 mod tree;
 pub mod voc;
 mod xml;
@@ -43,6 +44,11 @@ use crate::random::Seed;
 use crate::words::{counted, did_you_mean, listed};
 use crate::{Error, Result};
 use devkit::Devkit;
+
+/// Names of splits that are trained on, the most usual first.
+const TRAINED: &[&str] = &["train", "training", "trainval"];
+/// Names of splits that are tested on.
+const TESTED: &[&str] = &["test", "testing", "val", "valid", "validation"];
 
 /// Most bytes of the names of a split and a class together: 255 of a file name, less what is
 /// around them in the longest one.
@@ -64,6 +70,7 @@ pub struct Dataset {
 enum Source {
     Voc(voc::Voc),
     Folders(folder::Folders),
+    Table(table::Table),
 }
 
 impl Dataset {
@@ -75,13 +82,28 @@ impl Dataset {
     /// or contradicts itself.
     pub fn open(root: &Path, params: &Params, seed: Seed) -> Result<Self> {
         params.validate()?;
+        let given = root.to_owned();
         require_folder(root)?;
+        let table = |tables: &[PathBuf]| table::Table::open(root, tables, params, seed);
+        let labels = &params.labels;
+        let given_table = !labels.as_os_str().is_empty() || params.layout == Layout::Table;
         let voc_root = match params.layout {
-            Layout::Auto | Layout::Voc => voc::find(root)?,
-            Layout::Folders | Layout::Splits | Layout::Classes => None,
+            Layout::Auto | Layout::Voc if !given_table => voc::find(root)?,
+            _ => None,
         };
         let mut notes = Vec::new();
         let (source, voc_root) = match (voc_root, params.layout) {
+            _ if given_table => {
+                let tables = match labels.as_os_str().is_empty() {
+                    true => table::of_folder(root, params)?,
+                    false => vec![labels.clone()],
+                };
+                if tables.is_empty() {
+                    let problem = "holds no table of labels; give one with --labels FILE.csv";
+                    return Err(Error::data(root, problem));
+                }
+                (Source::Table(table(&tables)?), root.to_owned())
+            }
             (Some(voc_root), _) => {
                 if voc_root != root {
                     notes.push(format!("the PASCAL VOC folder {} is used", voc_root.display()));
@@ -96,12 +118,30 @@ impl Dataset {
                 ));
             }
             (None, _) => {
-                let folders = folder::Folders::open(root, params, seed)?;
-                notes.extend_from_slice(folders.notes());
-                (Source::Folders(folders), root.to_owned())
+                let source = match folder::Folders::open(root, params, seed) {
+                    Ok(folders) => Source::Folders(folders),
+                    // No class folders: the labels may stand in a table beside the images.
+                    Err(error @ Error::Data { .. }) if params.layout == Layout::Auto => {
+                        match table::of_folder(root, params)? {
+                            tables if tables.is_empty() => return Err(error),
+                            tables => Source::Table(table(&tables)?),
+                        }
+                    }
+                    Err(error) => return Err(error),
+                };
+                (source, root.to_owned())
             }
         };
-        let divided = matches!(&source, Source::Folders(folders) if folders.are_drawn());
+        match &source {
+            Source::Folders(folders) => notes.extend_from_slice(folders.notes()),
+            Source::Table(table) => notes.extend_from_slice(table.notes()),
+            Source::Voc(_) => {}
+        }
+        let divided = match &source {
+            Source::Folders(folders) => folders.are_drawn(),
+            Source::Table(table) => table.are_drawn(),
+            Source::Voc(_) => false,
+        };
         let default = Params::default().train_fraction;
         if params.train_fraction != default && !divided {
             notes.push(format!(
@@ -109,7 +149,6 @@ impl Dataset {
                 params.train_fraction
             ));
         }
-        let given = root.to_owned();
         let dataset = Self { given, root: voc_root, source, notes, devkit: OnceLock::new() };
         dataset.check_names()?;
         Ok(dataset)
@@ -126,6 +165,7 @@ impl Dataset {
         match self.source {
             Source::Voc(_) => Layout::Voc,
             Source::Folders(_) => Layout::Folders,
+            Source::Table(_) => Layout::Table,
         }
     }
 
@@ -134,6 +174,7 @@ impl Dataset {
         match &self.source {
             Source::Voc(voc) => voc.classes(),
             Source::Folders(folders) => folders.classes(),
+            Source::Table(table) => table.classes(),
         }
     }
 
@@ -142,7 +183,20 @@ impl Dataset {
         match &self.source {
             Source::Voc(voc) => voc.splits(),
             Source::Folders(folders) => folders.splits(),
+            Source::Table(table) => table.splits(),
         }
+    }
+
+    /// The split that is usually trained on and the one that is tested on, where names say so.
+    pub fn usual_splits(&self) -> [Option<String>; 2] {
+        let splits = self.splits();
+        let first = |names: &[&str]| {
+            let mut found = names
+                .iter()
+                .filter_map(|name| splits.iter().find(|split| split.eq_ignore_ascii_case(name)));
+            found.next().cloned()
+        };
+        [first(TRAINED), first(TESTED)]
     }
 
     /// What became of every file, in a line: how many are used, and how many are left out and why.
@@ -152,6 +206,7 @@ impl Dataset {
     pub fn summary(&self) -> Result<String> {
         let (inventory, sizes) = match &self.source {
             Source::Folders(folders) => (folders.inventory(None), folders.sizes()),
+            Source::Table(table) => (table.inventory(None), table.sizes()),
             Source::Voc(voc) => {
                 let devkit = self.devkit(voc)?;
                 (devkit.inventory(None), devkit.sizes().to_vec())
@@ -179,6 +234,7 @@ impl Dataset {
     pub fn notes(&self) -> Result<Vec<String>> {
         let inventory = match &self.source {
             Source::Folders(folders) => folders.inventory(None),
+            Source::Table(table) => table.inventory(None),
             Source::Voc(voc) => self.devkit(voc)?.inventory(None),
         };
         let mut notes = self.notes.clone();
@@ -229,6 +285,7 @@ impl Dataset {
                 None => None,
             },
             Source::Folders(folders) => folders.split(name),
+            Source::Table(table) => table.split(name),
         };
         if let Some(split) = &split {
             check_lengths(&self.root, split)?;
@@ -237,6 +294,7 @@ impl Dataset {
             let hint = match &self.source {
                 Source::Voc(voc) => voc.unused_list_for(name),
                 Source::Folders(folders) => folders.hint_for(name, &self.root),
+                Source::Table(_) => None,
             };
             let splits = self.splits();
             let (there, near) = (listed(&splits), did_you_mean(name, &splits));

@@ -1,5 +1,7 @@
 //! Settings of the data set.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -9,8 +11,8 @@ use crate::parameters::above;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// Look: a folder with `ImageSets/Main` or `JPEGImages` is PASCAL VOC, any other has a folder
-    /// per class.
+    /// Look: a folder with `ImageSets/Main` or `JPEGImages` is PASCAL VOC; others have a folder per class,
+    /// or a table of labels.
     Auto,
     /// PASCAL VOC devkit: `JPEGImages`, `ImageSets/Main`, `Annotations`.
     Voc,
@@ -20,6 +22,8 @@ pub enum Layout {
     Splits,
     /// `<class>/<image>`.
     Classes,
+    /// Images with a table of labels.
+    Table,
 }
 
 crate::parameters! {
@@ -27,13 +31,27 @@ crate::parameters! {
     #[group = "data"]
     pub struct Params {
         /// Layout of the data folder: `auto` looks for PASCAL VOC's `ImageSets/Main` or
-        /// `JPEGImages` and takes a folder per class otherwise; `voc`, `folders`. Where it is not
+        /// `JPEGImages`, then for a folder per class, then for a table of labels; `voc`, `folders`, `table`. Where it is not
         /// clear whether the folders at the top are splits or classes: `splits`, `classes`.
         pub layout: Layout = Layout::Auto;
         /// Share of each class's images that go into the split `train`; the others go into `test`. Each
         /// image is drawn by itself, so that the share is met on average. Only for a folder per class
         /// without split folders.
         pub train_fraction: f64 = 0.5, in above(0.0).below(1.0);
+        /// Table of labels: CSV or TSV with a row for each image, or COCO's JSON; also `--labels FILE`. Empty:
+        /// the one in the data folder, where there are no class folders.
+        pub labels: PathBuf = PathBuf::new();
+        /// Column of a table that holds paths of images. Empty: known by its name (`path`, `file_name`, …).
+        pub path_column: String = String::new();
+        /// Column that holds labels. Empty: known by its name (`label`, `class`, `category`, …).
+        pub label_column: String = String::new();
+        /// Column that names the split of each image. Empty: one called `split`, `subset` or the like, or none.
+        pub split_column: String = String::new();
+        /// Column of what must stay in one split: patient, site, film. Empty: one called `group`, `patient_id`
+        /// or the like, or none.
+        pub group_column: String = String::new();
+        /// What stands between several labels of an image. Empty: `|` or `;`, where a label has one.
+        pub label_separator: String = String::new();
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Options {
     pub config: Option<String>,
     /// `group.key=value` overrides, applied last.
     pub overrides: Vec<String>,
+    /// Table of labels in place of the configuration's (`data.labels`).
+    pub labels: Option<PathBuf>,
     /// Network in place of the configuration's (`network.file`).
     pub network: Option<PathBuf>,
     /// Seed in place of the configuration's.
@@ -41,6 +43,9 @@ pub(crate) fn in_force(dir: &Path, options: &Options) -> Result<Sourced> {
         None => Sourced::named(DEFAULT_PRESET)?,
     };
     options.overrides.iter().try_for_each(|text| sourced.set(text))?;
+    if let Some(file) = &options.labels {
+        sourced.set_labels(file);
+    }
     if let Some(file) = &options.network {
         sourced.set_network(file);
     }
@@ -71,9 +76,9 @@ fn absolute_paths(config: &mut Config) -> Result<()> {
         Error::require(path.to_str().is_some(), key, path.display(), text)?;
         Ok(path)
     };
-    for (key, path) in
-        KEYS.into_iter().zip([&mut config.descriptors.folder, &mut config.network.file])
-    {
+    let of_run = [&mut config.descriptors.folder, &mut config.network.file];
+    let of_run = KEYS.into_iter().zip(of_run).chain([("data.labels", &mut config.data.labels)]);
+    for (key, path) in of_run {
         if !path.as_os_str().is_empty() {
             *path = absolute(key, path)?;
         }

@@ -1,6 +1,6 @@
 //! An open run folder: its settings, its places, its lock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::dataset::{Dataset, require_two_classes};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
-use crate::store::{self, Kind, Paths};
+use crate::store::{self, Kind, Paths, Source};
 use crate::words::nearest;
 
 /// Refuses a processor on which matrix products would fail.
@@ -192,6 +192,39 @@ impl<'p> Run<'p> {
             }
         }
         Ok(())
+    }
+
+    /// The data folder that a command means: the one that is given; beside a table of labels its folder; or
+    /// the one that the run in `dir` was fitted to.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when none of these is known; as [`Run::open`].
+    pub fn data_folder(dir: &Path, options: &Options, given: Option<&Path>) -> Result<PathBuf> {
+        if let Some(given) = given {
+            return Ok(given.to_owned());
+        }
+        let of_table = |table: &Path| {
+            let folder = table.parent().filter(|folder| !folder.as_os_str().is_empty());
+            folder.unwrap_or(Path::new(".")).to_owned()
+        };
+        if let Some(labels) = &options.labels {
+            return Ok(of_table(labels));
+        }
+        if let Some(source) = Source::read(&Paths::new(dir).source())? {
+            return Ok(source.data);
+        }
+        let (what, hint) = ("a data folder".into(), "give --data DIR, or --labels FILE.csv".into());
+        Err(Error::Missing { what, hint })
+    }
+
+    /// The splits of a data folder that are usually trained and tested on, by their names.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`]; [`Error::Data`] when there are no such names.
+    pub fn usual_splits(dir: &Path, options: &Options, data: &Path) -> Result<[Option<String>; 2]> {
+        let config = in_force(dir, options)?.config;
+        let dataset = Dataset::open(data, &config.data, config.seed)?;
+        Ok(dataset.usual_splits())
     }
 
     /// The configuration in force.

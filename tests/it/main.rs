@@ -25,6 +25,7 @@ mod fuzzing;
 mod gmm;
 mod image;
 mod image_formats;
+mod label_tables;
 mod messages;
 mod network;
 mod network_relevance;
