@@ -104,6 +104,11 @@ impl Run<'_> {
     pub(super) fn explainer(&self, split: Split) -> Result<Explainer> {
         self.bring_classifier()?;
         self.encode_split(&split)?;
+        self.explainer_of_stored(split)
+    }
+
+    /// As [`explainer`](Self::explainer), of what the run holds: nothing is brought up to date.
+    pub(super) fn explainer_of_stored(&self, split: Split) -> Result<Explainer> {
         let (model, svm_print) = self.load_svm()?;
         let scores = self.split_scores(&split, &model)?;
         let index = self.index(&split.name)?;
@@ -159,7 +164,7 @@ impl Run<'_> {
         kind: &str,
         planned: impl IntoIterator<Item = &'p PathBuf>,
     ) -> Result<Outputs<'_>> {
-        let group = format!("explain/{}/{kind}", explainer.split.name);
+        let group = group(&explainer.split.name, kind);
         self.home.results().remove_outdated_outputs(&explainer.origin, &group)?;
         self.home.results().outputs(&group, &explainer.origin, planned)
     }
@@ -196,6 +201,11 @@ impl Run<'_> {
         work.progress.end();
         results?
     }
+}
+
+/// The group of files of a kind of explanation.
+pub(super) fn group(split: &str, kind: &str) -> String {
+    format!("explain/{split}/{kind}")
 }
 
 /// Why there is no explanation of an image.

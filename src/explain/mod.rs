@@ -11,6 +11,7 @@
 //! | `context` | how much of the relevance lies outside the boxes |
 //! | `quality` | how good the heatmaps are |
 //! | `audit` | whether a class is recognised by an artefact |
+//! | `views` | heatmaps in memory, of a run that is only read |
 //! | `selection`, `boxes`, `explainer` | which pairs, their boxes, one image taken apart |
 //!
 //! The formulas stand in [`crate::explanation`]; here they meet a run. Images are explained in parallel,
@@ -25,9 +26,13 @@ mod files;
 mod heatmaps;
 mod quality;
 mod selection;
+mod views;
 
 pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
 pub use heatmaps::{Drawing, Heatmap};
 pub use quality::{ClassQuality, ORDERS, QualityReport};
 pub use selection::{Only, Selection};
+
+pub(crate) use context::StoredContext;
+pub(crate) use views::{View, Views};
