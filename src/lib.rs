@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`describer`] joins those from an image to its vector; [`pipeline`] runs all of them over a data set
-//! and keeps what they make in a folder.
+//! and keeps what they make in a folder; [`compare`] sets two such folders side by side.
 //!
 //! Conventions, everywhere: matrices are row-major with one observation a row; pixel coordinates
 //! are 0-based, x right, y down, (0, 0) the centre of the top-left pixel; data are `f32`, sums over
@@ -16,6 +16,7 @@
 
 pub mod artifacts;
 pub mod clustering;
+pub mod compare;
 pub mod config;
 pub mod dataset;
 pub mod describer;

@@ -15,6 +15,8 @@
 
 use std::collections::BTreeMap;
 
+/// The hidden file by which a folder of `fvtool compare` is known: its pictures are no data.
+pub const COMPARISON_MARK: &str = ".fvtool-compare";
 /// Most bytes of a file name before its ending: 255 less the longest ending.
 const LONGEST_STEM: usize = 240;
 /// Hexadecimal digits of a hash in a name: 128 bits.

@@ -9,7 +9,7 @@ use super::global::Global;
 use super::outcome::Outcome;
 use super::ui::Ui;
 use super::{
-    audit, bench_stage, data_stages, demo, describe, eval, explain, inspect, predict, run,
+    audit, bench_stage, compare, data_stages, demo, describe, eval, explain, inspect, predict, run,
     settings, shell, train_svm,
 };
 
@@ -48,6 +48,8 @@ pub enum Command {
     Explain(explain::Explain),
     /// Look for classes that are recognised by something that is not their object
     Audit(audit::AuditArgs),
+    /// Set two runs on the same images side by side: precision, context, heatmaps
+    Compare(compare::Compare),
     /// Classify image files
     Predict(predict::Predict),
     /// Write one image's descriptors, projections and Fisher vector, for use elsewhere
@@ -103,6 +105,7 @@ impl Command {
             Self::Eval(args) => eval::run(args, global, ui, out),
             Self::Explain(args) => explain::run(args, global, ui, out),
             Self::Audit(args) => audit::run(args, global, ui, out),
+            Self::Compare(args) => compare::run(args, global, ui, out),
             Self::Predict(args) => predict::run(args, global, ui, out),
             Self::Describe(args) => describe::run(args, global, ui, out),
             Self::Inspect(args) => inspect::run(args, global, out),
@@ -136,6 +139,10 @@ impl Command {
             Self::Explain(_) | Self::Audit(_) => {
                 "models and vectors are kept, and results that were there before; the same command \
                  begins its explanations anew, and replaces pictures that were drawn already"
+            }
+            Self::Compare(_) => {
+                "both runs are as they were, and results that were there before are kept; the same command \
+                 begins anew"
             }
             Self::Predict(_) => "no prediction is kept; the same command begins anew",
             Self::Describe(_)

@@ -100,8 +100,9 @@ enum RuleArg {
     Absolute,
 }
 
+/// How relevance goes from a network's descriptors to the pixels.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum NetworkRule {
+pub enum NetworkRule {
     /// Over the square that each descriptor sees
     Squares,
     /// Back through the network; what adds to a value counts (α = 1, β = 0)
@@ -115,7 +116,7 @@ enum NetworkRule {
 }
 
 impl NetworkRule {
-    fn rule(self) -> Option<relevance::Rule> {
+    pub fn rule(self) -> Option<relevance::Rule> {
         let alpha_beta = |alpha, bias| Some(relevance::Rule::AlphaBeta { alpha, bias });
         match self {
             Self::Squares => None,

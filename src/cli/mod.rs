@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod bench_stage;
 mod command;
+mod compare;
 mod data_stages;
 mod demo;
 mod describe;

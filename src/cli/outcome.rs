@@ -18,7 +18,12 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome of explanations that left images out, which notes have named.
     pub fn of_left_out(run: &pipeline::Run<'_>) -> Self {
-        match run.left_out_of_explanations() {
+        Self::of_left_out_of_any(std::slice::from_ref(run))
+    }
+
+    /// The same, of several runs.
+    pub fn of_left_out_of_any(runs: &[pipeline::Run<'_>]) -> Self {
+        match runs.iter().map(pipeline::Run::left_out_of_explanations).sum::<usize>() {
             0 => Self::Done,
             1 => Self::Partly("an image could not be read any more and was left out".into()),
             images => Self::Partly(format!(

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::inventory::Tally;
 use super::names::{self, Name, ending, image_rank, is_unread_image, shown};
+use crate::names::COMPARISON_MARK;
 use crate::{Error, Result, files};
 
 /// Folders within folders that are looked into.
@@ -306,16 +307,17 @@ fn has_magic(start: &[u8]) -> bool {
             if space.is_ascii_whitespace() && (next.is_ascii_digit() || *next == b'#' || start[1] == b'7'))
 }
 
-/// Whether a folder is what `fvtool run` makes.
+/// Whether a folder is what `fvtool run` or `fvtool compare` makes.
 pub(super) fn is_run_folder(path: &Path, entries: &[(OsString, FileType)]) -> bool {
     let has = |name: &str| entries.binary_search_by(|(n, _)| (**n).cmp(OsStr::new(name))).is_ok();
     let ours = |start: Vec<u8>| {
         let text = String::from_utf8_lossy(&start);
         ["[descriptors]", "[gmm]", "[encoding]"].iter().all(|table| text.contains(table))
     };
-    has("config.toml")
+    let is_run = has("config.toml")
         && (has(".lock") || has("source.json"))
-        && files::read_start(&path.join("config.toml"), CONFIG_BYTES).is_ok_and(ours)
+        && files::read_start(&path.join("config.toml"), CONFIG_BYTES).is_ok_and(ours);
+    is_run || has(COMPARISON_MARK)
 }
 
 /// Whether a file that is no image may tell which layout a folder has.

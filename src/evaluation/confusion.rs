@@ -119,7 +119,7 @@ impl Confusion {
 }
 
 /// Indices of the largest value; none when nothing exceeds −∞.
-fn best(values: impl Iterator<Item = f32>) -> Vec<usize> {
+pub(super) fn best(values: impl Iterator<Item = f32>) -> Vec<usize> {
     let (mut best, mut most) = (Vec::new(), f32::NEG_INFINITY);
     for (i, value) in values.enumerate() {
         if value > most {

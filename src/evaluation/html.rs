@@ -8,7 +8,7 @@ use super::confusion;
 use super::leak::{Same, TrainingImages};
 use super::report::{ClassReport, Report, percent};
 use super::svg;
-use crate::drawing::fill;
+use crate::drawing::{STYLE, fill};
 use crate::plain;
 
 /// Mistakes that are listed beside the confusion matrix.
@@ -19,6 +19,7 @@ const COPIES: usize = 50;
 #[derive(Serialize)]
 struct Page {
     version: &'static str,
+    style: &'static str,
     split: String,
     images: usize,
     cards: Vec<Card>,
@@ -119,6 +120,7 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
         include_str!("report.html.jinja"),
         Page {
             version: env!("CARGO_PKG_VERSION"),
+            style: STYLE,
             split: plain::line(&report.split).into_owned(),
             images: report.images,
             cards: report.summary().into_iter().map(|(name, value)| Card { name, value }).collect(),

@@ -14,16 +14,19 @@
 //! - A NaN is an error that names image and class.
 //! - A class without positives has no average precision; it is left out of the mean and counted.
 //!
-//! [`svg`] and [`html`] draw a report; nothing here reads or writes files.
+//! [`paired`] sets two classifiers side by side, [`disagreement`] finds the images that one of them gets
+//! right alone. [`svg`] and [`html`] draw a report; nothing here reads or writes files.
 //!
-//! Source: VOC devkit 2007 and 2010, Faw06.
+//! Source: VOC devkit 2007 and 2010, Faw06, ET93.
 
 pub mod average_precision;
 pub mod confusion;
 pub mod curve;
+pub mod disagreement;
 pub mod html;
 pub mod leak;
 mod measures;
+pub mod paired;
 pub mod ranking;
 mod report;
 pub mod roc;

@@ -31,14 +31,7 @@ impl Ranking {
     /// [`Error::Shape`] when there are not as many labels as scores, [`Error::Numerical`] when a
     /// score is NaN, be its image ignored or not.
     pub fn new(scores: &[f32], labels: &[Label]) -> Result<Self> {
-        if scores.len() != labels.len() {
-            let (expected, got) = (scores.len(), labels.len());
-            return Err(Error::Shape { what: "labels of a ranking", expected, got });
-        }
-        if let Some(row) = scores.iter().position(|score| score.is_nan()) {
-            let problem = format!("the score in row {row} is NaN");
-            return Err(Error::Numerical { what: "ranking", problem });
-        }
+        check(scores, labels)?;
         let mut judged: Vec<(f32, bool)> = scores
             .iter()
             .zip(labels)
@@ -85,10 +78,129 @@ impl Ranking {
     }
 }
 
+/// The judged images of one class in order of score, each to be counted any number of times: what a
+/// bootstrap ranks over and over without sorting again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Rows of the judged images, best first, and whether each shows the class.
+    rows: Vec<(u32, bool)>,
+    /// Of each tie, best first: its score and where it ends in `rows`.
+    ties: Vec<(f32, usize)>,
+}
+
+impl Order {
+    /// Sorts images by score; `scores` and `labels` are in list order.
+    ///
+    /// # Errors
+    /// As [`Ranking::new`].
+    pub fn new(scores: &[f32], labels: &[Label]) -> Result<Self> {
+        check(scores, labels)?;
+        let judged = (0u32..).zip(scores.iter().zip(labels)).filter(|(_, (score, label))| {
+            **label != Label::Ignored && **score != f32::NEG_INFINITY
+        });
+        // Adding zero makes −0 equal to 0, which `total_cmp` would tell apart.
+        let mut judged: Vec<(f32, u32, bool)> =
+            judged.map(|(row, (score, label))| (score + 0.0, row, *label == Label::Yes)).collect();
+        judged.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut ties: Vec<(f32, usize)> = Vec::new();
+        for tied in judged.chunk_by(|a, b| a.0 == b.0) {
+            let start = ties.last().map_or(0, |tie| tie.1);
+            ties.push((tied[0].0, start + tied.len()));
+        }
+        let rows = judged.into_iter().map(|(_, row, positive)| (row, positive)).collect();
+        Ok(Self { rows, ties })
+    }
+
+    /// The ranking of a list that holds image `i` `counts[i]` times. All ones give that of
+    /// [`Ranking::new`], without its numbers of ignored and unscored images. Takes `O(n)`.
+    ///
+    /// # Panics
+    /// When there are fewer counts than images.
+    pub fn counted(&self, counts: &[u32]) -> Ranking {
+        let mut ranking =
+            Ranking { ties: Vec::new(), positives: 0, negatives: 0, ignored: 0, unscored: 0 };
+        let mut start = 0;
+        for &(score, end) in &self.ties {
+            let mut tie = Tie { score, positives: 0, negatives: 0 };
+            for &(row, positive) in &self.rows[start..end] {
+                let side = if positive { &mut tie.positives } else { &mut tie.negatives };
+                *side += counts[row as usize] as usize;
+            }
+            start = end;
+            // A tie of which no image was drawn has no precision.
+            if tie.images() > 0 {
+                ranking.positives += tie.positives;
+                ranking.negatives += tie.negatives;
+                ranking.ties.push(tie);
+            }
+        }
+        ranking
+    }
+
+    /// Percentile rank of each of `images` images: the share of the other judged ones that score lower,
+    /// equal ones by half; `None` for an image that is not judged. A single one has ½.
+    ///
+    /// # Panics
+    /// When there are fewer images than were ranked.
+    pub fn percentile_ranks(&self, images: usize) -> Vec<Option<f64>> {
+        let mut ranks = vec![None; images];
+        let judged = self.rows.len();
+        let mut start = 0;
+        for &(_, end) in &self.ties {
+            let others = judged.saturating_sub(1);
+            let lower = (judged - end) as f64 + (end - start - 1) as f64 / 2.0;
+            let rank = if others == 0 { 0.5 } else { lower / others as f64 };
+            self.rows[start..end].iter().for_each(|&(row, _)| ranks[row as usize] = Some(rank));
+            start = end;
+        }
+        ranks
+    }
+}
+
+/// Refuses what cannot be ranked.
+fn check(scores: &[f32], labels: &[Label]) -> Result<()> {
+    if scores.len() != labels.len() {
+        let (expected, got) = (scores.len(), labels.len());
+        return Err(Error::Shape { what: "labels of a ranking", expected, got });
+    }
+    match scores.iter().position(|score| score.is_nan()) {
+        None => Ok(()),
+        Some(row) => {
+            let problem = format!("the score in row {row} is NaN");
+            Err(Error::Numerical { what: "ranking", problem })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use Label::{Ignored, No, Yes};
+
+    #[test]
+    fn an_order_counts_images_as_a_longer_list_would() {
+        let scores = [1.0, 0.0, 2.0, -0.0, f32::NEG_INFINITY, 0.0, f32::INFINITY];
+        let labels = [Yes, No, Ignored, Yes, No, Yes, No];
+        let order = Order::new(&scores, &labels).unwrap();
+        let whole = Ranking { ignored: 0, unscored: 0, ..Ranking::new(&scores, &labels).unwrap() };
+        assert_eq!(order.counted(&[1; 7]), whole);
+        let (mut long, mut long_labels) = (Vec::new(), Vec::new());
+        let counts = [0, 2, 5, 3, 1, 0, 4];
+        for (row, &count) in counts.iter().enumerate() {
+            for _ in 0..count {
+                long.push(scores[row]);
+                long_labels.push(labels[row]);
+            }
+        }
+        let long = Ranking::new(&long, &long_labels).unwrap();
+        assert_eq!(order.counted(&counts), Ranking { ignored: 0, unscored: 0, ..long });
+        assert_eq!(order.counted(&[0; 7]).ties().count(), 0);
+        // Five judged: one at the top, one next, three that share the places 0, 1 and 2 of 4.
+        let ranks = order.percentile_ranks(7);
+        let quarter = Some(0.25);
+        assert_eq!(ranks, [Some(0.75), quarter, None, quarter, None, quarter, Some(1.0)]);
+        assert_eq!(Order::new(&[3.0], &[Yes]).unwrap().percentile_ranks(1), [Some(0.5)]);
+    }
 
     #[test]
     fn equal_scores_are_one_tie_and_ignored_and_unscored_images_leave() {

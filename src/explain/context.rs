@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::explainer::Failure;
+use super::explainer::{Failure, group};
 use super::files::{write_json, write_png};
 use super::rules::Rules;
 use super::selection::Selection;
@@ -14,20 +14,24 @@ use crate::explanation::context::{Context, Summary, context};
 use crate::explanation::drawings::{Bar, bars};
 use crate::explanation::heatmap::paint;
 use crate::explanation::pixels::Map;
-use crate::names::with_ending;
+use crate::names::{file_names, with_ending};
 use crate::pipeline::{Run, StageResult};
 use crate::plain;
 use crate::plain::push_record;
-use crate::store::Outputs;
+use crate::store::{Origin, Outputs};
 use crate::words::counted;
 
 /// Size of average heatmaps, in cells.
 const AVERAGE: [usize; 2] = [96, 72];
 /// By how much an average heatmap is enlarged for its picture.
 const ENLARGED: u32 = 4;
+/// This kind of explanation, and its task.
+const KIND: &str = "context";
+/// The file of the figures.
+const FIGURES: &str = "context.json";
 
 /// Context of every class of a split.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContextReport {
     /// The split.
     pub split: String,
@@ -44,7 +48,7 @@ pub struct ContextReport {
 }
 
 /// Context of one class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassContext {
     /// The class.
     pub class: String,
@@ -91,7 +95,7 @@ impl Run<'_> {
         }
         let explainer = self.explainer(split, rules)?;
         let cases = explainer.cases(selection)?;
-        let found = self.for_each_case(&explainer, "context", &cases, |case| {
+        let found = self.for_each_case(&explainer, KIND, &cases, |case| {
             let item = explainer.item(case);
             let examined = explainer.examine(case)?;
             let relevance = explainer.relevance(&examined, &case.classes)?;
@@ -122,12 +126,11 @@ impl Run<'_> {
         }
         let folder = &explainer.folder;
         let [chart, path, figures] =
-            ["context.svg", "context.csv", "context.json"].map(|name| folder.join(name));
-        let average = folder.join("average");
-        let average = |name: &String| average.join(with_ending(name, ".png"));
+            ["context.svg", "context.csv", FIGURES].map(|name| folder.join(name));
+        let average = |name: &String| average_picture(folder, name);
         let pictures: Vec<PathBuf> = explainer.class_files.iter().map(average).collect();
         let planned = pictures.iter().chain([&chart, &path, &figures]);
-        let outputs = self.explanations(&explainer, "context", planned)?;
+        let outputs = self.explanations(&explainer, KIND, planned)?;
         let mut classes = Vec::new();
         let named = explainer.model.classes.iter().zip(&pictures);
         for ((name, picture), found) in named.zip(&of_class) {
@@ -178,6 +181,50 @@ impl Run<'_> {
         );
         self.home.work.finish(StageResult::made("context", Vec::new(), text, started));
         Ok(report)
+    }
+}
+
+/// The average heatmap of a class, which has this file name.
+fn average_picture(folder: &Path, class_file: &str) -> PathBuf {
+    folder.join("average").join(with_ending(class_file, ".png"))
+}
+
+/// Context as an earlier command left it in a run.
+pub(crate) struct StoredContext {
+    pub(crate) report: ContextReport,
+    /// The average heatmaps of the report's classes, as PNG; none of a class without landscape images.
+    pub(crate) averages: Vec<Option<Vec<u8>>>,
+}
+
+impl Run<'_> {
+    /// The context of a split whose files `is_of` the present classifier, as `explain --context` left it.
+    /// `classes` are those of the classifier.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words.
+    pub(crate) fn stored_context(
+        &self,
+        split: &str,
+        classes: &[String],
+        is_of: impl Fn(&Origin) -> bool,
+    ) -> Result<StoredContext, String> {
+        let folder = self.home.paths.explanations(split);
+        let group = group(split, KIND);
+        let read = |path: &Path| self.home.results().output(&group, path, &is_of);
+        let text = read(&folder.join(FIGURES))?;
+        let report: ContextReport =
+            serde_json::from_slice(&text).map_err(|e| format!("{FIGURES} is damaged: {e}"))?;
+        let names = file_names(classes);
+        let average = |class: &ClassContext| {
+            if class.averaged == 0 {
+                return Ok(None);
+            }
+            let at = classes.iter().position(|name| *name == class.class);
+            let at = at.ok_or_else(|| format!("{FIGURES} has an unknown class"))?;
+            read(&average_picture(&folder, &names[at])).map(Some)
+        };
+        let averages = report.classes.iter().map(average).collect::<Result<_, String>>()?;
+        Ok(StoredContext { report, averages })
     }
 }
 

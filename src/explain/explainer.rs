@@ -115,6 +115,11 @@ impl Run<'_> {
     pub(super) fn explainer(&self, split: Split, rules: Rules) -> Result<Explainer> {
         self.bring_classifier()?;
         self.encode_split(&split)?;
+        self.explainer_of_stored(split, rules)
+    }
+
+    /// As [`explainer`](Self::explainer), of what the run holds: nothing is brought up to date.
+    pub(super) fn explainer_of_stored(&self, split: Split, rules: Rules) -> Result<Explainer> {
         let (model, svm_print) = self.load_svm()?;
         let scores = self.split_scores(&split, &model)?;
         let index = self.index(&split.name)?;
@@ -172,7 +177,7 @@ impl Run<'_> {
         kind: &str,
         planned: impl IntoIterator<Item = &'p PathBuf>,
     ) -> Result<Outputs<'_>> {
-        let group = format!("explain/{}/{kind}", explainer.split.name);
+        let group = group(&explainer.split.name, kind);
         self.home.results().remove_outdated_outputs(&explainer.origin, &group)?;
         self.home.results().outputs(&group, &explainer.origin, planned)
     }
@@ -224,6 +229,11 @@ fn back_through(describer: &Describer, rules: Rules, size: [usize; 2]) -> Result
     let formula = format!("{each} a worker: back through the network");
     let way_out = "lower image.max_height_px or raise --max-memory";
     Ok(Some(Need { stage: "explain", fixed: 0, each, formula, way_out }))
+}
+
+/// The group of files of a kind of explanation.
+pub(super) fn group(split: &str, kind: &str) -> String {
+    format!("explain/{split}/{kind}")
 }
 
 /// Why there is no explanation of an image.

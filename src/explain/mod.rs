@@ -11,6 +11,7 @@
 //! | `context` | how much of the relevance lies outside the boxes |
 //! | `quality` | how good the heatmaps are |
 //! | `audit` | whether a class is recognised by an artefact |
+//! | `views` | heatmaps in memory, of a run that is only read |
 //! | `selection`, `rules`, `boxes`, `explainer` | which pairs, by which rules, their boxes, one image taken apart |
 //!
 //! The formulas stand in [`crate::explanation`]; here they meet a run. Images are explained in parallel,
@@ -26,6 +27,7 @@ mod heatmaps;
 mod quality;
 mod rules;
 mod selection;
+mod views;
 
 pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
@@ -33,3 +35,6 @@ pub use heatmaps::{Drawing, Heatmap};
 pub use quality::{ClassQuality, ORDERS, QualityReport};
 pub use rules::Rules;
 pub use selection::{Only, Selection};
+
+pub(crate) use context::StoredContext;
+pub(crate) use views::{View, Views};

@@ -24,6 +24,15 @@ pub struct Bar {
     pub mark: f64,
 }
 
+/// A class's bars of two sides, one below the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BarPair {
+    /// The class.
+    pub name: String,
+    /// Length of each bar; none where there is nothing to draw.
+    pub lengths: [Option<f64>; 2],
+}
+
 /// A curve over 0, 1, 2 ….
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
@@ -61,6 +70,33 @@ struct Tick {
 }
 
 #[derive(Serialize)]
+struct BarPairs<'a> {
+    title: &'a str,
+    note: &'a str,
+    sides: [&'a str; 2],
+    height: String,
+    bottom: String,
+    rows: Vec<PairRow>,
+    ticks: Vec<Tick>,
+    one: String,
+}
+
+#[derive(Serialize)]
+struct PairRow {
+    name: String,
+    text_y: String,
+    hint: String,
+    bars: Vec<SideBar>,
+}
+
+#[derive(Serialize)]
+struct SideBar {
+    side: usize,
+    y: String,
+    width: String,
+}
+
+#[derive(Serialize)]
 struct Curves<'a> {
     title: &'a str,
     note: &'a str,
@@ -81,12 +117,35 @@ struct Line {
     legend_text: String,
 }
 
+/// The axis of bars: from 0 to a round value that reaches the largest one, and 1.
+struct Axis {
+    unit: f64,
+    most: f64,
+}
+
+impl Axis {
+    fn of(lengths: impl Iterator<Item = f64>) -> Self {
+        let (unit, most) = round_up(lengths.fold(1.0f64, f64::max));
+        Self { unit, most }
+    }
+
+    /// Where a value stands.
+    fn x(&self, value: f64) -> f64 {
+        BARS[0] + value.clamp(0.0, self.most) / self.most * BARS[1]
+    }
+
+    fn ticks(&self) -> Vec<Tick> {
+        let count = (self.most / self.unit).round() as usize;
+        let values = (0..=count).map(|i| i as f64 * self.unit);
+        values.map(|v| Tick { at: px(self.x(v)), text: short(v, self.unit) }).collect()
+    }
+}
+
 /// A horizontal bar per class, with a line where the value is 1; marks beyond the axis stand at its end.
 pub fn bars(title: &str, note: &str, bars: &[Bar]) -> String {
-    let [left, width, step] = BARS;
-    let largest = bars.iter().map(|b| b.length).fold(1.0f64, f64::max);
-    let (unit, most) = round_up(largest);
-    let x = |value: f64| left + value.clamp(0.0, most) / most * width;
+    let [left, _, step] = BARS;
+    let axis = Axis::of(bars.iter().map(|b| b.length));
+    let x = |value: f64| axis.x(value);
     let top = 62.0;
     let bottom = top + step * bars.len() as f64;
     let rows = bars.iter().enumerate().map(|(i, bar)| {
@@ -100,7 +159,6 @@ pub fn bars(title: &str, note: &str, bars: &[Bar]) -> String {
             hint: format!("{}: {:.3} (line {:.3})", bar.name, bar.length, bar.mark),
         }
     });
-    let count = (most / unit).round() as usize;
     fill(
         include_str!("bars.svg.jinja"),
         Bars {
@@ -109,10 +167,44 @@ pub fn bars(title: &str, note: &str, bars: &[Bar]) -> String {
             height: px(bottom + 30.0),
             bottom: px(bottom),
             rows: rows.collect(),
-            ticks: (0..=count)
-                .map(|i| Tick { at: px(x(i as f64 * unit)), text: short(i as f64 * unit, unit) })
-                .collect(),
+            ticks: axis.ticks(),
             one: px(x(1.0)),
+        },
+    )
+}
+
+/// Two horizontal bars per class, one for each side, with a line where the value is 1.
+pub fn bar_pairs(title: &str, note: &str, sides: [&str; 2], pairs: &[BarPair]) -> String {
+    let step = BARS[2] + 4.0;
+    let axis = Axis::of(pairs.iter().flat_map(|pair| pair.lengths).flatten());
+    let top = 82.0;
+    let bottom = top + step * pairs.len() as f64;
+    let rows = pairs.iter().enumerate().map(|(i, pair)| {
+        let y = top + step * i as f64;
+        let bar = |(side, length): (usize, Option<f64>)| {
+            let width = px(axis.x(length?) - BARS[0]);
+            Some(SideBar { side, y: px(y + 2.0 + 10.0 * side as f64), width })
+        };
+        let value =
+            |side: usize| pair.lengths[side].map_or_else(|| "–".into(), |v| format!("{v:.3}"));
+        PairRow {
+            name: shortened(&pair.name, NAME_CHARS),
+            text_y: px(y + 16.0),
+            hint: format!("{}: {} / {}", pair.name, value(0), value(1)),
+            bars: pair.lengths.into_iter().enumerate().filter_map(bar).collect(),
+        }
+    });
+    fill(
+        include_str!("bar_pairs.svg.jinja"),
+        BarPairs {
+            title,
+            note,
+            sides,
+            height: px(bottom + 30.0),
+            bottom: px(bottom),
+            rows: rows.collect(),
+            ticks: axis.ticks(),
+            one: px(axis.x(1.0)),
         },
     )
 }
@@ -193,6 +285,19 @@ mod tests {
         let boxes = xml.descendants().filter(|n| n.attribute("class") == Some("bar")).count();
         assert_eq!(boxes, 2);
         assert!(bars("t", "n", &[]).contains("<svg"));
+
+        let pair = |name: &str, lengths| BarPair { name: name.into(), lengths };
+        let pairs = [pair("boat", [Some(1.4), Some(0.7)]), pair("<cow>", [None, Some(2.8)])];
+        let drawn = bar_pairs("t & u", "n", ["A", "<B>"], &pairs);
+        let xml = roxmltree::Document::parse(&drawn).unwrap();
+        let widths = |side: &str| -> Vec<f64> {
+            let bars = xml.descendants().filter(|n| n.attribute("class") == Some(side));
+            let bars = bars.filter(|n| n.attribute("y").is_some_and(|y| y != "52"));
+            bars.map(|n| n.attribute("width").unwrap().parse().unwrap()).collect()
+        };
+        let (a, b) = (widths("side-a"), widths("side-b"));
+        assert!(a.len() == 1 && b.len() == 2 && (b[0] * 2.0 - a[0]).abs() < 0.2, "{a:?} {b:?}");
+        assert!(bar_pairs("t", "n", ["A", "B"], &[]).contains("<svg"));
 
         let curve = |values: &[f64]| Curve { name: "c".into(), values: values.to_vec() };
         let drawn = curves("t", "n", "x", "y", &[curve(&[0.5, 0.1, -0.3]), curve(&[0.5, 0.4])]);

@@ -4,12 +4,17 @@
 //! maps), so that it lies in [−1, 1] and 0 is neutral: red speaks for the class, blue against it,
 //! white says nothing. Colours are ColorBrewer's RdBu, interpolated linearly in RGB.
 
+use ::image::codecs::jpeg::JpegEncoder;
+use ::image::imageops::{FilterType, resize};
 use ::image::{Rgb, RgbImage};
 use imageproc::drawing::draw_hollow_rect_mut;
 use imageproc::rect::Rect;
 
 use super::pixels::Map;
+use crate::error::{Error, Result};
 
+/// Quality of small pictures in JPEG, of 100.
+const QUALITY: u8 = 80;
 /// Colours at −1, −¾ … 1.
 const COLOURS: [[f64; 3]; 9] = [
     [33.0, 102.0, 172.0],
@@ -75,8 +80,24 @@ pub fn panels(photograph: &RgbImage, map: &Map, largest: f64, boxes: &[[f32; 4]]
     out
 }
 
-/// Draws boxes two pixels wide.
-fn outline(panel: &mut RgbImage, boxes: &[[f32; 4]]) {
+/// A picture as JPEG, made smaller where it is more than `longest` pixels on a side.
+///
+/// # Errors
+/// [`Error::InMemory`] for a picture that JPEG cannot hold.
+pub fn jpeg(picture: &RgbImage, longest: u32) -> Result<Vec<u8>> {
+    let (width, height) = picture.dimensions();
+    let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
+    let [width, height] = [width, height].map(|s| (f64::from(s) * scale).round().max(1.0) as u32);
+    let small = resize(picture, width, height, FilterType::Triangle);
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode_image(&small)
+        .map_err(|e| Error::InMemory { problem: e.to_string() })?;
+    Ok(bytes)
+}
+
+/// Draws boxes (left, top, right, bottom in pixels, inclusive) two pixels wide.
+pub fn outline(panel: &mut RgbImage, boxes: &[[f32; 4]]) {
     let (width, height) = panel.dimensions();
     // An edge beyond the picture is not seen wherever it lies, and drawn pixel by pixel.
     let within = |edge: f32, side: u32| edge.round().clamp(-4.0, side as f32 + 3.0) as i32;
@@ -127,6 +148,12 @@ mod tests {
         let far = panels(&photograph, &map, 2.0, &[[10.0, 2.0, 2e9, f32::MAX]]);
         let near = panels(&photograph, &map, 2.0, &[[10.0, 2.0, 30.0, 30.0]]);
         assert_eq!(far, near);
+        // A small picture keeps its shape, and one that is small already its size.
+        let size = |longest| {
+            let small = ::image::load_from_memory(&jpeg(&far, longest).unwrap()).unwrap();
+            (small.width(), small.height())
+        };
+        assert_eq!((size(36), size(500)), ((36, 5), (72, 10)));
         assert_eq!((*far.get_pixel(10, 9), *far.get_pixel(19, 2)), (BOX_COLOUR, BOX_COLOUR));
         // Nothing to show is no reason to fail.
         map.values.fill(0.0);

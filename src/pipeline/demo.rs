@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::progress::Progress;
 use crate::random::Seed;
-use crate::store::foreign;
+use crate::store;
 
 /// Names a folder as a demo's.
 const MARK: &str = ".fvtool-demo";
@@ -21,21 +21,9 @@ const MARK: &str = ".fvtool-demo";
 /// # Errors
 /// [`Error::Artifact`] when it holds anything else, or another process works in it.
 pub fn claim(folder: &Path) -> Result<RunLock> {
-    let mark = folder.join(MARK);
-    if !mark.exists()
-        && let Some(name) = foreign(folder)?
-    {
-        let problem = format!(
-            "holds other files (`{name}`) and is no folder of a demo; name a new folder for --out"
-        );
-        return Err(Error::artifact(folder, problem));
-    }
-    let lock = RunLock::acquire(folder)?;
-    if !mark.exists() {
-        let text = "`fvtool demo` made this folder, and makes data/ and run/ anew when it is called again.\n";
-        write_atomically(&mark, |file| file.write_all(text.as_bytes()))?;
-    }
-    Ok(lock)
+    let text =
+        "`fvtool demo` made this folder, and makes data/ and run/ anew when it is called again.\n";
+    store::claim(folder, MARK, text, ["folder of a demo", "--out"])
 }
 
 /// Draws the synthetic data set into `folder` (lists, annotations, images). Files that are there

@@ -71,6 +71,25 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// The splits that every channel has vectors of, by name.
+    ///
+    /// # Errors
+    /// As [`open_index`] for a folder whose name is that of no split.
+    pub(crate) fn encoded_splits(&self) -> Result<Vec<String>> {
+        let folder = self.places()[0].path(Kind::Fisher);
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        let mut encoded = Vec::new();
+        for name in names {
+            if self.is_encoded(&name)? {
+                encoded.push(name);
+            }
+        }
+        Ok(encoded)
+    }
+
     /// The index of an encoded split: the images that every channel has a vector of.
     ///
     /// # Errors

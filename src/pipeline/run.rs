@@ -247,6 +247,11 @@ impl<'p> Run<'p> {
         !self.home.config.channel.is_empty()
     }
 
+    /// Whether descriptors of some channel come from a network.
+    pub(crate) fn has_network(&self) -> bool {
+        self.places().iter().any(|place| place.config.descriptors.kind.is_of_network())
+    }
+
     /// The places of all parts.
     pub(crate) fn places(&self) -> Vec<&Place<'p>> {
         self.parts.iter().map(|part| &part.place).collect()

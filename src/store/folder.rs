@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::kind::Kind;
 use super::paths::Paths;
-use crate::artifacts::is_ours;
+use crate::artifacts::{RunLock, is_ours, write_atomically};
 use crate::config::Sourced;
 use crate::error::{Error, Result};
 
@@ -34,9 +34,37 @@ pub(crate) fn check(dir: &Path) -> Result<()> {
     Err(Error::artifact(dir, problem))
 }
 
+/// Takes a folder for a command, and marks it as its own: a new or empty one, or one that the command
+/// made earlier, which the hidden file `mark` tells. `text` stands in the mark; `what` and `option` are
+/// the folder and its option in words.
+///
+/// # Errors
+/// [`Error::Artifact`] when it holds anything else, or another process works in it.
+pub(crate) fn claim(
+    folder: &Path,
+    mark: &str,
+    text: &str,
+    [what, option]: [&str; 2],
+) -> Result<RunLock> {
+    let mark = folder.join(mark);
+    if !mark.exists()
+        && let Some(name) = foreign(folder)?
+    {
+        let problem = format!(
+            "holds other files (`{name}`) and is no {what}; name a new folder for {option}"
+        );
+        return Err(Error::artifact(folder, problem));
+    }
+    let lock = RunLock::acquire(folder)?;
+    if !mark.exists() {
+        write_atomically(&mark, |file| file.write_all(text.as_bytes()))?;
+    }
+    Ok(lock)
+}
+
 /// Something in a folder that is not hidden. A lock and parts of files are, and so are the marks that
 /// systems and other programs leave in a folder that is empty to its owner.
-pub(crate) fn foreign(dir: &Path) -> Result<Option<String>> {
+fn foreign(dir: &Path) -> Result<Option<String>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

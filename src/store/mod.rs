@@ -25,7 +25,7 @@ mod source;
 mod stored;
 
 pub(crate) use figures::figures_of;
-pub(crate) use folder::{check, foreign};
+pub(crate) use folder::{check, claim};
 pub(crate) use index::open_index;
 pub use index::{Index, IndexedImage, Skipped};
 pub(crate) use inputs::{

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::{files, plain};
 
 /// Folders of results; nothing outside them is removed, but for [`PAGE`]s.
-const FOLDERS: [&str; 4] = ["eval", "explain", "results", "scores"];
+const FOLDERS: [&str; 6] = ["drawings", "eval", "explain", "heatmaps", "results", "scores"];
 /// How the pages of a split begin and end.
 const PAGE: [&str; 2] = ["report_", ".html"];
 
@@ -56,6 +56,11 @@ impl Origin {
         let labels = labels_hash(classes, labels);
         let made_from = Inputs::new("outputs", json!({}), &parents, labels).fingerprint;
         Self { split: split.to_owned(), classifier: classifier.to_owned(), made_from }
+    }
+
+    /// Whether it is of a classifier with this fingerprint.
+    pub(crate) fn is_of_classifier(&self, classifier: &str) -> bool {
+        self.classifier == classifier
     }
 }
 
@@ -158,6 +163,35 @@ impl<'r> Results<'r> {
         list.groups.get(name).is_some_and(|group| {
             group.origin == *origin && group.files.values().all(Option::is_some)
         })
+    }
+
+    /// The bytes of a file of a finished group, as they were written.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words: it is not there, of something that is gone, or was changed.
+    pub(crate) fn output(
+        &self,
+        name: &str,
+        path: &Path,
+        is_of: impl Fn(&Origin) -> bool,
+    ) -> Result<Vec<u8>, String> {
+        let list = self.list_of_outputs();
+        let group = list.groups.get(name).ok_or("it was not made")?;
+        if !is_of(&group.origin) {
+            return Err("it is of a classifier, vectors or labels that are gone".into());
+        }
+        let shown = plain::path(path);
+        let hash = match group.files.get(&self.below(path)) {
+            Some(Some(hash)) => hash,
+            Some(None) => return Err(format!("the command that makes {shown} did not end")),
+            None => return Err(format!("{shown} was not made")),
+        };
+        let bytes = files::read(path, files::MOST_TEXT)
+            .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+        if blake3::hash(&bytes).to_hex().as_str() == hash {
+            return Ok(bytes);
+        }
+        Err(format!("{shown} was changed since fvtool wrote it"))
     }
 
     /// Removes what is of another classifier than this one.

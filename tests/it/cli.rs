@@ -77,6 +77,7 @@ fn the_help_of_the_program() {
       eval         Score and evaluate a split
       explain      Draw which pixels decided, measure context, or test the heatmaps
       audit        Look for classes that are recognised by something that is not their object
+      compare      Set two runs on the same images side by side: precision, context, heatmaps
       predict      Classify image files
       describe     Write one image's descriptors, projections and Fisher vector, for use elsewhere
       inspect      Show what an artifact holds and what it was made from, or what a network offers
