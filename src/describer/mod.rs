@@ -17,6 +17,7 @@
 mod encoder;
 mod fit;
 mod given;
+mod given_vectors;
 mod largest;
 mod looked;
 mod networks;
@@ -45,6 +46,7 @@ use crate::projection::Projection;
 pub use encoder::{Examined, ImageEncoder, Worker};
 pub use fit::{fit_models, pooled_models};
 pub use given::Given;
+pub use given_vectors::GivenVectors;
 pub use largest::largest;
 pub use looked::Looked;
 pub use networks::Networks;

@@ -22,6 +22,7 @@ mod folder_layouts;
 mod folders;
 mod fusion;
 mod fuzzing;
+mod given_vectors;
 mod gmm;
 mod image;
 mod image_formats;
