@@ -20,7 +20,7 @@ use crate::descriptors::cells::{self, Cells};
 use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture};
 use crate::encoding::{self, normalise::Step};
 use crate::error::{Error, Result};
-use crate::network::{ENGINE, Square};
+use crate::network::Square;
 use crate::{image, projection};
 
 /// Networks and files of vectors that were opened. A file is looked at once: what a command began with it
@@ -83,10 +83,11 @@ impl Networks {
     pub fn identity(&self, config: &Config) -> Result<Option<Value>> {
         let Some(tap) = self.tap(config)? else { return Ok(None) };
         let mut settings = json!(config.network);
-        // Where the file lies changes nothing.
+        // Where files lie changes nothing.
         settings["file"].take();
+        settings["library"].take();
         settings["scaling"] = tap.pass.scaling().to_string().into();
-        let file = json!({ "hash": tap.pass.network().hash(), "engine": ENGINE });
+        let file = json!({ "hash": tap.pass.network().hash(), "engine": tap.pass.engine() });
         Ok(Some(json!({ "network": settings, "network_file": file })))
     }
 

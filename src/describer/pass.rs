@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::descriptors::{Content, Picture};
 use crate::error::{Error, Result};
 use crate::image::{self, Plane};
-use crate::network::{Map, Network, Output, Params, Runner, Scaling};
+use crate::network::{self, Map, Network, Output, Params, Runner, Scaling};
 
 /// Pixels of a side for which a network that states none is looked at before it runs.
 const USUAL_SIDE: usize = 256;
@@ -30,6 +30,8 @@ pub(super) struct Pass {
     params: Params,
     network: Network,
     scaling: Scaling,
+    /// What runs it, and which release of that.
+    engine: String,
     outputs: Mutex<Outputs>,
     runner: OnceLock<Runner>,
 }
@@ -59,8 +61,9 @@ impl Pass {
         Error::require(named && file.is_file(), "network.file", value, range)?;
         let network = Network::open(file)?;
         let scaling = network.scaling(&params.scaling)?;
+        let engine = network::engine(params)?;
         let (outputs, runner) = Default::default();
-        Ok(Self { params: shared(params), network, scaling, outputs, runner })
+        Ok(Self { params: shared(params), network, scaling, engine, outputs, runner })
     }
 
     /// Whether channels of these settings can share it.
@@ -70,6 +73,10 @@ impl Pass {
 
     pub(super) fn network(&self) -> &Network {
         &self.network
+    }
+
+    pub(super) fn engine(&self) -> &str {
+        &self.engine
     }
 
     pub(super) fn scaling(&self) -> Scaling {
@@ -106,7 +113,7 @@ impl Pass {
             return Ok(runner);
         }
         outputs.settled = true;
-        let made = self.network.runner(&outputs.names, self.scaling)?;
+        let made = self.network.runner_by(self.params.engine, &outputs.names, self.scaling)?;
         Ok(self.runner.get_or_init(|| made))
     }
 

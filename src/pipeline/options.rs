@@ -64,15 +64,17 @@ fn of_option(name: &str, error: Error) -> Error {
 
 /// Paths are written down as absolute ones: the next command may start elsewhere.
 fn absolute_paths(config: &mut Config) -> Result<()> {
-    const KEYS: [&str; 3] = ["descriptors.folder", "descriptors.file", "network.file"];
+    const KEYS: [&str; 4] =
+        ["descriptors.folder", "descriptors.file", "network.file", "network.library"];
     let absolute = |key: &str, path: &Path| {
         let path = std::path::absolute(path).map_err(Error::io("find", path))?;
         let text = "a path in UTF-8, which can be written into a configuration";
         Error::require(path.to_str().is_some(), key, path.display(), text)?;
         Ok(path)
     };
-    let descriptors = &mut config.descriptors;
-    let paths = [&mut descriptors.folder, &mut descriptors.file, &mut config.network.file];
+    let (descriptors, network) = (&mut config.descriptors, &mut config.network);
+    let paths =
+        [&mut descriptors.folder, &mut descriptors.file, &mut network.file, &mut network.library];
     for (key, path) in KEYS.into_iter().zip(paths) {
         if !path.as_os_str().is_empty() {
             *path = absolute(key, path)?;

@@ -13,6 +13,7 @@ mod deep;
 mod describer;
 mod descriptors;
 mod encoding;
+mod engines;
 mod evaluation;
 mod evaluation_report;
 mod explanation;
