@@ -15,6 +15,7 @@ mod map;
 mod npy;
 mod seal;
 mod shards;
+mod table;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -33,6 +34,7 @@ pub use compressed::{compress, compressed_len, expand};
 pub use npy::Npy;
 pub use seal::{check_seal, require_own, sealed};
 pub use shards::{Shards, VECTORS};
+pub use table::Table;
 
 /// Version of the layout of artifacts. A file of another version is refused.
 pub const FORMAT: &str = "2";

@@ -76,6 +76,7 @@ fn effective_group<P: Serialize + DeserializeOwned>(
     // Where files lie changes nothing; what they hold is part of the data.
     all.remove("folder");
     all.remove("file");
+    all.remove("library");
     Value::Object(all)
 }
 

@@ -114,23 +114,31 @@ impl Config {
     /// Why a key has no effect beside the kind of descriptors; `None` where it may have one.
     pub(super) fn unused(&self, group: &str, key: &str) -> Option<&'static str> {
         let kind = self.descriptors.kind;
-        let pooled = kind == descriptors::Kind::Pooled;
         match (group, key) {
             ("network", _) if !kind.is_of_network() => {
                 Some("it needs descriptors.kind = network or pooled")
             }
             ("encoding", "mirrored" | "storage") => None,
-            ("sample" | "pca" | "gmm" | "encoding", _) if pooled => Some(
-                "descriptors.kind is pooled: one vector an image, with no sample, PCA, mixture or \
-                 regions",
-            ),
+            ("sample" | "pca" | "gmm" | "encoding", _) if kind.is_one_vector() => {
+                Some(match kind {
+                    descriptors::Kind::Vectors => {
+                        "descriptors.kind is vectors: one vector an image, with no sample, PCA, mixture or \
+                     regions"
+                    }
+                    _ => {
+                        "descriptors.kind is pooled: one vector an image, with no sample, PCA, mixture or \
+                     regions"
+                    }
+                })
+            }
             _ => None,
         }
     }
 
-    /// Refuses what a pooled channel sets for models that it does not have. `self` is its configuration.
+    /// Refuses what a channel of one vector an image sets for models that it does not have. `self` is its
+    /// configuration.
     fn refuse_unused_of(&self, channel: &Channel) -> Result<()> {
-        if self.descriptors.kind != descriptors::Kind::Pooled {
+        if !self.descriptors.kind.is_one_vector() {
             return Ok(());
         }
         let keys = |(group, keys): (&'static str, &toml::Table)| {

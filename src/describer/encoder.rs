@@ -20,7 +20,7 @@ use super::seen::Seen;
 use super::source::Source;
 use super::stored::store;
 use crate::config::Config;
-use crate::descriptors::{Extractor, Frame, Kind, Picture, Scratch};
+use crate::descriptors::{Extractor, Frame, Picture, Scratch};
 use crate::encoding::contributions::{Contributions, Sums};
 use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
@@ -95,15 +95,15 @@ impl ImageEncoder {
         shape("descriptors for the PCA", projection.input_dim(), extractor.dim())?;
         shape("projection for the mixture", gmm.dim(), projection.output_dim())?;
         let (mirrored, storage) = (config.encoding.mirrored, config.encoding.storage);
-        let given = config.descriptors.kind == Kind::Files;
+        let given = config.descriptors.kind.is_given();
         let range =
-            "false when descriptors.kind is files: there are no descriptors of the mirrored image";
+            "false when descriptors.kind is files or vectors: there are none of the mirrored image";
         Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
         let (rounded, exact) = projection.of_zeros();
         let encoder = Encoder::new(gmm, &config.encoding)?.knowing(rounded, &exact);
         let source = Source::new(config, seen)?;
         let (name, mixture) = Default::default();
-        let pooled = config.descriptors.kind == Kind::Pooled;
+        let pooled = config.descriptors.kind.is_one_vector();
         Ok(Self {
             name,
             source,
@@ -132,7 +132,8 @@ impl ImageEncoder {
         &self.name
     }
 
-    /// Whether its vectors are means of an image's rows, with models that nothing was fitted to.
+    /// Whether its vectors are means of an image's rows (or its one row), with models that nothing was
+    /// fitted to.
     pub fn is_pooled(&self) -> bool {
         self.pooled
     }

@@ -15,7 +15,7 @@ use super::looked::Looked;
 use super::sampler::{Drawn, Sampler, sampled_images};
 use super::seen::Seen;
 use crate::config::Config;
-use crate::descriptors::{Kind, Scratch};
+use crate::descriptors::Scratch;
 use crate::error::{Error, Result};
 use crate::gmm::{self, Gmm};
 use crate::image::Photo;
@@ -51,7 +51,7 @@ pub fn fit_models(
 ) -> Result<(Projection, Gmm)> {
     let seen = Arc::new(Seen::default());
     let config = &seen.networks().resolved(config)?;
-    if config.descriptors.kind == Kind::Pooled {
+    if config.descriptors.kind.is_one_vector() {
         return pooled_models(config.descriptors.dimension);
     }
     let chosen = sampled_images(config, photos.len());

@@ -36,5 +36,6 @@ pub fn largest<'s>(
     let files = sources.iter().map(|source| source.largest_file(items));
     let networks = sources.iter().map(|source| source.network_bytes(size));
     let (file, network) = (files.max().unwrap_or(0), networks.max().unwrap_or(0));
-    Largest { size, image_file, file, network }
+    let kept = sources.iter().map(|source| source.kept_bytes()).sum();
+    Largest { size, image_file, file, network, kept }
 }

@@ -6,13 +6,14 @@
 //! ```
 //!
 //! What follows from a file, above all the length of a row, becomes part of a channel's configuration
-//! ([`Networks::resolved`]).
+//! ([`Networks::resolved`]). The same goes for files of vectors, which are kept here too.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::given_vectors::GivenVectors;
 use super::looked::Looked;
 use super::pass::{Pass, Scales, Side};
 use crate::config::Config;
@@ -21,12 +22,16 @@ use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture};
 use crate::encoding::{self, normalise::Step};
 use crate::error::{Error, Result};
 use crate::network::relevance::Rule;
-use crate::network::{ENGINE, Map, Square};
+use crate::network::{Map, Square};
 use crate::{image, projection};
 
-/// Networks that were opened. A file is looked at once: what a command began with it ends with.
+/// Networks and files of vectors that were opened. A file is looked at once: what a command began with it
+/// ends with.
 #[derive(Debug, Default)]
-pub struct Networks(Mutex<Vec<Arc<Pass>>>);
+pub struct Networks {
+    passes: Mutex<Vec<Arc<Pass>>>,
+    vectors: Mutex<Vec<Arc<GivenVectors>>>,
+}
 
 /// What one channel takes of a network. Shared between workers.
 #[derive(Debug, Clone)]
@@ -40,19 +45,23 @@ pub(super) struct Tap {
 }
 
 impl Networks {
-    /// A channel's configuration with what follows from its network: the length of a row; and for kind
-    /// `pooled` the settings under which a Fisher vector of the first order is the mean row. Other kinds
-    /// are as they were.
+    /// A channel's configuration with what follows from its network or its file of vectors: the length of a
+    /// row; and for kinds `pooled` and `vectors` the settings under which a Fisher vector of the first order
+    /// is the mean row. Other kinds are as they were.
     ///
     /// # Errors
     /// [`Error::Setting`] when a setting of `network` does not fit the file, or there is none; as
-    /// [`Network::open`](crate::network::Network::open).
+    /// [`Network::open`](crate::network::Network::open) and [`GivenVectors::open`].
     pub fn resolved(&self, config: &Config) -> Result<Config> {
         let mut config = config.clone();
-        let Some(tap) = self.tap(&config)? else { return Ok(config) };
-        config.descriptors.dimension = tap.channels;
-        if config.descriptors.kind == Kind::Pooled {
-            config.pca = projection::Params { dimension: tap.channels, ..Default::default() };
+        let dimension = match self.vectors(&config)? {
+            Some(vectors) => Some(vectors.table().columns()),
+            None => self.tap(&config)?.map(|tap| tap.channels),
+        };
+        let Some(dimension) = dimension else { return Ok(config) };
+        config.descriptors.dimension = dimension;
+        if config.descriptors.kind.is_one_vector() {
+            config.pca = projection::Params { dimension, ..Default::default() };
             config.gmm.components = 1;
             let encoding::Params { mirrored, storage, .. } = config.encoding;
             config.encoding = encoding::Params {
@@ -76,11 +85,35 @@ impl Networks {
     pub fn identity(&self, config: &Config) -> Result<Option<Value>> {
         let Some(tap) = self.tap(config)? else { return Ok(None) };
         let mut settings = json!(config.network);
-        // Where the file lies changes nothing.
+        // Where files lie changes nothing.
         settings["file"].take();
+        settings["library"].take();
         settings["scaling"] = tap.pass.scaling().to_string().into();
-        let file = json!({ "hash": tap.pass.network().hash(), "engine": ENGINE });
+        let file = json!({ "hash": tap.pass.network().hash(), "engine": tap.pass.engine() });
         Ok(Some(json!({ "network": settings, "network_file": file })))
+    }
+
+    /// The file of a channel of kind `vectors`; nothing for other kinds.
+    ///
+    /// # Errors
+    /// As [`GivenVectors::open`].
+    pub fn vectors(&self, config: &Config) -> Result<Option<Arc<GivenVectors>>> {
+        let params = &config.descriptors;
+        if params.kind != Kind::Vectors {
+            return Ok(None);
+        }
+        let mut opened = self.vectors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = opened.iter().find(|known| known.table().path() == params.file) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let vectors = Arc::new(GivenVectors::open(&params.file)?);
+        opened.push(Arc::clone(&vectors));
+        Ok(Some(vectors))
+    }
+
+    /// Forgets the files of vectors.
+    pub(super) fn forget_vectors(&self) {
+        self.vectors.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What a channel with this configuration takes of its network; nothing for other kinds.
@@ -89,7 +122,7 @@ impl Networks {
             return Ok(None);
         }
         let params = &config.network;
-        let mut passes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let alike = passes.iter().filter(|pass| pass.is_of(params));
         for pass in alike {
             if let Some(tap) = Tap::of(pass, config)? {

@@ -11,7 +11,7 @@ use crate::descriptors::{Content, Picture};
 use crate::error::{Error, Result};
 use crate::image::{self, Plane};
 use crate::network::relevance::{Backward, Rule};
-use crate::network::{Map, Network, Output, Params, Runner, Scaling};
+use crate::network::{self, Map, Network, Output, Params, Runner, Scaling};
 
 /// Pixels of a side for which a network that states none is looked at before it runs.
 const USUAL_SIDE: usize = 256;
@@ -31,6 +31,8 @@ pub(super) struct Pass {
     params: Params,
     network: Network,
     scaling: Scaling,
+    /// What runs it, and which release of that.
+    engine: String,
     outputs: Mutex<Outputs>,
     runner: OnceLock<Runner>,
     backward: Mutex<Vec<(Rule, Arc<Backward>)>>,
@@ -61,8 +63,9 @@ impl Pass {
         Error::require(named && file.is_file(), "network.file", value, range)?;
         let network = Network::open(file)?;
         let scaling = network.scaling(&params.scaling)?;
+        let engine = network::engine(params)?;
         let (outputs, runner, backward) = Default::default();
-        Ok(Self { params: shared(params), network, scaling, outputs, runner, backward })
+        Ok(Self { params: shared(params), network, scaling, engine, outputs, runner, backward })
     }
 
     /// Whether channels of these settings can share it.
@@ -72,6 +75,10 @@ impl Pass {
 
     pub(super) fn network(&self) -> &Network {
         &self.network
+    }
+
+    pub(super) fn engine(&self) -> &str {
+        &self.engine
     }
 
     pub(super) fn scaling(&self) -> Scaling {
@@ -112,7 +119,7 @@ impl Pass {
             return Ok(runner);
         }
         outputs.settled = true;
-        let made = self.network.runner(&outputs.names, self.scaling)?;
+        let made = self.network.runner_by(self.params.engine, &outputs.names, self.scaling)?;
         Ok(self.runner.get_or_init(|| made))
     }
 
@@ -142,7 +149,13 @@ impl Pass {
         if let Some((_, known)) = made.iter().find(|(of, _)| *of == rule) {
             return Ok(Arc::clone(known));
         }
-        let backward = self.network.backward(outputs, self.scaling, rule, self.usual_size())?;
+        let backward = self.network.backward(
+            self.params.engine,
+            outputs,
+            self.scaling,
+            rule,
+            self.usual_size(),
+        )?;
         let backward = Arc::new(backward);
         made.push((rule, Arc::clone(&backward)));
         Ok(backward)

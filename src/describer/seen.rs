@@ -43,13 +43,14 @@ struct File {
 }
 
 impl Seen {
-    /// The networks that were opened. They stay as they were then.
+    /// The networks that were opened, which stay as they were then; and the files of vectors.
     pub fn networks(&self) -> &Networks {
         &self.networks
     }
 
-    /// Forgets every image: another command begins, and looks at them anew.
+    /// Forgets every image and file of vectors: another command begins, and looks at them anew.
     pub fn forget(&self) {
+        self.networks.forget_vectors();
         self.files.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

@@ -4,7 +4,8 @@
 //! ```text
 //! Photo ─ planes of the channel's colours ─────────────────┐
 //! its colours ─ network (descriptors.kind network, pooled) ┼─ Picture ─ descriptors, W' × H' pixels
-//! Photo's size + id ─ `<id>.npy` (descriptors.kind files) ─┘
+//! Photo's size + id ─ `<id>.npy` (descriptors.kind files) ─┤
+//! id or path ─ row of a file (descriptors.kind vectors) ───┘
 //! ```
 //!
 //! A source needs no models, so that the descriptors which models are fitted to come from here too.
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::given::Given;
+use super::given_vectors::GivenVectors;
 use super::looked::Looked;
 use super::networks::Tap;
 use super::noticed::Noticed;
@@ -34,6 +36,7 @@ pub struct Source {
     image: image::Params,
     colours: Colours,
     given: Option<Given>,
+    vectors: Option<Arc<GivenVectors>>,
     network: Option<Tap>,
     /// Whether descriptors of the mirror image are wanted too.
     mirrored: bool,
@@ -44,12 +47,13 @@ impl Source {
     /// The source of a channel with this configuration. Files are compared with what was `seen` of them.
     ///
     /// # Errors
-    /// As [`Networks::resolved`](super::Networks::resolved), for descriptors of a network.
+    /// As [`Networks::resolved`](super::Networks::resolved), for descriptors of a network or a file of vectors.
     pub fn new(config: &Config, seen: &Arc<Seen>) -> Result<Self> {
         let (image, params) = (config.image.clone(), &config.descriptors);
         let (colours, given) = (params.colours(), Given::of(params));
         let (network, mirrored) = (seen.networks().tap(config)?, config.encoding.mirrored);
-        Ok(Self { image, colours, given, network, mirrored, seen: Arc::clone(seen) })
+        let vectors = seen.networks().vectors(config)?;
+        Ok(Self { image, colours, given, vectors, network, mirrored, seen: Arc::clone(seen) })
     }
 
     /// Width and height in pixels at which a photo is described; its frames are in these pixels.
@@ -58,25 +62,37 @@ impl Source {
     }
 
     /// A photo as this channel describes it, and what was noticed of it so far. `id` names the image in
-    /// its data set; descriptors of kind `files` are found by it.
+    /// its data set; descriptors of kinds `files` and `vectors` are found by it.
     ///
     /// # Errors
-    /// For kind `files`: [`Error::Image`] or [`Error::InMemory`] when `id` is `None`, otherwise as
-    /// [`Given::read`]. Of a network: [`Error::Image`] or [`Error::InMemory`] with what goes wrong when it
+    /// For these kinds: [`Error::Image`] or [`Error::InMemory`] when `id` is `None`, otherwise as
+    /// [`Given::read`] and [`GivenVectors::read`]. Of a network: [`Error::Image`] or [`Error::InMemory`] with what goes wrong when it
     /// runs.
     pub fn picture(&self, photo: &Looked<'_>, id: Option<&str>) -> Result<(Picture, Noticed)> {
         if let Some(tap) = &self.network {
             let noticed = Noticed::new(photo.remarks(), &photo.colours(&self.image));
             return Ok((tap.picture(photo, &self.image, self.mirrored)?, noticed));
         }
+        let with_id = |kind: &str| {
+            id.ok_or_else(|| {
+                photo.refuse(format!(
+                    "descriptors of kind `{kind}` are found by the id of an image, and it has none; give \
+                     its id"
+                ))
+            })
+        };
+        if let Some(vectors) = &self.vectors {
+            let [width, height] = self.size(photo);
+            let own = vectors.read(with_id("vectors")?, photo, [width, height])?;
+            let content = Content::Given { own, mirrored: None };
+            let picture = Picture { width, height, content };
+            let noticed = Noticed::new(photo.remarks(), &picture);
+            return Ok((picture, noticed));
+        }
         let mut picture = Picture::from(photo.planes(&self.image, self.colours));
         let noticed = Noticed::new(photo.remarks(), &picture);
         if let Some(given) = &self.given {
-            let id = id.ok_or_else(|| {
-                let problem = "descriptors of kind `files` are found by the id of an image, and it has \
-                               none; give its id";
-                photo.refuse(problem.to_owned())
-            })?;
+            let id = with_id("files")?;
             let own = given.read(id, photo.size_in_file(), self.size(photo), &self.seen)?;
             picture.content = Content::Given { own, mirrored: None };
         }
@@ -131,14 +147,16 @@ impl Source {
     /// Whether the files that an image's vector is made of could be read when they were looked at.
     pub fn could_read(&self, item: &Item) -> bool {
         let given = self.given.as_ref().map(|given| given.path(&item.id));
-        self.seen.could_read(&item.path) && given.is_none_or(|path| self.seen.could_read(&path))
+        self.seen.could_read(&item.path)
+            && given.is_none_or(|path| self.seen.could_read(&path))
+            && self.vectors.as_ref().is_none_or(|vectors| vectors.could_read(item))
     }
 
     /// Hash of all files that the vectors of these images are made of; what is used later must be the
     /// same. Of several channels, the images are read for the first one alone.
     ///
     /// # Errors
-    /// Those of `go_on`, which is asked before every file.
+    /// Those of `go_on`, which is asked before every file; as [`GivenVectors::hash`].
     pub fn hash(&self, items: &[Item], go_on: impl Fn() -> Result<()> + Sync) -> Result<Value> {
         let mut hash = self.seen.hash(items, &go_on)?;
         if let Some(given) = &self.given {
@@ -151,6 +169,14 @@ impl Source {
                 hash["unread"] = (unread[0] + unread[1]).into();
             }
         }
+        if let Some(vectors) = &self.vectors {
+            let (of_rows, without) = vectors.hash(items, &go_on)?;
+            hash["vectors"] = of_rows.into();
+            let unread = hash["unread"].as_u64().unwrap_or(0) + without;
+            if unread > 0 {
+                hash["unread"] = unread.into();
+            }
+        }
         Ok(hash)
     }
 
@@ -159,6 +185,11 @@ impl Source {
         let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
         let largest = |given: &Given| items.iter().map(|item| size(given.path(&item.id))).max();
         self.given.as_ref().and_then(largest).unwrap_or(0)
+    }
+
+    /// Bytes that are kept of a file of vectors; 0 for the other kinds.
+    pub fn kept_bytes(&self) -> u64 {
+        self.vectors.as_ref().map_or(0, |vectors| vectors.table().bytes())
     }
 
     /// Bytes of what a network computes of an image of this width and height; 0 for the other kinds.

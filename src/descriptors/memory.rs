@@ -20,6 +20,8 @@ pub struct Largest {
     pub file: u64,
     /// Bytes of all that a network computes of an image.
     pub network: u64,
+    /// Bytes that are kept of files of vectors, however many workers there are.
+    pub kept: u64,
 }
 
 impl Largest {
@@ -28,6 +30,14 @@ impl Largest {
         match self.size {
             [0, 0] => String::new(),
             [width, height] => format!(" for images up to {width} × {height}"),
+        }
+    }
+
+    /// What a formula says of files of vectors; nothing without one.
+    pub fn of_ids(&self) -> String {
+        match self.kept {
+            0 => String::new(),
+            bytes => format!(" + {bytes} of ids"),
         }
     }
 }

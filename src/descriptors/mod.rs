@@ -8,6 +8,7 @@
 //! | `files` | whatever another program describes | `dimension`, as they are |
 //! | `network` | a map of a network | its channels, of unit length, a row for each cell |
 //! | `pooled` | the same | its channels as they are; the mean of the rows counts |
+//! | `vectors` | the whole image, by another program | as many as a row of its file, at unit length |
 //!
 //! The formulas stand where they are computed: `dense_sift` (gradient, orientation, pooling), `colour`
 //! (statistics), `multiscale` (scales, grids, centres), `normalise` (contrast, unit length).

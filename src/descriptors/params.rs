@@ -25,6 +25,8 @@ pub enum Kind {
     Network,
     /// One vector an image: the mean of a network's map, or a vector of the network.
     Pooled,
+    /// One vector an image, computed elsewhere: a row of a file.
+    Vectors,
 }
 
 impl Kind {
@@ -36,6 +38,16 @@ impl Kind {
     /// Whether it comes from a network.
     pub fn is_of_network(self) -> bool {
         matches!(self, Self::Network | Self::Pooled)
+    }
+
+    /// Whether another program computed it, which does not know the mirror image.
+    pub fn is_given(self) -> bool {
+        matches!(self, Self::Files | Self::Vectors)
+    }
+
+    /// Whether an image has one vector, for which no sample, PCA or mixture is needed.
+    pub fn is_one_vector(self) -> bool {
+        matches!(self, Self::Pooled | Self::Vectors)
     }
 }
 
@@ -101,13 +113,16 @@ crate::parameters! {
     pub struct Params {
         /// `sift` (128 values, of the luminance), `colour` (mean and deviation of red, green and blue
         /// in the same 4 × 4 cells, 96 values), `files` (your own), `network` (the cells of a map of a
-        /// pretrained network, group `network`), or `pooled` (the mean of such a map, or a vector of the
-        /// network: one vector an image, without PCA and mixture).
+        /// pretrained network, group `network`), `pooled` (the mean of such a map, or a vector of the
+        /// network: one vector an image, without PCA and mixture), or `vectors` (the same, your own).
         pub kind: Kind = Kind::Sift;
         /// The folder with a file `<id>.npy` for each image: an f32 array with one row for each
         /// descriptor. A row holds the column and row of its centre and the side of the square that
         /// it sees, in pixels of the upright image in its file, then its values.
         pub folder: PathBuf = PathBuf::new(), when "kind = files": |p| p.kind == Kind::Files;
+        /// The file with a row for each image: `NAME.npy` beside `NAME.ids.txt`, or a `.safetensors` file
+        /// with its ids (docs/FORMATS.md). Rows are scaled to unit length.
+        pub file: PathBuf = PathBuf::new(), when "kind = vectors": |p| p.kind == Kind::Vectors;
         /// Values of a descriptor.
         pub dimension: usize = DIM, in 1..=4096, when "kind = files": |p| p.kind == Kind::Files;
         /// What the gradients of `sift` are of: `luminance`, or the opponent colours `red-green` and
@@ -159,6 +174,11 @@ impl Params {
         let named = self.kind != Kind::Files || !self.folder.as_os_str().is_empty();
         let value = if named { folder.to_string() } else { "empty".into() };
         let range = "a folder of .npy files when descriptors.kind is files";
+        Error::require(named, key, value, range)?;
+        let (key, file) = ("descriptors.file", self.file.display());
+        let named = self.kind != Kind::Vectors || !self.file.as_os_str().is_empty();
+        let value = if named { file.to_string() } else { "empty".into() };
+        let range = "a .npy or .safetensors file when descriptors.kind is vectors";
         Error::require(named, key, value, range)?;
         self.check_ranges()
     }

@@ -94,6 +94,7 @@ impl Run<'_> {
         images: &[String],
     ) -> Result<Split> {
         self.begin();
+        self.require_pixels()?;
         let split = self.split_of(data, split)?;
         // Without a classifier yet, it is going to know those of the data.
         let known = self.known_classes()?.unwrap_or_else(|| split.classes.clone());

@@ -1,4 +1,4 @@
-//! What runs a network: a small trait, and rten behind it.
+//! What runs a network: a small trait, and rten behind it. ONNX Runtime is another (`onnxruntime`).
 //!
 //! An image is always run by one thread, in a thread that does no other work of fvtool meanwhile: images
 //! are what is done at once, so the number of threads changes no bit of a result, and a thread that waits
@@ -30,8 +30,8 @@ pub(super) trait Engine: Send + Sync {
     fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Raw>, Fault>;
 }
 
-/// Name and release of the engine, which is part of what its results depend on.
-pub const ENGINE: &str = "rten 0.27";
+/// Name and release of rten.
+pub(super) const RTEN: &str = "rten 0.27";
 
 /// The engine of the crate `rten`.
 pub(super) struct Rten {
@@ -97,7 +97,7 @@ fn raw(value: Value) -> Result<Raw, Fault> {
 
 /// Works in another thread: a worker of our own pool would take up the next image while it waits for another
 /// pool.
-fn apart<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+pub(super) fn apart<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
     std::thread::scope(|scope| {
         let work = || guarded(work);
         let thread = std::thread::Builder::new().name("network".into()).spawn_scoped(scope, work);

@@ -15,6 +15,8 @@ mod engine;
 mod graph;
 mod layout;
 mod node;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
 mod operators;
 mod params;
 mod proto;
@@ -36,8 +38,7 @@ use graph::Graph;
 use shapes::Shapes;
 use value::Value;
 
-pub use engine::ENGINE;
-pub use params::{AUTO, Params, Square};
+pub use params::{AUTO, EngineKind, Params, Square};
 pub use scaling::Scaling;
 pub use sight::Sight;
 
@@ -270,11 +271,24 @@ impl Network {
         }
     }
 
-    /// Makes the part of the network that leads to these outputs ready to run.
+    /// Makes the part of the network that leads to these outputs ready to run by rten.
     ///
     /// # Errors
     /// [`Error::Network`] as for [`output`](Self::output), and when the engine cannot run it.
     pub fn runner(&self, outputs: &[String], scaling: Scaling) -> Result<Runner> {
+        self.runner_by(EngineKind::Rten, outputs, scaling)
+    }
+
+    /// As [`runner`](Self::runner), by an engine that [`engine`] has made ready.
+    ///
+    /// # Errors
+    /// As [`runner`](Self::runner).
+    pub fn runner_by(
+        &self,
+        engine: EngineKind,
+        outputs: &[String],
+        scaling: Scaling,
+    ) -> Result<Runner> {
         let refuse = |problem| Error::network(&self.path, problem);
         for name in outputs {
             if !self.graph.nodes.iter().any(|node| node.outputs.contains(name)) {
@@ -283,9 +297,9 @@ impl Network {
         }
         let written = self.graph.written(&self.file, &[], outputs);
         let inputs = std::slice::from_ref(&self.graph.input);
-        let engine = Rten::new(written, inputs, outputs).map_err(refuse)?;
+        let engine = loaded(engine, written, inputs, outputs).map_err(refuse)?;
         let part = self.part(outputs);
-        Ok(Runner { part, engine: Box::new(engine), scaling })
+        Ok(Runner { part, engine, scaling })
     }
 
     /// What is known of the part that leads to these outputs, without weights.
@@ -319,6 +333,51 @@ impl Network {
             }
         }
         Ok(Order { places, shape })
+    }
+}
+
+/// The engine that these settings name, and its release: part of what its results depend on. The library of
+/// `onnxruntime` is loaded.
+///
+/// # Errors
+/// [`Error::Setting`] when there is no such engine in this build, or no library of it, with the way out.
+pub fn engine(params: &Params) -> Result<String> {
+    match params.engine {
+        EngineKind::Rten => Ok(engine::RTEN.to_owned()),
+        #[cfg(feature = "onnxruntime")]
+        EngineKind::Onnxruntime => onnxruntime::load(&params.library).map_err(|problem| {
+            let shown = params.library.display().to_string();
+            let shown = if shown.is_empty() { "empty".to_owned() } else { shown };
+            Error::setting(
+                "network.library",
+                shown,
+                format!("a library of ONNX Runtime: {problem}"),
+            )
+        }),
+        #[cfg(not(feature = "onnxruntime"))]
+        EngineKind::Onnxruntime => Err(Error::setting(
+            "network.engine",
+            "onnxruntime",
+            "rten: this fvtool was built without the feature `onnxruntime`",
+        )),
+    }
+}
+
+/// An engine with the bytes of a network.
+fn loaded(
+    engine: EngineKind,
+    file: Vec<u8>,
+    inputs: &[String],
+    outputs: &[String],
+) -> Result<Box<dyn Engine>, String> {
+    match engine {
+        EngineKind::Rten => Ok(Box::new(Rten::new(file, inputs, outputs)?)),
+        #[cfg(feature = "onnxruntime")]
+        EngineKind::Onnxruntime => {
+            Ok(Box::new(onnxruntime::OnnxRuntime::new(file, inputs, outputs)?))
+        }
+        #[cfg(not(feature = "onnxruntime"))]
+        EngineKind::Onnxruntime => Err("this fvtool was built without `onnxruntime`".to_owned()),
     }
 }
 

@@ -32,6 +32,16 @@ impl Square {
     }
 }
 
+/// What runs a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// The crate `rten`, part of fvtool.
+    Rten,
+    /// A library of ONNX Runtime that its user has.
+    Onnxruntime,
+}
+
 crate::parameters! {
     /// The network that descriptors of kind `network` and `pooled` come from. Config group `network`.
     #[group = "network"]
@@ -52,6 +62,13 @@ crate::parameters! {
         /// The square of a row in heatmaps: `sees`, all that its cell sees, or `core`, two strides in the
         /// middle of that. Deep maps see more than most images hold.
         pub square: Square = Square::Sees;
+        /// What runs the network: `rten`, which is part of fvtool, or `onnxruntime`, several times as fast,
+        /// which needs a library (docs/NETWORKS.md).
+        pub engine: EngineKind = EngineKind::Rten;
+        /// The library of ONNX Runtime, from `pip install onnxruntime`; where empty the environment variable
+        /// ORT_DYLIB_PATH names it.
+        pub library: PathBuf = PathBuf::new(),
+            when "engine = onnxruntime": |p| p.engine == EngineKind::Onnxruntime;
     }
 }
 

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use super::mixture::bring_mixture;
 use super::pca::bring_pca;
+use super::place::Place;
 use super::result::Stamp;
 use super::run::Run;
 use super::sample::bring_samples;
 use crate::dataset::Split;
+use crate::descriptors::Kind;
 use crate::error::{Error, Result};
-use crate::store::Kind;
+use crate::store;
 
 /// How far the models are brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +29,7 @@ impl Run<'_> {
     pub(crate) fn bring_models(&self, data: &Path, split: &Split, until: Until) -> Result<Stamp> {
         let places: Vec<_> = self.fitted().collect();
         if places.is_empty() {
-            // Pooled vectors need no models.
+            // One vector an image needs no models.
             self.home.record_source(data, &split.name)?;
             return Ok(self.joint_stamp(Vec::new()));
         }
@@ -49,10 +51,24 @@ impl Run<'_> {
         Error::require(
             self.fitted().next().is_some(),
             "descriptors.kind",
-            "pooled",
-            "another for this command: pooled vectors need no sample, no PCA and no mixture; go on with \
-             `fvtool encode` or `fvtool run`",
+            "pooled or vectors",
+            "another for this command: one vector an image needs no sample, no PCA and no mixture; go on \
+             with `fvtool encode` or `fvtool run`",
         )
+    }
+
+    /// Refuses to explain vectors of another program: nobody knows which pixels they are of.
+    pub(crate) fn require_pixels(&self) -> Result<()> {
+        let of_file = |place: &&Place<'_>| place.config.descriptors.kind == Kind::Vectors;
+        let Some(place) = self.places().into_iter().find(of_file) else { return Ok(()) };
+        let key = match &place.channel {
+            Some(channel) => format!("{channel}.descriptors.kind"),
+            None => "descriptors.kind".to_owned(),
+        };
+        let range = "another for heatmaps, context, quality and audit: a vector that another program made \
+                     says nothing of single pixels; in a run of other channels alone they work \
+                     (--set \"channel=['NAME']\")";
+        Err(Error::setting(key, "vectors", range))
     }
 
     /// The run's models, checked against the data they were fitted to where that is still there.
@@ -90,8 +106,8 @@ impl Run<'_> {
 
     /// Refuses to go on in a folder where nothing was fitted.
     pub(crate) fn require_models(&self) -> Result<()> {
-        let fitted = |kind: Kind| self.fitted().all(|place| place.path(kind).exists());
-        if fitted(Kind::Pca) && fitted(Kind::Gmm) {
+        let fitted = |kind: store::Kind| self.fitted().all(|place| place.path(kind).exists());
+        if fitted(store::Kind::Pca) && fitted(store::Kind::Gmm) {
             return Ok(());
         }
         Err(Error::Missing {

@@ -69,27 +69,34 @@ fn of_option(name: &str, error: Error) -> Error {
 
 /// Paths are written down as absolute ones: the next command may start elsewhere.
 fn absolute_paths(config: &mut Config) -> Result<()> {
-    const KEYS: [&str; 2] = ["descriptors.folder", "network.file"];
+    const KEYS: [&str; 4] =
+        ["descriptors.folder", "descriptors.file", "network.file", "network.library"];
     let absolute = |key: &str, path: &Path| {
         let path = std::path::absolute(path).map_err(Error::io("find", path))?;
         let text = "a path in UTF-8, which can be written into a configuration";
         Error::require(path.to_str().is_some(), key, path.display(), text)?;
         Ok(path)
     };
-    let of_run = [&mut config.descriptors.folder, &mut config.network.file];
-    let of_run = KEYS.into_iter().zip(of_run).chain([("data.labels", &mut config.data.labels)]);
-    for (key, path) in of_run {
+    let (descriptors, network) = (&mut config.descriptors, &mut config.network);
+    let paths =
+        [&mut descriptors.folder, &mut descriptors.file, &mut network.file, &mut network.library];
+    let paths = KEYS.into_iter().zip(paths).chain([("data.labels", &mut config.data.labels)]);
+    for (key, path) in paths {
         if !path.as_os_str().is_empty() {
             *path = absolute(key, path)?;
         }
     }
     for channel in &mut config.channel {
-        let paths = [channel.descriptors.get_mut("folder"), channel.network.get_mut("file")];
-        for (key, path) in KEYS.into_iter().zip(paths) {
-            if let Some(toml::Value::String(path)) = path
+        for full in KEYS {
+            let table = match full.split_once('.') {
+                Some(("network", key)) => channel.network.get_mut(key),
+                Some((_, key)) => channel.descriptors.get_mut(key),
+                None => None,
+            };
+            if let Some(toml::Value::String(path)) = table
                 && !path.is_empty()
             {
-                *path = absolute(key, Path::new(path))?.to_string_lossy().into_owned();
+                *path = absolute(full, Path::new(path))?.to_string_lossy().into_owned();
             }
         }
     }
@@ -116,8 +123,8 @@ fn check_together(config: &Config) -> Result<()> {
     let range = "an existing folder of .npy files";
     Error::require(!given || folder.is_dir(), "descriptors.folder", folder.display(), range)?;
     let range =
-        "false when descriptors.kind is files: there are no descriptors of the mirrored image";
-    let mirrored = config.encoding.mirrored;
+        "false when descriptors.kind is files or vectors: there are none of the mirrored image";
+    let (given, mirrored) = (config.descriptors.kind.is_given(), config.encoding.mirrored);
     Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
     let (dimension, most) = (config.pca.dimension, config.descriptors.dim());
     let range = format!("at most the descriptor's {most} dimensions");

@@ -11,7 +11,6 @@ use super::options::Options;
 use super::result::StageResult;
 use crate::config::Config;
 use crate::describer::Seen;
-use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::progress::Progress;
@@ -127,7 +126,7 @@ impl Place<'_> {
 
     /// Whether its vectors need no sample, no projection and no mixture.
     pub(crate) fn is_pooled(&self) -> bool {
-        self.config.descriptors.kind == descriptors::Kind::Pooled
+        self.config.descriptors.kind.is_one_vector()
     }
 
     /// The results in this folder.

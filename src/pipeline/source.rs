@@ -40,8 +40,30 @@ impl Place<'_> {
         if self.work.is_new(&format!("data {}", dataset.root().display())) {
             self.work.progress.summary("data", &dataset.summary()?);
             dataset.notes()?.iter().for_each(|note| self.work.progress.note(note));
+            self.unused_rows(&dataset)?.iter().for_each(|note| self.work.progress.note(note));
         }
         Ok(dataset)
+    }
+
+    /// What there is to say of rows in files of vectors that no split has an image for.
+    fn unused_rows(&self, dataset: &Dataset) -> Result<Vec<String>> {
+        let config = &self.config;
+        let of_channels = config.channel.iter().map(|channel| config.of_channel(channel));
+        let mut configs = of_channels.collect::<Result<Vec<_>>>()?;
+        if configs.is_empty() {
+            configs.push(config.clone());
+        }
+        let opened = self.work.seen.networks();
+        let tables = configs.iter().filter_map(|config| opened.vectors(config).transpose());
+        let tables = tables.collect::<Result<Vec<_>>>()?;
+        if tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A split that cannot be read is refused where it is needed.
+        let splits = dataset.splits().into_iter().filter_map(|name| dataset.split(&name).ok());
+        let splits: Vec<Split> = splits.collect();
+        let items = || splits.iter().flat_map(|split| &split.items);
+        Ok(tables.iter().filter_map(|table| table.unused(items())).collect())
     }
 
     /// Opens a split, and says once what there is to say of its lists and annotations.

@@ -104,7 +104,7 @@ pub(crate) fn image_encoder(place: &Place<'_>) -> Result<ImageEncoder> {
     Ok(encoder_and_prints(place)?.0)
 }
 
-/// The same, with the fingerprints of projection and mixture; nothing for a pooled place.
+/// The same, with the fingerprints of projection and mixture; nothing for a place of one vector an image.
 fn encoder_and_prints(place: &Place<'_>) -> Result<(ImageEncoder, Option<[String; 2]>)> {
     let Models { projection, mixture, prints } = load_models(place)?;
     let encoder = ImageEncoder::new(&place.config, projection, &mixture, &place.work.seen)?;
@@ -424,10 +424,11 @@ pub(crate) fn need_of_encoding(config: &crate::config::Config, largest: Largest)
         + encoder_bytes(&config.encoding, k, d, config.descriptors.dim());
     Need {
         stage: "encode",
-        fixed: shard * dim * 10,
+        fixed: shard * dim * 10 + largest.kept,
         each,
         formula: format!(
-            "{shard} images · {dim} values · 10 + {each} a worker{}",
+            "{shard} images · {dim} values · 10{} + {each} a worker{}",
+            largest.of_ids(),
             largest.of_images()
         ),
         way_out: "lower image.max_megapixels, gmm.components or pca.dimension, or raise \

@@ -234,6 +234,9 @@ pub(crate) fn in_words(changes: &[Change]) -> String {
         if key == "data.unread" && old == "null" {
             return Some(format!("images of its split that cannot be read now: {new}"));
         }
+        if key == "data.vectors" {
+            return Some("rows of the file of vectors (descriptors.file) have changed".to_owned());
+        }
         if key.starts_with("data") {
             let text = "the images or labels of its split have changed (list, size or content), or \
                         it is a split of another data folder, which needs a name of its own";

@@ -8,12 +8,12 @@
 //! | `fisher` | `encode` | image files, projection and mixture |
 //! | `svm` | `train-svm` | the vectors and labels of a split |
 //!
-//! Vectors of kind `pooled` are made from image files alone.
+//! Vectors of kind `pooled` are made from image files alone, those of kind `vectors` from their file.
 
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::descriptors::Kind::Pooled;
+use crate::descriptors::Kind::{Pooled, Vectors};
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,16 @@ const ROWS: [Row; 5] = [
             Pooled => {
                 json!({ "encoding": c.encoding, "image": c.image, "descriptors": descriptors(c) })
             }
+            // What decides whether an image is read at all.
+            Vectors => {
+                let image = &c.image;
+                let image = json!({
+                    "max_megapixels": image.max_megapixels, "value_range": image.value_range,
+                });
+                json!({
+                    "encoding": c.encoding, "image": image, "descriptors": descriptors(c),
+                })
+            }
             _ => json!({ "encoding": c.encoding }),
         },
     },
@@ -103,6 +113,7 @@ const ROWS: [Row; 5] = [
 fn descriptors(config: &Config) -> Value {
     let mut descriptors = json!(config.descriptors);
     descriptors["folder"].take();
+    descriptors["file"].take();
     descriptors
 }
 

@@ -25,7 +25,7 @@ use crate::small_run::{
 use crate::support::{in_pool, put};
 
 /// Three strides of 2: `middle` of stride 4 and `last` of stride 8 with 12 channels that see edges and colours.
-fn network() -> Onnx {
+pub fn network() -> Onnx {
     let mut net = Onnx::new();
     let signed = |net: &mut Onnx, name: &str, dims: [i64; 4]| {
         let count = dims.iter().product::<i64>() as usize;
@@ -53,7 +53,7 @@ fn network() -> Onnx {
     net
 }
 
-const SETTINGS: &str = r#"
+pub const SETTINGS: &str = r#"
 [descriptors]
 kind = "network"
 [network]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use fvtool::image::Plane;
 use fvtool::network::relevance::{Bias, Rule};
-use fvtool::network::{Map, Network, Scaling};
+use fvtool::network::{EngineKind, Map, Network, Scaling};
 
 use crate::onnx::{Onnx, Value};
 
@@ -41,7 +41,7 @@ fn map(net: &Onnx, name: &str, size: [usize; 2]) -> Map {
 
 fn pixels(net: &Onnx, name: &str, size: [usize; 2], start: &[f32], rule: Rule) -> Plane {
     let outputs = [name.to_owned()];
-    let backward = open(net).backward(&outputs, unit(), rule, [64, 64]).unwrap();
+    let backward = open(net).backward(EngineKind::Rten, &outputs, unit(), rule, [64, 64]).unwrap();
     backward.run(&noise(size), &[start.to_vec()]).unwrap()
 }
 
@@ -360,7 +360,8 @@ fn what_has_no_rule_is_refused_by_name() {
         signed(&mut net, "w", &[4, 3, 3, 3]);
         net.node("Conv", &["image", "w"], &["a"], &[]).node("Tanh", &["a"], &["b"], &[]);
         net.node(operator, inputs, &["out"], &[]).output("out");
-        let found = open(&net).backward(&["out".to_owned()], unit(), RULES[0], [32, 32]);
+        let found =
+            open(&net).backward(EngineKind::Rten, &["out".to_owned()], unit(), RULES[0], [32, 32]);
         found.map(|_| ()).unwrap_err().to_string()
     };
     let text = refused("Mul", &["a", "b"], 13);

@@ -1,4 +1,4 @@
-//! `files`: descriptors that another program computed; `network` and `pooled`: those of a network. They
+//! `files` and `vectors`: what another program computed; `network` and `pooled`: what a network did. They
 //! come from where images are read ([`crate::describer`]); planes alone have none.
 
 use crate::descriptors::describe::{Consume, Describe, Scratch};

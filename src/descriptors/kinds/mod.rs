@@ -14,12 +14,13 @@ use crate::image::Colours;
 type Make = fn(&Params) -> Arc<dyn Describe>;
 
 /// What makes the descriptors of each kind.
-const KINDS: [(Kind, Make); 5] = [
+const KINDS: [(Kind, Make); 6] = [
     (Kind::Sift, |params| Arc::new(sift::Sift::new(params))),
     (Kind::Colour, |params| Arc::new(colour::Colour::new(params))),
     (Kind::Files, |params| Arc::new(given::Given::new(params, Colours::Luminance))),
     (Kind::Network, |params| Arc::new(given::Given::new(params, Colours::Rgb))),
     (Kind::Pooled, |params| Arc::new(given::Given::new(params, Colours::Rgb))),
+    (Kind::Vectors, |params| Arc::new(given::Given::new(params, Colours::Luminance))),
 ];
 
 /// The descriptors that `params` ask for.

@@ -24,10 +24,10 @@ mod rewrite;
 mod rule;
 mod rules;
 
-use super::Network;
-use super::engine::{Engine, Input, Rten};
+use super::engine::{Engine, Input};
 use super::scaling::Scaling;
 use super::shapes::Shapes;
+use super::{EngineKind, Network, loaded};
 use crate::error::{Error, Result};
 use crate::image::Plane;
 use crate::linalg;
@@ -51,6 +51,7 @@ impl Network {
     /// operator without a rule, which is named.
     pub fn backward(
         &self,
+        engine: EngineKind,
         outputs: &[String],
         scaling: Scaling,
         rule: Rule,
@@ -64,10 +65,11 @@ impl Network {
         let written = back::written(&self.graph, &self.file, &shapes, outputs, rule)
             .map_err(|problem| refuse(format!("no relevance to its pixels: {problem}")))?;
         let weights = written.file.len() as u64;
-        let engine = Rten::new(written.file, &written.inputs, &[written.output]).map_err(refuse)?;
+        let engine =
+            loaded(engine, written.file, &written.inputs, &[written.output]).map_err(refuse)?;
         let (part, scaling) = (self.part(outputs), scaling);
         let outputs = outputs.to_vec();
-        Ok(Backward { part, engine: Box::new(engine), scaling, outputs, weights })
+        Ok(Backward { part, engine, scaling, outputs, weights })
     }
 }
 
