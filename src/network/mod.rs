@@ -279,7 +279,7 @@ impl Network {
         self.runner_by(EngineKind::Rten, outputs, scaling)
     }
 
-    /// As [`runner`](Self::runner), by an engine that [`engine`] has made ready.
+    /// As [`runner`](Self::runner), by an engine that [`engine()`] has made ready.
     ///
     /// # Errors
     /// As [`runner`](Self::runner).

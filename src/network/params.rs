@@ -62,7 +62,7 @@ crate::parameters! {
         /// The square of a row in heatmaps: `sees`, all that its cell sees, or `core`, two strides in the
         /// middle of that. Deep maps see more than most images hold.
         pub square: Square = Square::Sees;
-        /// What runs the network: `rten`, which is part of fvtool, or `onnxruntime`, several times as fast,
+        /// What runs the network: `rten`, which is part of fvtool, or `onnxruntime`, about twice as fast,
         /// which needs a library (docs/NETWORKS.md).
         pub engine: EngineKind = EngineKind::Rten;
         /// The library of ONNX Runtime, from `pip install onnxruntime`; where empty the environment variable
