@@ -123,7 +123,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// Appends a record of comma-separated values (RFC 4180) to a text; each field is made a [`cell`].
-pub(crate) fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
+pub fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>) {
     for (i, field) in fields.enumerate() {
         if i > 0 {
             text.push(',');

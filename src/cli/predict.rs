@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fvtool::dataset::images_below;
 use fvtool::pipeline::{ClassScore, Prediction};
-use fvtool::plain;
+use fvtool::plain::{self, push_record};
 
 use super::args::ReadFolder;
 use super::global::Global;
@@ -22,8 +23,14 @@ pub struct Predict {
     /// Classes shown per image (0 = all)
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     top: usize,
-    /// Image files
-    #[arg(required = true, value_name = "IMAGE")]
+    /// Write CSV with a header: path, label, score, probability, then the score of every class
+    #[arg(long, conflicts_with_all = ["json", "top"])]
+    csv: bool,
+    /// File with a path a line; `-` reads them from standard input
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
+    /// Image files, and folders whose images are taken to any depth
+    #[arg(required_unless_present = "list", value_name = "IMAGE|FOLDER")]
     images: Vec<PathBuf>,
 }
 
@@ -34,31 +41,105 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let run = args.run.open(global, ui)?;
-    let predictions = run.predict(&args.images)?;
-    let reasons: Vec<&String> =
-        predictions.iter().filter_map(|prediction| prediction.outcome.as_ref().err()).collect();
-    if predictions.len() > 1 {
-        reasons.iter().for_each(|reason| ui.progress().note(reason));
+    let images = images(args)?;
+    let (mut lines, mut failed, mut first) = (Vec::new(), 0, None);
+    let mut header = args.csv;
+    run.predict_each(&images, &mut |prediction| {
+        if let Err(reason) = &prediction.outcome {
+            if images.len() > 1 {
+                ui.progress().note(reason);
+            }
+            failed += 1;
+            first.get_or_insert_with(|| reason.clone());
+        }
+        let written = if global.json {
+            lines.push(prediction);
+            Ok(())
+        } else if args.csv {
+            let with_header = std::mem::take(&mut header);
+            write_csv(&prediction, with_header, out)
+        } else {
+            write_table(&prediction, args.top, out)
+        };
+        written.map_err(fvtool::Error::io("write", Path::new("standard output")))
+    })?;
+    if global.json {
+        let lines: Vec<Line<'_>> = lines.iter().map(Line::from).collect();
+        writeln!(out, "{}", serde_json::to_string(&lines)?)?;
     }
-    let outcome = match &reasons[..] {
-        [] => Outcome::Done,
-        [only] if predictions.len() == 1 => Outcome::Partly((*only).clone()),
+    Ok(match first {
+        None => Outcome::Done,
+        Some(only) if images.len() == 1 => Outcome::Partly(only),
         // Each reason was given in a note, unless these are not wanted.
-        [first, ..] => Outcome::Partly(format!(
-            "{} of {} images cannot be classified{}",
-            reasons.len(),
-            predictions.len(),
+        Some(first) => Outcome::Partly(format!(
+            "{failed} of {} images cannot be classified{}",
+            images.len(),
             if ui.is_quiet() { format!("; the first: {first}") } else { String::new() }
         )),
-    };
-    if global.json {
-        let lines: Vec<Line<'_>> = predictions.iter().map(Line::from).collect();
-        writeln!(out, "{}", serde_json::to_string(&lines)?)?;
-    } else {
-        predictions.iter().try_for_each(|p| write_table(p, args.top, out))?;
-    }
-    Ok(outcome)
+    })
 }
+
+/// The images that are meant, in the order of the command line; those of a folder sorted.
+fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    if let Some(list) = &args.list {
+        let text = match list.as_os_str() == "-" {
+            true => std::io::read_to_string(std::io::stdin())?,
+            false => std::fs::read_to_string(list).map_err(fvtool::Error::io("read", list))?,
+        };
+        let paths = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        images.extend(paths.map(PathBuf::from));
+    }
+    for path in &args.images {
+        if path.is_dir() {
+            let found = images_below(path)?;
+            anyhow::ensure!(!found.is_empty(), "{} holds no image", path.display());
+            images.extend(found);
+        } else {
+            images.push(path.clone());
+        }
+    }
+    anyhow::ensure!(!images.is_empty(), "no image is named");
+    Ok(images)
+}
+
+/// The class of the highest score, its score and probability, and all scores; empty fields for an image that
+/// cannot be used.
+fn write_csv(
+    prediction: &Prediction,
+    with_header: bool,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let mut text = String::new();
+    let path = prediction.path.to_string_lossy();
+    match &prediction.outcome {
+        Ok(scores) => {
+            if with_header {
+                let classes = scores.iter().map(|score| score.class.as_str());
+                push_record(&mut text, HEADER.into_iter().chain(classes));
+            }
+            let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+            let number = |value: f32| format!("{value:.6}");
+            let best = best.map(|best| {
+                let probability = best.probability.map(number).unwrap_or_default();
+                [best.class.clone(), number(best.score), probability]
+            });
+            let fields = [path.into_owned()].into_iter().chain(best.into_iter().flatten());
+            let fields: Vec<String> =
+                fields.chain(scores.iter().map(|score| number(score.score))).collect();
+            push_record(&mut text, fields.iter().map(String::as_str));
+        }
+        Err(_) => {
+            if with_header {
+                push_record(&mut text, HEADER.into_iter());
+            }
+            push_record(&mut text, [&*path, "", "", ""].into_iter());
+        }
+    }
+    out.write_all(text.as_bytes())
+}
+
+const HEADER: [&str; 4] = ["path", "label", "score", "probability"];
 
 /// One image in JSON: its classes, or why it cannot be used.
 #[derive(serde::Serialize)]

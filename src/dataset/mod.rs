@@ -319,6 +319,15 @@ impl Dataset {
     }
 }
 
+/// The images in a folder, to any depth, sorted.
+///
+/// # Errors
+/// [`Error::Io`] when a folder cannot be listed.
+pub fn images_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (tree, _) = tree::walk(folder)?;
+    Ok(tree.files(folder))
+}
+
 /// Refuses what is no folder, with what it may be.
 fn require_folder(root: &Path) -> Result<()> {
     let found = match std::fs::metadata(root) {

@@ -79,6 +79,17 @@ impl Folder {
         self.folders.iter().filter(|(_, folder)| folder.has_images())
     }
 
+    /// Paths of the images, to any depth, for a folder at `at`.
+    pub fn files(&self, at: &Path) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> =
+            self.images.iter().map(|image| at.join(&image.file)).collect();
+        for (name, folder) in &self.folders {
+            files.extend(folder.files(&at.join(name)));
+        }
+        files.sort();
+        files
+    }
+
     /// Files that are no images, to any depth, by ending.
     pub fn all_others(&self) -> BTreeMap<String, usize> {
         let mut all = self.others.clone();

@@ -13,8 +13,7 @@ use super::result::StageResult;
 use super::run::Run;
 use super::vectors::Encoded;
 use crate::artifacts::sealed;
-use crate::dataset::Split;
-use crate::dataset::labels_for;
+use crate::dataset::{Label, Split, labels_for};
 use crate::error::Result;
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
 use crate::store::Origin;
@@ -22,6 +21,9 @@ use crate::store::{Inputs, figures_of, labels_hash};
 use crate::svm::Model;
 use crate::words::counted;
 use crate::{files, names, plain};
+
+/// What stands between several classes of an image.
+const BETWEEN: &str = "|";
 
 /// An evaluated split.
 #[derive(Debug, Clone)]
@@ -86,7 +88,9 @@ impl Run<'_> {
         let copies = training.copies.clone().unwrap_or_default();
         let report = report.with_training_images(&scored, &training.split, copies)?;
         note_training_images(progress, &training, &report);
+        let table = predictions(split, &model.classes, &labels, &scores);
         let mut files = self.write_results(&split.name, &ids, &model, scores, &report)?;
+        files.insert(paths.predictions(&split.name), table);
         let settings = self.config().to_toml();
         let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
@@ -180,4 +184,37 @@ impl Run<'_> {
         });
         (whole && figures.fingerprint == fingerprint).then_some(figures.report)
     }
+}
+
+/// A table of all images with a score: path, true and predicted classes, then the score of every class. Of images
+/// of one class the highest score predicts (all of equal ones), of others every score above 0.
+fn predictions(
+    split: &Split,
+    classes: &[String],
+    labels: &[Vec<Label>],
+    scores: &Array2<f32>,
+) -> String {
+    let mut text = String::new();
+    let header = ["path", "true", "predicted"].into_iter();
+    plain::push_record(&mut text, header.chain(classes.iter().map(String::as_str)));
+    for ((item, labels), scores) in split.items.iter().zip(labels).zip(scores.rows()) {
+        if scores.iter().any(|score| !score.is_finite()) {
+            continue;
+        }
+        let named = |takes: &dyn Fn(usize) -> bool| {
+            let names = (0..classes.len()).filter(|&class| takes(class));
+            names.map(|class| classes[class].as_str()).collect::<Vec<_>>().join(BETWEEN)
+        };
+        let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let predicted = match split.single_label {
+            true => named(&|class| scores[class] == best),
+            false => named(&|class| scores[class] > 0.0),
+        };
+        let path = item.path.to_string_lossy();
+        let fields = [path.into_owned(), named(&|class| labels[class] == Label::Yes), predicted];
+        let numbers = scores.iter().map(|score| score.to_string());
+        let fields: Vec<String> = fields.into_iter().chain(numbers).collect();
+        plain::push_record(&mut text, fields.iter().map(String::as_str));
+    }
+    text
 }

@@ -11,8 +11,12 @@ use crate::dataset::Item;
 use crate::describer::{Describer, Noted, Noticed, Reader, Workers, largest};
 use crate::descriptors::memory::Largest;
 use crate::error::Result;
+use crate::linalg::Pool;
 use crate::memory::Need;
 use crate::svm::Model;
+
+/// Images whose predictions are held before they are handed out.
+const AT_ONCE: usize = 256;
 
 /// What the classifier says of one image.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +45,24 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Missing`](crate::Error::Missing) when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
+        let mut predictions = Vec::with_capacity(images.len());
+        self.predict_each(images, &mut |prediction| {
+            predictions.push(prediction);
+            Ok(())
+        })?;
+        Ok(predictions)
+    }
+
+    /// As [`predict`](Self::predict), handing each prediction out in order as soon as its images and those
+    /// before it are done, so that any number of images needs the memory of a few.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict); those of `take`.
+    pub fn predict_each(
+        &self,
+        images: &[PathBuf],
+        take: &mut dyn FnMut(Prediction) -> Result<()>,
+    ) -> Result<()> {
         self.begin();
         self.require_classifier()?;
         let work = &self.home.work;
@@ -50,23 +72,24 @@ impl Run<'_> {
         work.progress.begin("predict", images.len() as u64, "images");
         let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
         let sources = || describer.channels().iter().map(|channel| channel.encoder.source());
-        let need = || Ok(self.need_of_prediction(largest(&self.config().image, &items, sources())));
-        let noted = Mutex::new(Noted::default());
-        let predictions = work.memory.within(need, || {
-            items
-                .par_iter()
-                .map_init(Workers::default, |workers, item| {
-                    work.go_on()?;
-                    let outcome = predict_one(item, &reader, &describer, &model, workers);
-                    work.progress.advance(1);
-                    let outcome = outcome.map(|(scores, noticed)| {
-                        noted.lock().unwrap_or_else(PoisonError::into_inner).add(&noticed);
-                        scores
-                    });
-                    let outcome = outcome.map_err(|e| e.to_string());
-                    Ok(Prediction { path: item.path.clone(), outcome })
-                })
-                .collect()
+        let (noted, workers) = (Mutex::new(Noted::default()), Pool::<Workers>::default());
+        let classify = |item: &Item| -> Result<Prediction> {
+            work.go_on()?;
+            let classify =
+                |workers: &mut Workers| predict_one(item, &reader, &describer, &model, workers);
+            let outcome = workers.with(classify);
+            work.progress.advance(1);
+            let outcome = outcome.map(|(scores, noticed)| {
+                noted.lock().unwrap_or_else(PoisonError::into_inner).add(&noticed);
+                scores
+            });
+            Ok(Prediction { path: item.path.clone(), outcome: outcome.map_err(|e| e.to_string()) })
+        };
+        let done = items.chunks(AT_ONCE).try_for_each(|items| {
+            let largest = || largest(&self.config().image, items, sources());
+            let need = || Ok(self.need_of_prediction(largest()));
+            let found = || -> Result<Vec<Prediction>> { items.par_iter().map(classify).collect() };
+            work.memory.within(need, found)??.into_iter().try_for_each(&mut *take)
         });
         work.progress.end();
         let noted = noted.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +97,7 @@ impl Run<'_> {
         for sentence in noted.sentences(images.len(), "", threshold) {
             work.progress.note(&sentence);
         }
-        predictions?
+        done
     }
 
     /// Of all channels, which are looked at together.

@@ -5,7 +5,7 @@
 //! descriptors/sample.safetensors  pca.safetensors  gmm.safetensors  fisher/<split>/{index.json,NNNNN.safetensors}
 //! channels/<name>/…                        the line above, for each of several channels
 //! svm.safetensors
-//! eval/<split>.json  eval/<split>/*.svg  scores/<split>.csv  results/*.txt  report_<split>.html
+//! eval/<split>.json  eval/<split>/{*.svg,predictions.csv}  scores/<split>.csv  results/*.txt  report_<split>.html
 //! explain/<split>/…
 //! ```
 
@@ -90,6 +90,11 @@ impl Paths {
     /// The page of a split.
     pub(crate) fn page(&self, split: &str) -> PathBuf {
         self.dir.join(with_ending(&format!("report_{}", file_name(split)), ".html"))
+    }
+
+    /// The table of what was predicted for each image of a split.
+    pub(crate) fn predictions(&self, split: &str) -> PathBuf {
+        self.drawings(split).join("predictions.csv")
     }
 
     /// The scores of a split.
