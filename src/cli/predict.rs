@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fvtool::dataset::images_below;
+use fvtool::files;
 use fvtool::pipeline::{ClassScore, Prediction};
 use fvtool::plain::{self, push_record};
 
@@ -24,7 +25,7 @@ pub struct Predict {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     top: usize,
     /// Write CSV with a header: path, label, score, probability, then the score of every class
-    #[arg(long, conflicts_with_all = ["json", "top"])]
+    #[arg(long, conflicts_with = "top")]
     csv: bool,
     /// File with a path a line; `-` reads them from standard input
     #[arg(long, value_name = "FILE")]
@@ -40,6 +41,7 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(!(args.csv && global.json), "--csv and --json are two forms; give one of them");
     let run = args.run.open(global, ui)?;
     let images = images(args)?;
     let (mut lines, mut failed, mut first) = (Vec::new(), 0, None);
@@ -85,7 +87,7 @@ fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
     if let Some(list) = &args.list {
         let text = match list.as_os_str() == "-" {
             true => std::io::read_to_string(std::io::stdin())?,
-            false => std::fs::read_to_string(list).map_err(fvtool::Error::io("read", list))?,
+            false => files::read_text(list).map_err(fvtool::Error::io("read", list))?,
         };
         let paths = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
         images.extend(paths.map(PathBuf::from));

@@ -44,6 +44,7 @@ const NAMED: usize = 4;
 /// An opened folder of class folders.
 #[derive(Debug, Clone)]
 pub(super) struct Folders {
+    root: PathBuf,
     classes: Vec<String>,
     splits: BTreeMap<String, Vec<Image>>,
     tally: Tally,
@@ -128,6 +129,7 @@ impl Folders {
         folders.tell_letters_apart(&place, &mut reader.notes)?;
         folders.say_what_is_missing(&mut reader.notes);
         (folders.tally, folders.notes) = (reader.tally, reader.notes);
+        folders.root = root.to_owned();
         Ok(folders)
     }
 
@@ -165,7 +167,8 @@ impl Folders {
                 });
             }
         }
-        Self { classes, splits, tally: Tally::default(), notes: Vec::new(), divided: false }
+        let (root, tally, notes) = Default::default();
+        Self { root, classes, splits, tally, notes, divided: false }
     }
 
     fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<String>) -> Self {
@@ -209,7 +212,8 @@ impl Folders {
             .filter(|(_, images)| !images.is_empty())
             .map(|(name, images)| (name.to_owned(), images))
             .collect();
-        Self { classes, splits, tally: Tally::default(), notes: Vec::new(), divided: true }
+        let (root, tally, notes) = Default::default();
+        Self { root, classes, splits, tally, notes, divided: true }
     }
 
     pub fn classes(&self) -> &[String] {
@@ -280,6 +284,7 @@ impl Folders {
         };
         Some(Split {
             name: name.to_owned(),
+            root: self.root.clone(),
             classes: self.classes.clone(),
             items: images.iter().map(item).collect(),
             labels: images.iter().map(row).collect(),

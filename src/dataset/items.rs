@@ -54,6 +54,8 @@ impl Item {
 pub struct Split {
     /// Name of the split, for example `train`.
     pub name: String,
+    /// The folder in effect: of PASCAL VOC the one that holds `ImageSets`.
+    pub root: PathBuf,
     /// Class names, in the order of every per-class array.
     pub classes: Vec<String>,
     /// The images, in list order.

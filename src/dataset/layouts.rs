@@ -119,6 +119,9 @@ pub(super) fn recognised(tree: &Folder) -> Option<String> {
     let said =
         |what: String, todo: &str| Some(format!("looks like {what}, which is not read; {todo}"));
 
+    if let Some(name) = sign(&|name| name.starts_with("ecotaxa")) {
+        return said(format!("an export of EcoTaxa (`{name}`)"), GIVE_LABELS);
+    }
     let json = beside(&["annotations", "annotation"], ".json").map(|name| format!("{name}/*.json"));
     if let Some(name) = json {
         return said(format!("COCO annotations (`{name}`)"), GIVE_LABELS);
@@ -140,7 +143,9 @@ pub(super) fn recognised(tree: &Folder) -> Option<String> {
         return said(format!("images with a table of labels (`{name}`)"), todo);
     }
     if let Some(name) = sign(&|name| is(&[".csv", ".tsv"], name)) {
-        return said(format!("images with several tables (`{name}` among them)"), GIVE_LABELS);
+        let todo = "its columns are not known: give it with --labels FILE, and their names with --set \
+                    data.path_column=… and --set data.label_column=…";
+        return said(format!("images with a table of labels (`{name}`)"), todo);
     }
     if twins(".json") || sign(&|name| is(&[".json"], name)).is_some() {
         return said(

@@ -241,6 +241,7 @@ impl Voc {
             .collect();
         Ok(Some(Split {
             name: name.to_owned(),
+            root: self.root.clone(),
             classes: self.classes.clone(),
             items,
             labels,

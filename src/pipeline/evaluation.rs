@@ -186,7 +186,7 @@ impl Run<'_> {
     }
 }
 
-/// A table of all images with a score: path, true and predicted classes, then the score of every class. Of images
+/// A table of all images with a score: path below the data folder, true and predicted classes, then the score of every class. Of images
 /// of one class the highest score predicts (all of equal ones), of others every score above 0.
 fn predictions(
     split: &Split,
@@ -210,7 +210,7 @@ fn predictions(
             true => named(&|class| scores[class] == best),
             false => named(&|class| scores[class] > 0.0),
         };
-        let path = item.path.to_string_lossy();
+        let path = item.path.strip_prefix(&split.root).unwrap_or(&item.path).to_string_lossy();
         let fields = [path.into_owned(), named(&|class| labels[class] == Label::Yes), predicted];
         let numbers = scores.iter().map(|score| score.to_string());
         let fields: Vec<String> = fields.into_iter().chain(numbers).collect();

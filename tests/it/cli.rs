@@ -108,18 +108,22 @@ fn the_help_of_run() {
     insta::assert_snapshot!(said.out, @r#"
     Run everything: fit on one split, evaluate on another
 
-    Usage: fvtool run [OPTIONS] --data <DIR> --train <NAME> --test <NAME> --run <DIR>
+    Usage: fvtool run [OPTIONS] --run <DIR>
 
     Options:
-          --data <DIR>            Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007) or one folder per
-                                  class
-          --train <NAME>          Split to fit and train on
-          --test <NAME>           Split to evaluate
+          --data <DIR>            Data folder: PASCAL VOC devkit (VOCdevkit/VOC2007), one folder per
+                                  class, or images with a table of labels [default: that of --labels, or
+                                  the one that the run was fitted to]
+          --train <NAME>          Split to fit and train on [default: train, training or trainval,
+                                  whichever is there]
+          --test <NAME>           Split to evaluate [default: test, testing, val, valid or validation]
           --run <DIR>             Run folder: holds everything this experiment makes
           --config <FILE|PRESET>  Preset (best, chatfield, deep-fast, deep, fast, lrp, quick, scene15,
                                   vlfeat) or TOML file [default: the run's own configuration, `best` in
                                   a new run]
           --set <KEY=VALUE>       Override one setting; may be repeated
+          --labels <FILE>         Table of labels: CSV or TSV with a row for each image, or COCO's JSON
+                                  (`data.labels`); the run remembers it
           --network <FILE>        The network that descriptors come from, an ONNX file (`network.file`);
                                   the run remembers it
           --refit                 Make again what was made with other settings or from other data
@@ -167,7 +171,7 @@ fn wrong_usage_is_exit_2() {
         (&["--frobnicate"][..], "--frobnicate"),
         (&["frobnicate"], "frobnicate"),
         (&["run", "--frobnicate"], "--frobnicate"),
-        (&["run"], "--data"),
+        (&["run"], "--run"),
         (&["settings", "--threads", "0"], "--threads"),
         (&["settings", "--seed", "-1"], "-1"),
         (&["settings", "-z"], "-z"),

@@ -193,7 +193,7 @@ fn what_is_not_read_is_refused_by_name() {
                 "test/2.jpg",
                 "test/_annotations.coco.json",
             ],
-            &["COCO", "_annotations.coco.json", "<class>"],
+            &["COCO", "_annotations.coco.json"],
         ),
         (
             &["train/1.jpg", "train/_classes.csv", "test/2.jpg", "test/_classes.csv"],
@@ -235,9 +235,9 @@ fn what_is_not_read_is_refused_by_name() {
         (&["1.jpg", "2.jpg", "labels.csv"], &["table of labels (`labels.csv`)"]),
         (&["images/1.jpg", "images/2.jpg", "train.csv"], &["table of labels (`train.csv`)"]),
         (&["train/1.jpg", "test/2.jpg", "train.csv"], &["table of labels (`train.csv`)"]),
-        (&["train/1.jpg", "train/metadata.csv"], &["Hugging Face", "metadata.csv"]),
-        (&["1.jpg", "metadata.jsonl"], &["Hugging Face"]),
-        (&["1.jpg", "ecotaxa_export.tsv"], &["EcoTaxa", "object_annotation_category"]),
+        (&["train/1.jpg", "train/metadata.csv"], &["table of labels (`metadata.csv`)"]),
+        (&["1.jpg", "metadata.jsonl"], &["table of labels (`metadata.jsonl`)", "as CSV"]),
+        (&["1.jpg", "ecotaxa_export.tsv"], &["EcoTaxa", "--labels"]),
         (&["1.jpg", "1.json"], &["LabelMe"]),
         // None at all.
         (&["1.jpg", "2.jpg"], &["images (2) and no class folders", "<class>/<image>"]),

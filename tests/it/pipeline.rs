@@ -49,6 +49,7 @@ fn a_run_leaves_the_files_of_the_formats_page() {
         "fisher/test/index.json",
         "scores/test.csv",
         "eval/test.json",
+        "eval/test/predictions.csv",
         "report_test.html",
         "outputs.json",
     ]
@@ -225,6 +226,7 @@ fn what_is_deleted_is_made_again_identically() {
         "fisher/test/index.json",
         "scores/test.csv",
         "eval/test.json",
+        "eval/test/predictions.csv",
         "report_test.html",
     ] {
         let (_folder, run) = copy_of(&fixture().run);

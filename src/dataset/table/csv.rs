@@ -214,7 +214,10 @@ mod tests {
         let refused = |text: &str| rows(text).map(|_| ()).unwrap_err().to_string();
         assert!(refused("").contains("an empty table"));
         let text = refused("a,b\n1,2\n");
-        assert!(text.contains("data.label_column") && text.contains("`a`"), "{text}");
+        assert!(
+            text.contains("data.label_column") && text.contains("the columns are a, b"),
+            "{text}"
+        );
         let text = refused("path,label,xmin,ymin,xmax,ymax\na.jpg,cat,1,2,3,x\n");
         assert!(text.contains("line 2"), "{text}");
         let text =

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use super::inventory::{Inventory, Tally};
 use super::items::{Item, Object, Ruler, Split};
 use super::label::Label;
-use super::layouts::split_word;
+use super::layouts::{is_beside_name, split_word};
 use super::names::{ending, some, without_ending};
 use super::params::Params;
 use super::tree::{self, Folder};
@@ -33,6 +33,8 @@ use rows::{Row, Rows};
 
 /// Folders at the start of a path that may be missing on disk.
 const MOST_MISSING_FOLDERS: usize = 6;
+/// Folders in the data folder in which paths may begin.
+const MOST_FOLDERS: usize = 32;
 /// Names that a message gives before it counts the rest.
 const NAMED: usize = 3;
 /// Reason of an image that no row names.
@@ -41,6 +43,7 @@ const NOT_LISTED: &str = "images that no row names";
 /// An opened table, or several that stand for splits.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
+    root: PathBuf,
     classes: Vec<String>,
     splits: BTreeMap<String, Vec<Image>>,
     single_label: bool,
@@ -78,11 +81,16 @@ pub(super) fn of_folder(root: &Path, params: &Params) -> Result<Vec<PathBuf>> {
     if !here.is_empty() {
         return Ok(here);
     }
-    let below =
-        tree.folders.iter().map(|(name, folder)| tables_in(folder, &root.join(name), params));
-    let below: Vec<Vec<PathBuf>> = below.collect();
-    let one_each = below.iter().all(|tables| tables.len() <= 1);
-    Ok(if one_each { below.into_iter().flatten().collect() } else { Vec::new() })
+    let mut below = Vec::new();
+    for (name, folder) in &tree.folders {
+        let tables = tables_in(folder, &root.join(name), params);
+        // A folder of annotations has one for each split, others the one of their images.
+        if tables.len() > 1 && !is_beside_name(name) {
+            return Ok(Vec::new());
+        }
+        below.extend(tables);
+    }
+    Ok(below)
 }
 
 fn tables_in(folder: &Folder, at: &Path, params: &Params) -> Vec<PathBuf> {
@@ -118,7 +126,9 @@ impl Table {
             notes.push(format!("{}: {}", table.display(), rows.note));
             rows.left_out.iter().for_each(|(reason, n)| *left_out.entry(*reason).or_insert(0) += n);
             several |= rows.several;
-            let folders = [table.parent().unwrap_or(Path::new("")), root];
+            let mut folders =
+                vec![table.parent().unwrap_or(Path::new("")).to_owned(), root.to_owned()];
+            folders.extend(folders_in(root));
             let mut of_table = listed(table, rows, &folders, &mut notes)?;
             if tables.len() > 1 && of_table.iter().all(|image| image.split.is_none()) {
                 let split = split_name(table, tables)?;
@@ -155,6 +165,7 @@ impl Table {
             notes.push(format!("{count} {reason} are left out"));
         }
         let mut table = Self::of_images(images, single_label, &mut notes);
+        table.root = root.to_owned();
         table.account(root, tables)?;
         (table.tables, table.drawn, table.notes) = (tables.len(), drawn, notes);
         Ok(table)
@@ -185,8 +196,8 @@ impl Table {
         }
         let kind = if single_label { "one label an image" } else { "several labels an image" };
         notes.push(format!("{}, {kind}", counted(classes.len(), "class")));
-        let (tally, tables, drawn) = Default::default();
-        Self { classes, splits, single_label, tally, tables, notes: Vec::new(), drawn }
+        let (root, tally, tables, drawn) = Default::default();
+        Self { root, classes, splits, single_label, tally, tables, notes: Vec::new(), drawn }
     }
 
     /// Counts what lies in the folder and is not used.
@@ -245,6 +256,7 @@ impl Table {
         };
         Some(Split {
             name: name.to_owned(),
+            root: self.root.clone(),
             classes: self.classes.clone(),
             items: images.iter().map(|image| image.item.clone()).collect(),
             labels: images.iter().map(row).collect(),
@@ -253,6 +265,15 @@ impl Table {
             notes: Vec::new(),
         })
     }
+}
+
+/// The folders in a folder, at most as many as splits and kinds of images have.
+fn folders_in(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).take(MOST_FOLDERS).collect();
+    folders.sort();
+    folders
 }
 
 /// Images below a folder that no row names.
@@ -278,7 +299,7 @@ fn leave_out_unlisted(
 fn listed(
     table: &Path,
     rows: Rows,
-    folders: &[&Path],
+    folders: &[PathBuf],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Listed>> {
     let Rows { rows, row_for_each_label, several, .. } = rows;
@@ -362,11 +383,16 @@ impl Place {
 }
 
 /// Looks for the place where most files are.
-fn place(table: &Path, rows: &[Row], folders: &[&Path], notes: &mut Vec<String>) -> Result<Place> {
+fn place(
+    table: &Path,
+    rows: &[Row],
+    folders: &[PathBuf],
+    notes: &mut Vec<String>,
+) -> Result<Place> {
     let mut tried: Vec<PathBuf> = Vec::new();
     for folder in folders.iter().filter(|folder| !folder.as_os_str().is_empty()) {
-        if !tried.contains(&folder.to_path_buf()) {
-            tried.push(folder.to_path_buf());
+        if !tried.contains(folder) {
+            tried.push(folder.clone());
         }
     }
     if tried.is_empty() {
