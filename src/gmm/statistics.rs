@@ -433,9 +433,7 @@ impl Pairs<'_> {
         let columns = (R * S::F32_LANES).min(dim - done);
         let scale: [S::f32s; R] = load(simd, &self.scale[done..done + columns]);
         let mut shift: [S::f32s; R] = load(simd, &self.means[done..done + columns]);
-        for r in 0..R {
-            shift[r] = simd.neg_f32s(shift[r]);
-        }
+        shift.iter_mut().for_each(|shift| *shift = simd.neg_f32s(*shift));
         let mut first = [simd.splat_f32s(0.0); R];
         let mut second = first;
         for &(row, gamma) in self.pairs {

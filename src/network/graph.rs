@@ -119,8 +119,8 @@ impl Graph {
     pub(super) fn folded(&self, file: &[u8], outputs: &[String]) -> Self {
         let mut folded = self.clone();
         for at in 0..self.nodes.len() {
-            if let Some((convolution, node, constants)) = self.fold(at, file, outputs) {
-                folded.nodes[convolution] = node;
+            if let Some(Folded { at, node, constants }) = self.fold(at, file, outputs) {
+                folded.nodes[at] = node;
                 folded.constants.extend(constants);
             }
         }
@@ -131,12 +131,7 @@ impl Graph {
     }
 
     /// The convolution before the normalisation at `at` with both in one, under the latter's output.
-    fn fold(
-        &self,
-        at: usize,
-        file: &[u8],
-        outputs: &[String],
-    ) -> Option<(usize, Node, [(String, Tensor); 2])> {
+    fn fold(&self, at: usize, file: &[u8], outputs: &[String]) -> Option<Folded> {
         let node = self.nodes.get(at).filter(|node| node.operator == "BatchNormalization")?;
         let (x, y) = (node.inputs.first()?, &node.outputs[0]);
         let users = self.nodes.iter().filter(|user| user.inputs.contains(x)).count();
@@ -182,7 +177,8 @@ impl Graph {
         };
         let [of_weights, of_bias] = names;
         let weights = (of_weights, Tensor::floats(weights.dims.clone(), &values));
-        Some((convolution, node, [weights, (of_bias, Tensor::floats(vec![out], &biases))]))
+        let constants = [weights, (of_bias, Tensor::floats(vec![out], &biases))];
+        Some(Folded { at: convolution, node, constants })
     }
 
     /// Forgets weights and the file that they lie in.
@@ -218,6 +214,15 @@ impl Graph {
         });
         model.bytes
     }
+}
+
+/// A convolution with the normalisation behind it in one.
+struct Folded {
+    /// Its place among the nodes.
+    at: usize,
+    node: Node,
+    /// Its weights and biases.
+    constants: [(String, Tensor); 2],
 }
 
 /// An input beside the image: floats in so many dimensions of any size.

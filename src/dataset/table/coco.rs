@@ -51,8 +51,13 @@ struct Category {
 /// box is none; [`Error::Io`].
 pub(super) fn read(path: &Path) -> Result<Rows> {
     let bytes = files::read(path, MOST_BYTES).map_err(Error::io("read", path))?;
+    parse(path, &bytes)
+}
+
+/// As [`read`], of the bytes of a file.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Rows> {
     let refuse = |problem: String| Error::data(path, problem);
-    let file: File = serde_json::from_slice(&bytes).map_err(|error| {
+    let file: File = serde_json::from_slice(bytes).map_err(|error| {
         refuse(format!("no annotations in COCO's form (images, annotations, categories): {error}"))
     })?;
     let names: BTreeMap<String, &str> =
@@ -109,10 +114,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Result<Rows> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("instances.json");
-        std::fs::write(&path, text).unwrap();
-        read(&path)
+        parse(Path::new("instances.json"), text.as_bytes())
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Columns {
         let split = chosen("data.split_column", &params.split_column, SPLITS)?;
         let group = chosen("data.group_column", &params.group_column, GROUPS)?;
         let bounds = BOXES.iter().find_map(|names| {
-            let [a, b, c, d] = names.map(|name| place(name));
+            let [a, b, c, d] = names.map(&place);
             Some([a?, b?, c?, d?])
         });
         let (Some(path), Some(label)) = (path, label) else { return Ok(None) };

@@ -30,7 +30,12 @@ const SEPARATORS: &[char] = &['|', ';'];
 /// [`Error::Io`]; [`Error::Setting`] for a column that is not there.
 pub(super) fn read(path: &Path, params: &Params) -> Result<Rows> {
     let bytes = files::read(path, MOST_BYTES).map_err(Error::io("read", path))?;
-    of_records(path, records(path, &bytes)?, params)
+    parse(path, &bytes, params)
+}
+
+/// As [`read`], of the bytes of a table.
+fn parse(path: &Path, bytes: &[u8], params: &Params) -> Result<Rows> {
+    of_records(path, records(path, bytes)?, params)
 }
 
 /// Whether the first line of a table names columns of paths and labels, or is a row of them.
@@ -46,7 +51,7 @@ pub(super) fn is_of_labels(path: &Path, params: &Params) -> bool {
 
 /// The lines of a table with their numbers.
 fn records(path: &Path, bytes: &[u8]) -> Result<Vec<(usize, Vec<String>)>> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
         let problem = format!("line {line} is not UTF-8; save the table as CSV in UTF-8");
@@ -177,10 +182,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Result<Rows> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("labels.csv");
-        std::fs::write(&path, text).unwrap();
-        read(&path, &Params::default())
+        parse(Path::new("labels.csv"), text.as_bytes(), &Params::default())
     }
 
     #[test]
