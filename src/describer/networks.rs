@@ -22,7 +22,7 @@ use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture};
 use crate::encoding::{self, normalise::Step};
 use crate::error::{Error, Result};
 use crate::network::relevance::Rule;
-use crate::network::{Map, Square};
+use crate::network::{EngineKind, Map, Square};
 use crate::{image, projection};
 
 /// Networks and files of vectors that were opened. A file is looked at once: what a command began with it
@@ -84,10 +84,14 @@ impl Networks {
     /// As [`resolved`](Self::resolved).
     pub fn identity(&self, config: &Config) -> Result<Option<Value>> {
         let Some(tap) = self.tap(config)? else { return Ok(None) };
-        let mut settings = json!(config.network);
-        // Where files lie changes nothing.
+        let params = &config.network;
+        let mut settings = json!(params);
+        // Where files lie changes nothing, nor does a setting at a default that was not there before.
         settings["file"].take();
-        settings["library"].take();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.remove("library");
+            settings.retain(|key, _| key != "engine" || params.engine != EngineKind::Rten);
+        }
         settings["scaling"] = tap.pass.scaling().to_string().into();
         let file = json!({ "hash": tap.pass.network().hash(), "engine": tap.pass.engine() });
         Ok(Some(json!({ "network": settings, "network_file": file })))
