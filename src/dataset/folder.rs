@@ -27,10 +27,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::divided::{Divided, Labelled, draw};
 use super::form::{Form, no_class_folders, refuse_devkits, wrapped, wraps_itself};
-use super::inventory::{Inventory, Tally};
-use super::items::{Item, Split};
-use super::label::Label;
+use super::inventory::Tally;
+use super::items::Item;
 use super::layouts::{self, is_images_name, is_split_name};
 use super::names::{Name, image_rank, some};
 use super::params::{Layout, Params};
@@ -40,25 +40,6 @@ use crate::{Error, Result};
 
 /// Names that a message gives before it counts the rest.
 const NAMED: usize = 4;
-
-/// An opened folder of class folders.
-#[derive(Debug, Clone)]
-pub(super) struct Folders {
-    root: PathBuf,
-    classes: Vec<String>,
-    splits: BTreeMap<String, Vec<Image>>,
-    tally: Tally,
-    notes: Vec<String>,
-    /// Whether the splits were drawn.
-    divided: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Image {
-    class: usize,
-    id: String,
-    path: PathBuf,
-}
 
 /// An image of a class.
 #[derive(Debug)]
@@ -72,185 +53,156 @@ struct Found {
 /// The images of each class.
 type Classes = BTreeMap<String, Vec<Found>>;
 
-impl Folders {
-    /// Looks for both forms.
-    ///
-    /// # Errors
-    /// [`Error::Data`] without images, for folders that fit no form or both, for layouts of other
-    /// programs, and for a class folder whose images are all of kinds that are not read;
-    /// [`Error::Io`] when a folder cannot be listed.
-    pub fn open(root: &Path, params: &Params, seed: Seed) -> Result<Self> {
-        let (tree, tally) = tree::walk(root)?;
-        if params.layout == Layout::Auto {
-            refuse_devkits(root, &tree)?;
-        }
-        let given = match params.layout {
-            Layout::Splits => Some(Form::Splits),
-            Layout::Classes => Some(Form::Classes),
-            Layout::Auto | Layout::Voc | Layout::Folders | Layout::Table => None,
-        };
-        let mut reader = Reader {
-            root,
-            tally,
-            notes: Vec::new(),
-            idle: Vec::new(),
-            strays: Vec::new(),
-            deep: Vec::new(),
-        };
-        let (below, tree) = match given {
-            Some(_) => (PathBuf::new(), tree),
-            None => reader.unwrapped(tree),
-        };
-        let place = reader.place(&below);
-        if tree.kids().next().is_none() {
-            return Err(no_class_folders(&place, &tree, params.layout));
-        }
-        let form = given.map_or_else(|| Form::of(&place, &tree), Ok)?;
-        let like = layouts::recognised(&tree);
-        let mut folders = match form {
-            Form::Splits => Self::given(reader.splits(&below, tree, given.is_none())?),
-            Form::Classes => {
-                let classes = reader.classes(&below, tree, given.is_none())?;
-                Self::divided(classes, params.train_fraction, seed, &mut reader.notes)
-            }
-        };
-        if folders.splits.is_empty() {
-            let problem =
-                format!("holds images and no class folders; {}", layouts::class_folders());
-            return Err(Error::data(place, problem));
-        }
-        if let (Some(like), None, [_]) = (like, given, &folders.classes[..]) {
-            return Err(Error::data(place, like));
-        }
-        if params.layout == Layout::Auto {
-            folders.refuse_images_as_class(&place)?;
-        }
-        reader.say_what_was_found();
-        folders.tell_letters_apart(&place, &mut reader.notes)?;
-        folders.say_what_is_missing(&mut reader.notes);
-        (folders.tally, folders.notes) = (reader.tally, reader.notes);
-        folders.root = root.to_owned();
-        Ok(folders)
+/// Opens a folder of class folders; looks for both forms.
+///
+/// # Errors
+/// [`Error::Data`] without images, for folders that fit no form or both, for layouts of other
+/// programs, and for a class folder whose images are all of kinds that are not read;
+/// [`Error::Io`] when a folder cannot be listed.
+pub(super) fn open(root: &Path, params: &Params, seed: Seed) -> Result<Divided> {
+    let (tree, tally) = tree::walk(root)?;
+    if params.layout == Layout::Auto {
+        refuse_devkits(root, &tree)?;
     }
-
-    fn given(files: BTreeMap<String, Classes>) -> Self {
-        let names: BTreeSet<&String> = files.values().flat_map(Classes::keys).collect();
-        let classes: Vec<String> = names.into_iter().cloned().collect();
-        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
-        for found in files.values().flat_map(Classes::values).flatten() {
-            *uses.entry(&found.id).or_default() += 1;
-        }
-        let with_split: BTreeSet<String> =
-            uses.into_iter().filter(|(_, n)| *n > 1).map(|(id, _)| id.to_owned()).collect();
-        let mut splits: BTreeMap<String, Vec<Image>> = BTreeMap::new();
-        for (split, of_split) in &files {
-            let images = splits.entry(split.clone()).or_default();
-            for (class, found) in of_split {
-                let class = classes.binary_search(class).expect("the union holds every class");
-                images.extend(found.iter().map(|found| {
-                    let id = match with_split.contains(&found.id) {
-                        true => format!("{split}/{}", found.id),
-                        false => found.id.clone(),
-                    };
-                    Image { class, id, path: found.path.clone() }
-                }));
-            }
-        }
-        // A class may have the name of a split.
-        let mut ids: Vec<&String> = splits.values().flatten().map(|image| &image.id).collect();
-        ids.sort_unstable();
-        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-            for (split, images) in &mut splits {
-                let found = files[split].values().flatten();
-                images.iter_mut().zip(found).for_each(|(image, found)| {
-                    image.id = format!("{split}/{}", found.id);
-                });
-            }
-        }
-        let (root, tally, notes) = Default::default();
-        Self { root, classes, splits, tally, notes, divided: false }
+    let form_given = match params.layout {
+        Layout::Splits => Some(Form::Splits),
+        Layout::Classes => Some(Form::Classes),
+        Layout::Auto | Layout::Voc | Layout::Folders | Layout::Table => None,
+    };
+    let mut reader = Reader {
+        root,
+        tally,
+        notes: Vec::new(),
+        idle: Vec::new(),
+        strays: Vec::new(),
+        deep: Vec::new(),
+    };
+    let (below, tree) = match form_given {
+        Some(_) => (PathBuf::new(), tree),
+        None => reader.unwrapped(tree),
+    };
+    let place = reader.place(&below);
+    if tree.kids().next().is_none() {
+        return Err(no_class_folders(&place, &tree, params.layout));
     }
-
-    fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<String>) -> Self {
-        let (mut train, mut test, mut moved) = (Vec::new(), Vec::new(), Vec::new());
-        let classes: Vec<String> = files.keys().cloned().collect();
-        for (class, found) in files.into_values().enumerate() {
-            let draw =
-                |found: &Found| seed.stream(&format!("dataset/divide/{}", found.text), 0).unit();
-            let draws: Vec<f64> = found.iter().map(draw).collect();
-            let mut trains: Vec<bool> = draws.iter().map(|&draw| draw < train_fraction).collect();
-            if let [only] = &mut trains[..] {
-                *only = true;
-            } else if trains.iter().all(|&side| side == trains[0]) {
-                let far = |i: &usize| (draws[*i] - train_fraction).abs();
-                let nearest = (0..draws.len()).min_by(|a, b| far(a).total_cmp(&far(b)));
-                let nearest = nearest.expect("a class has images");
-                trains[nearest] = !trains[nearest];
-                let side = if trains[nearest] { "train" } else { "test" };
-                moved.push(format!("{} to {side}", found[nearest].id));
-            }
-            for (found, trains) in found.into_iter().zip(trains) {
-                let side = if trains { &mut train } else { &mut test };
-                side.push(Image { class, id: found.id, path: found.path });
-            }
+    let form = form_given.map_or_else(|| Form::of(&place, &tree), Ok)?;
+    let like = layouts::recognised(&tree);
+    let mut folders = match form {
+        Form::Splits => given(reader.splits(&below, tree, form_given.is_none())?),
+        Form::Classes => {
+            let classes = reader.classes(&below, tree, form_given.is_none())?;
+            divided(classes, params.train_fraction, seed, &mut reader.notes)
         }
+    };
+    if folders.splits.is_empty() {
+        let problem = format!("holds images and no class folders; {}", layouts::class_folders());
+        return Err(Error::data(place, problem));
+    }
+    if let (Some(like), None, [_]) = (like, form_given, &folders.classes[..]) {
+        return Err(Error::data(place, like));
+    }
+    if params.layout == Layout::Auto {
+        folders.refuse_images_as_class(&place)?;
+    }
+    reader.say_what_was_found();
+    folders.tell_letters_apart(&place, &mut reader.notes)?;
+    folders.say_what_is_missing(&mut reader.notes);
+    (folders.tally, folders.notes) = (reader.tally, reader.notes);
+    folders.root = root.to_owned();
+    Ok(folders)
+}
+
+/// Splits that are folders.
+fn given(files: BTreeMap<String, Classes>) -> Divided {
+    let names: BTreeSet<&String> = files.values().flat_map(Classes::keys).collect();
+    let classes: Vec<String> = names.into_iter().cloned().collect();
+    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    for found in files.values().flat_map(Classes::values).flatten() {
+        *uses.entry(&found.id).or_default() += 1;
+    }
+    let with_split: BTreeSet<String> =
+        uses.into_iter().filter(|(_, n)| *n > 1).map(|(id, _)| id.to_owned()).collect();
+    let mut splits: BTreeMap<String, Vec<Labelled>> = BTreeMap::new();
+    for (split, of_split) in &files {
+        let images = splits.entry(split.clone()).or_default();
+        for (class, found) in of_split {
+            let class = classes.binary_search(class).expect("the union holds every class");
+            images.extend(found.iter().map(|found| {
+                let id = match with_split.contains(&found.id) {
+                    true => format!("{split}/{}", found.id),
+                    false => found.id.clone(),
+                };
+                labelled(class, id, found.path.clone())
+            }));
+        }
+    }
+    // A class may have the name of a split.
+    let mut ids: Vec<&String> = splits.values().flatten().map(|image| &image.item.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+        for (split, images) in &mut splits {
+            let found = files[split].values().flatten();
+            images.iter_mut().zip(found).for_each(|(image, found)| {
+                image.item.id = format!("{split}/{}", found.id);
+            });
+        }
+    }
+    Divided { classes, splits, single_label: true, ..Divided::default() }
+}
+
+/// Splits that are drawn.
+fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<String>) -> Divided {
+    let (mut train, mut test, mut moved) = (Vec::new(), Vec::new(), Vec::new());
+    let classes: Vec<String> = files.keys().cloned().collect();
+    for (class, found) in files.into_values().enumerate() {
+        let draws: Vec<f64> = found.iter().map(|found| draw(seed, &found.text)).collect();
+        let mut trains: Vec<bool> = draws.iter().map(|&draw| draw < train_fraction).collect();
+        if let [only] = &mut trains[..] {
+            *only = true;
+        } else if trains.iter().all(|&side| side == trains[0]) {
+            let far = |i: &usize| (draws[*i] - train_fraction).abs();
+            let nearest = (0..draws.len()).min_by(|a, b| far(a).total_cmp(&far(b)));
+            let nearest = nearest.expect("a class has images");
+            trains[nearest] = !trains[nearest];
+            let side = if trains[nearest] { "train" } else { "test" };
+            moved.push(format!("{} to {side}", found[nearest].id));
+        }
+        for (found, trains) in found.into_iter().zip(trains) {
+            let side = if trains { &mut train } else { &mut test };
+            side.push(labelled(class, found.id, found.path));
+        }
+    }
+    notes.push(format!(
+        "no split folders: each image is drawn by itself (seed, data.train_fraction = \
+         {train_fraction}): {} in `train`, {} in `test`",
+        train.len(),
+        test.len()
+    ));
+    if !moved.is_empty() {
         notes.push(format!(
-            "no split folders: each image is drawn by itself (seed, data.train_fraction = \
-             {train_fraction}): {} in `train`, {} in `test`",
-            train.len(),
-            test.len()
+            "all images of a class fell on one side, so that one of them went over: {}",
+            some(&moved, NAMED)
         ));
-        if !moved.is_empty() {
-            notes.push(format!(
-                "all images of a class fell on one side, so that one of them went over: {}",
-                some(&moved, NAMED)
-            ));
-        }
-        let splits = [("train", train), ("test", test)];
-        let splits = splits
-            .into_iter()
-            .filter(|(_, images)| !images.is_empty())
-            .map(|(name, images)| (name.to_owned(), images))
-            .collect();
-        let (root, tally, notes) = Default::default();
-        Self { root, classes, splits, tally, notes, divided: true }
     }
+    let splits = [("train", train), ("test", test)];
+    let splits = splits
+        .into_iter()
+        .filter(|(_, images)| !images.is_empty())
+        .map(|(name, images)| (name.to_owned(), images))
+        .collect();
+    Divided { classes, splits, single_label: true, drawn: true, ..Divided::default() }
+}
 
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
+/// An image of one class.
+fn labelled(class: usize, id: String, path: PathBuf) -> Labelled {
+    Labelled { item: Item { id, path, objects: Vec::new() }, classes: vec![class] }
+}
 
-    pub fn splits(&self) -> Vec<String> {
-        self.splits.keys().cloned().collect()
-    }
-
-    /// What the user should know of the folder, in sentences.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// Whether the splits were drawn.
-    pub fn are_drawn(&self) -> bool {
-        self.divided
-    }
-
-    /// Images of each split.
-    pub fn sizes(&self) -> Vec<(String, usize)> {
-        self.splits.iter().map(|(name, images)| (name.clone(), images.len())).collect()
-    }
-
-    /// What became of every file, as the split of this name sees it; every image counts as used
-    /// where none is named.
-    pub fn inventory(&self, split: Option<&str>) -> Inventory {
-        let all = self.splits.values().map(Vec::len).sum();
-        let used = split.and_then(|name| self.splits.get(name)).map_or(all, Vec::len);
-        self.tally.inventory(used, all - used, 0)
-    }
-
+impl Divided {
     /// What may have been meant by a split that is not there.
     pub fn hint_for(&self, split: &str, root: &Path) -> Option<String> {
         let names = || self.splits.keys().map(String::as_str);
-        if self.divided {
+        if self.drawn {
             let class = self.classes.iter().any(|class| class == split);
             return class.then(|| {
                 format!(
@@ -269,34 +221,10 @@ impl Folders {
         }
     }
 
-    /// The images of a split; `None` when there is no such split.
-    pub fn split(&self, name: &str) -> Option<Split> {
-        let images = self.splits.get(name)?;
-        let row = |image: &Image| {
-            let mut row = vec![Label::No; self.classes.len()];
-            row[image.class] = Label::Yes;
-            row
-        };
-        let item = |image: &Image| Item {
-            id: image.id.clone(),
-            path: image.path.clone(),
-            objects: Vec::new(),
-        };
-        Some(Split {
-            name: name.to_owned(),
-            root: self.root.clone(),
-            classes: self.classes.clone(),
-            items: images.iter().map(item).collect(),
-            labels: images.iter().map(row).collect(),
-            single_label: true,
-            files: self.inventory(Some(name)),
-            notes: Vec::new(),
-        })
-    }
-
     /// The classes of each split, sorted.
     fn shown(&self) -> impl Iterator<Item = (&String, BTreeSet<usize>)> {
-        let of_split = |images: &Vec<Image>| images.iter().map(|image| image.class).collect();
+        let classes = |image: &Labelled| image.classes.clone();
+        let of_split = move |images: &Vec<Labelled>| images.iter().flat_map(classes).collect();
         self.splits.iter().map(move |(name, images)| (name, of_split(images)))
     }
 
@@ -309,10 +237,10 @@ impl Folders {
              into class folders; if it is a class, pass --set data.layout={}",
             self.classes[class],
             match self.shown().find(|(_, shown)| shown.contains(&class)) {
-                Some((split, _)) if !self.divided => format!(" (in split `{split}`)"),
+                Some((split, _)) if !self.drawn => format!(" (in split `{split}`)"),
                 _ => String::new(),
             },
-            if self.divided { "classes" } else { "splits" }
+            if self.drawn { "classes" } else { "splits" }
         );
         Err(Error::data(place, problem))
     }
@@ -329,7 +257,7 @@ impl Folders {
             let names: Vec<&String> = classes.iter().map(|&class| &self.classes[class]).collect();
             let together =
                 |(_, shown): (_, BTreeSet<usize>)| classes.iter().all(|c| shown.contains(c));
-            if !self.divided && !self.shown().any(together) {
+            if !self.drawn && !self.shown().any(together) {
                 return Err(Error::data(
                     place,
                     format!(

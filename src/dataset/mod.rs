@@ -11,6 +11,7 @@ mod annotation;
 pub mod boxes;
 mod classes;
 mod devkit;
+mod divided;
 pub mod folder;
 mod form;
 mod inventory;
@@ -44,6 +45,7 @@ use crate::random::Seed;
 use crate::words::{counted, did_you_mean, listed};
 use crate::{Error, Result};
 use devkit::Devkit;
+use divided::Divided;
 
 /// Names of splits that are trained on, the most usual first.
 const TRAINED: &[&str] = &["train", "training", "trainval"];
@@ -69,8 +71,8 @@ pub struct Dataset {
 #[derive(Debug, Clone)]
 enum Source {
     Voc(voc::Voc),
-    Folders(folder::Folders),
-    Table(table::Table),
+    Folders(Divided),
+    Table(Divided),
 }
 
 impl Dataset {
@@ -84,7 +86,6 @@ impl Dataset {
         params.validate()?;
         let given = root.to_owned();
         require_folder(root)?;
-        let table = |tables: &[PathBuf]| table::Table::open(root, tables, params, seed);
         let labels = &params.labels;
         let given_table = !labels.as_os_str().is_empty() || params.layout == Layout::Table;
         let voc_root = match params.layout {
@@ -94,15 +95,16 @@ impl Dataset {
         let mut notes = Vec::new();
         let (source, voc_root) = match (voc_root, params.layout) {
             _ if given_table => {
+                let walked = tree::walk(root)?;
                 let tables = match labels.as_os_str().is_empty() {
-                    true => table::of_folder(root, params)?,
+                    true => table::of_folder(root, &walked.0, params),
                     false => vec![labels.clone()],
                 };
                 if tables.is_empty() {
                     let problem = "holds no table of labels; give one with --labels FILE.csv";
                     return Err(Error::data(root, problem));
                 }
-                (Source::Table(table(&tables)?), root.to_owned())
+                (Source::Table(table::open(root, &tables, walked, params, seed)?), root.to_owned())
             }
             (Some(voc_root), _) => {
                 if voc_root != root {
@@ -118,32 +120,31 @@ impl Dataset {
                 ));
             }
             (None, _) => {
-                let source = match folder::Folders::open(root, params, seed) {
+                let source = match folder::open(root, params, seed) {
                     Ok(folders) => Source::Folders(folders),
                     // No class folders: the labels may stand in a table beside the images.
                     Err(error @ Error::Data { .. }) if params.layout == Layout::Auto => {
-                        match table::of_folder(root, params)? {
-                            tables if tables.is_empty() => return Err(error),
-                            tables => Source::Table(table(&tables)?),
+                        let walked = tree::walk(root)?;
+                        let tables = table::of_folder(root, &walked.0, params);
+                        if tables.is_empty() {
+                            return Err(error);
                         }
+                        Source::Table(table::open(root, &tables, walked, params, seed)?)
                     }
                     Err(error) => return Err(error),
                 };
                 (source, root.to_owned())
             }
         };
-        match &source {
-            Source::Folders(folders) => notes.extend_from_slice(folders.notes()),
-            Source::Table(table) => notes.extend_from_slice(table.notes()),
-            Source::Voc(_) => {}
-        }
-        let divided = match &source {
-            Source::Folders(folders) => folders.are_drawn(),
-            Source::Table(table) => table.are_drawn(),
+        let drawn = match &source {
+            Source::Folders(divided) | Source::Table(divided) => {
+                notes.extend_from_slice(&divided.notes);
+                divided.drawn
+            }
             Source::Voc(_) => false,
         };
         let default = Params::default().train_fraction;
-        if params.train_fraction != default && !divided {
+        if params.train_fraction != default && !drawn {
             notes.push(format!(
                 "data.train_fraction = {} has no effect: the data have splits of their own",
                 params.train_fraction
@@ -160,7 +161,7 @@ impl Dataset {
         &self.root
     }
 
-    /// The layout found: [`Layout::Voc`] or [`Layout::Folders`].
+    /// The layout found: [`Layout::Voc`], [`Layout::Folders`] or [`Layout::Table`].
     pub fn layout(&self) -> Layout {
         match self.source {
             Source::Voc(_) => Layout::Voc,
@@ -173,8 +174,7 @@ impl Dataset {
     pub fn classes(&self) -> &[String] {
         match &self.source {
             Source::Voc(voc) => voc.classes(),
-            Source::Folders(folders) => folders.classes(),
-            Source::Table(table) => table.classes(),
+            Source::Folders(divided) | Source::Table(divided) => &divided.classes,
         }
     }
 
@@ -182,8 +182,7 @@ impl Dataset {
     pub fn splits(&self) -> Vec<String> {
         match &self.source {
             Source::Voc(voc) => voc.splits(),
-            Source::Folders(folders) => folders.splits(),
-            Source::Table(table) => table.splits(),
+            Source::Folders(divided) | Source::Table(divided) => divided.split_names(),
         }
     }
 
@@ -205,8 +204,9 @@ impl Dataset {
     /// [`Error::Io`] when a folder cannot be listed.
     pub fn summary(&self) -> Result<String> {
         let (inventory, sizes) = match &self.source {
-            Source::Folders(folders) => (folders.inventory(None), folders.sizes()),
-            Source::Table(table) => (table.inventory(None), table.sizes()),
+            Source::Folders(divided) | Source::Table(divided) => {
+                (divided.inventory(None), divided.sizes())
+            }
             Source::Voc(voc) => {
                 let devkit = self.devkit(voc)?;
                 (devkit.inventory(None), devkit.sizes().to_vec())
@@ -233,8 +233,7 @@ impl Dataset {
     /// [`Error::Io`] when a folder cannot be listed.
     pub fn notes(&self) -> Result<Vec<String>> {
         let inventory = match &self.source {
-            Source::Folders(folders) => folders.inventory(None),
-            Source::Table(table) => table.inventory(None),
+            Source::Folders(divided) | Source::Table(divided) => divided.inventory(None),
             Source::Voc(voc) => self.devkit(voc)?.inventory(None),
         };
         let mut notes = self.notes.clone();
@@ -284,8 +283,7 @@ impl Dataset {
                 }
                 None => None,
             },
-            Source::Folders(folders) => folders.split(name),
-            Source::Table(table) => table.split(name),
+            Source::Folders(divided) | Source::Table(divided) => divided.split(name),
         };
         if let Some(split) = &split {
             check_lengths(&self.root, split)?;

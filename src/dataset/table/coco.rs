@@ -8,12 +8,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::rows::{Row, Rows};
+use super::rows::{MOST_BYTES, Row, Rows};
 use crate::error::{Error, Result};
 use crate::files;
-
-/// Most bytes of a file.
-const MOST_BYTES: u64 = 1 << 30;
 
 #[derive(Deserialize)]
 struct File {

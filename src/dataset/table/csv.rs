@@ -7,15 +7,12 @@
 use std::path::Path;
 
 use super::columns::Columns;
-use super::rows::{Row, Rows};
+use super::rows::{MOST_BYTES, Row, Rows};
 use crate::dataset::names;
 use crate::dataset::params::Params;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::words::listed;
-
-/// Most bytes of a table.
-const MOST_BYTES: u64 = 1 << 30;
 
 /// Bytes in which the first line of a table ends.
 const FIRST_LINE: u64 = 1 << 16;

@@ -19,13 +19,13 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::inventory::{Inventory, Tally};
-use super::items::{Item, Object, Ruler, Split};
-use super::label::Label;
+use super::divided::{self, Divided, Labelled};
+use super::inventory::Tally;
+use super::items::{Item, Object, Ruler};
 use super::layouts::{is_beside_name, split_word};
 use super::names::{ending, some, without_ending};
 use super::params::Params;
-use super::tree::{self, Folder};
+use super::tree::Folder;
 use crate::random::Seed;
 use crate::words::counted;
 use crate::{Error, Result};
@@ -40,24 +40,8 @@ const NAMED: usize = 3;
 /// Reason of an image that no row names.
 const NOT_LISTED: &str = "images that no row names";
 
-/// An opened table, or several that stand for splits.
-#[derive(Debug, Clone)]
-pub(super) struct Table {
-    root: PathBuf,
-    classes: Vec<String>,
-    splits: BTreeMap<String, Vec<Image>>,
-    single_label: bool,
-    tally: Tally,
-    tables: usize,
-    notes: Vec<String>,
-    drawn: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Image {
-    item: Item,
-    classes: BTreeSet<usize>,
-}
+/// Images of each split.
+type Splits = BTreeMap<String, Vec<Labelled>>;
 
 /// An image as its rows describe it.
 #[derive(Debug)]
@@ -72,25 +56,21 @@ struct Listed {
 }
 
 /// The tables that stand for the labels of a folder: those in it, or else one in each folder in it.
-///
-/// # Errors
-/// [`Error::Io`] when a folder or a table cannot be read.
-pub(super) fn of_folder(root: &Path, params: &Params) -> Result<Vec<PathBuf>> {
-    let (tree, _) = tree::walk(root)?;
-    let here = tables_in(&tree, root, params);
+pub(super) fn of_folder(root: &Path, tree: &Folder, params: &Params) -> Vec<PathBuf> {
+    let here = tables_in(tree, root, params);
     if !here.is_empty() {
-        return Ok(here);
+        return here;
     }
     let mut below = Vec::new();
     for (name, folder) in &tree.folders {
         let tables = tables_in(folder, &root.join(name), params);
         // A folder of annotations has one for each split, others the one of their images.
         if tables.len() > 1 && !is_beside_name(name) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         below.extend(tables);
     }
-    Ok(below)
+    below
 }
 
 fn tables_in(folder: &Folder, at: &Path, params: &Params) -> Vec<PathBuf> {
@@ -108,172 +88,109 @@ fn tables_in(folder: &Folder, at: &Path, params: &Params) -> Vec<PathBuf> {
     folder.signs.iter().filter(is_table).map(|name| at.join(name)).collect()
 }
 
-impl Table {
-    /// Reads tables. Paths are looked for beside each, and in `root`.
-    ///
-    /// # Errors
-    /// [`Error::Data`] for a table that cannot be read, names no image that is there, or contradicts itself;
-    /// [`Error::Setting`] for a column that is not there; [`Error::Io`].
-    pub fn open(root: &Path, tables: &[PathBuf], params: &Params, seed: Seed) -> Result<Self> {
-        let mut notes = Vec::new();
-        let mut images: Vec<Listed> = Vec::new();
-        let (mut left_out, mut several, mut split_of_table) = (BTreeMap::new(), false, false);
-        for table in tables {
-            let rows = match ending(&table.to_string_lossy()).as_deref() {
-                Some(".json") => coco::read(table)?,
-                _ => csv::read(table, params)?,
-            };
-            notes.push(format!("{}: {}", table.display(), rows.note));
-            rows.left_out.iter().for_each(|(reason, n)| *left_out.entry(*reason).or_insert(0) += n);
-            several |= rows.several;
-            let mut folders =
-                vec![table.parent().unwrap_or(Path::new("")).to_owned(), root.to_owned()];
-            folders.extend(folders_in(root));
-            let mut of_table = listed(table, rows, &folders, &mut notes)?;
-            if tables.len() > 1 && of_table.iter().all(|image| image.split.is_none()) {
-                let split = split_name(table, tables)?;
-                of_table.iter_mut().for_each(|image| image.split = Some(split.clone()));
-                split_of_table = true;
-            }
-            images.extend(of_table);
-        }
-        let of_several = images.iter().filter(|image| image.labels.len() > 1).count();
-        let single_label =
-            of_several == 0 && images.iter().all(|i| i.labels.len() == 1 || !several);
-        if single_label {
-            let before = images.len();
-            images.retain(|image| !image.labels.is_empty());
-            if images.len() < before {
-                *left_out.entry("rows without a label").or_insert(0) += before - images.len();
-            }
-        }
-        if images.is_empty() {
-            return Err(Error::data(&tables[0], "no row has a path and a label"));
-        }
-        let without_split = images.iter().filter(|image| image.split.is_none()).count();
-        let drawn = without_split == images.len();
-        if !drawn && without_split > 0 {
-            *left_out.entry("rows without a split").or_insert(0) += without_split;
-            images.retain(|image| image.split.is_some());
-        }
-        if drawn {
-            draw(&mut images, params.train_fraction, seed, &mut notes);
-        } else if !split_of_table {
-            refuse_divided_groups(&tables[0], &images)?;
-        }
-        for (reason, count) in left_out {
-            notes.push(format!("{count} {reason} are left out"));
-        }
-        let mut table = Self::of_images(images, single_label, &mut notes);
-        table.root = root.to_owned();
-        table.account(root, tables)?;
-        (table.tables, table.drawn, table.notes) = (tables.len(), drawn, notes);
-        Ok(table)
-    }
-
-    fn of_images(images: Vec<Listed>, single_label: bool, notes: &mut Vec<String>) -> Self {
-        let names: BTreeSet<&String> = images.iter().flat_map(|image| &image.labels).collect();
-        let classes: Vec<String> = names.into_iter().cloned().collect();
-        let class = |name: &String| classes.binary_search(name).expect("every label is a class");
-        let shares = images
-            .iter()
-            .flat_map(|image| &image.objects)
-            .all(|(_, b)| b.iter().all(|&e| e <= 1.0));
-        let ids = ids(&images);
-        let mut splits: BTreeMap<String, Vec<Image>> = BTreeMap::new();
-        for (image, id) in images.iter().zip(ids) {
-            let object = |(name, bounds): &(String, [f32; 4])| Object {
-                class: class(name),
-                bounds: *bounds,
-                ruler: if shares { Ruler::Shares } else { Ruler::Pixels },
-                difficult: false,
-            };
-            let objects = image.objects.iter().map(object).collect();
-            let item = Item { id, path: image.path.clone(), objects };
-            let split = image.split.clone().expect("every image has a split by now");
-            let classes = image.labels.iter().map(class).collect();
-            splits.entry(split).or_default().push(Image { item, classes });
-        }
-        let kind = if single_label { "one label an image" } else { "several labels an image" };
-        notes.push(format!("{}, {kind}", counted(classes.len(), "class")));
-        let (root, tally, tables, drawn) = Default::default();
-        Self { root, classes, splits, single_label, tally, tables, notes: Vec::new(), drawn }
-    }
-
-    /// Counts what lies in the folder and is not used.
-    fn account(&mut self, root: &Path, tables: &[PathBuf]) -> Result<()> {
-        let (tree, mut tally) = tree::walk(root)?;
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let used: BTreeSet<PathBuf> =
-            self.splits.values().flatten().map(|image| real(&image.item.path)).collect();
-        for table in tables {
-            if table.starts_with(root) {
-                let ending = ending(&table.to_string_lossy()).unwrap_or_default();
-                tally.take_back(&ending);
-            }
-        }
-        leave_out_unlisted(&tree, root, Path::new(""), &used, &real, &mut tally);
-        self.tally = tally;
-        Ok(())
-    }
-
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    pub fn splits(&self) -> Vec<String> {
-        self.splits.keys().cloned().collect()
-    }
-
-    /// What the user should know of the tables, in sentences.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// Whether the splits were drawn.
-    pub fn are_drawn(&self) -> bool {
-        self.drawn
-    }
-
-    /// Images of each split.
-    pub fn sizes(&self) -> Vec<(String, usize)> {
-        self.splits.iter().map(|(name, images)| (name.clone(), images.len())).collect()
-    }
-
-    /// What became of every file, as the split of this name sees it.
-    pub fn inventory(&self, split: Option<&str>) -> Inventory {
-        let all = self.splits.values().map(Vec::len).sum();
-        let used = split.and_then(|name| self.splits.get(name)).map_or(all, Vec::len);
-        self.tally.inventory(used, all - used, self.tables)
-    }
-
-    /// The images of a split; `None` when there is no such split.
-    pub fn split(&self, name: &str) -> Option<Split> {
-        let images = self.splits.get(name)?;
-        let row = |image: &Image| -> Vec<Label> {
-            let label = |class| if image.classes.contains(&class) { Label::Yes } else { Label::No };
-            (0..self.classes.len()).map(label).collect()
+/// Reads tables. Paths are looked for beside each, and in `root`, which was looked through.
+///
+/// # Errors
+/// [`Error::Data`] for a table that cannot be read, names no image that is there, or contradicts itself;
+/// [`Error::Setting`] for a column that is not there; [`Error::Io`].
+pub(super) fn open(
+    root: &Path,
+    tables: &[PathBuf],
+    (tree, mut tally): (Folder, Tally),
+    params: &Params,
+    seed: Seed,
+) -> Result<Divided> {
+    let mut notes = Vec::new();
+    let mut images: Vec<Listed> = Vec::new();
+    let (mut left_out, mut several, mut split_of_table) = (BTreeMap::new(), false, false);
+    let within: Vec<PathBuf> =
+        tree.folders.keys().take(MOST_FOLDERS).map(|name| root.join(name)).collect();
+    for table in tables {
+        let rows = match ending(&table.to_string_lossy()).as_deref() {
+            Some(".json") => coco::read(table)?,
+            _ => csv::read(table, params)?,
         };
-        Some(Split {
-            name: name.to_owned(),
-            root: self.root.clone(),
-            classes: self.classes.clone(),
-            items: images.iter().map(|image| image.item.clone()).collect(),
-            labels: images.iter().map(row).collect(),
-            single_label: self.single_label,
-            files: self.inventory(Some(name)),
-            notes: Vec::new(),
-        })
+        notes.push(format!("{}: {}", table.display(), rows.note));
+        rows.left_out.iter().for_each(|(reason, n)| *left_out.entry(*reason).or_insert(0) += n);
+        several |= rows.several;
+        let mut folders = vec![table.parent().unwrap_or(Path::new("")).to_owned(), root.to_owned()];
+        folders.extend_from_slice(&within);
+        let mut of_table = listed(table, rows, &folders, &mut notes)?;
+        if tables.len() > 1 && of_table.iter().all(|image| image.split.is_none()) {
+            let split = split_name(table, tables)?;
+            of_table.iter_mut().for_each(|image| image.split = Some(split.clone()));
+            split_of_table = true;
+        }
+        images.extend(of_table);
     }
+    let of_several = images.iter().filter(|image| image.labels.len() > 1).count();
+    let single_label = of_several == 0 && images.iter().all(|i| i.labels.len() == 1 || !several);
+    if single_label {
+        let before = images.len();
+        images.retain(|image| !image.labels.is_empty());
+        if images.len() < before {
+            *left_out.entry("rows without a label").or_insert(0) += before - images.len();
+        }
+    }
+    if images.is_empty() {
+        return Err(Error::data(&tables[0], "no row has a path and a label"));
+    }
+    let without_split = images.iter().filter(|image| image.split.is_none()).count();
+    let drawn = without_split == images.len();
+    if !drawn && without_split > 0 {
+        *left_out.entry("rows without a split").or_insert(0) += without_split;
+        images.retain(|image| image.split.is_some());
+    }
+    if drawn {
+        draw(&mut images, params.train_fraction, seed, &mut notes);
+    } else if !split_of_table {
+        refuse_divided_groups(&tables[0], &images)?;
+    }
+    for (reason, count) in left_out {
+        notes.push(format!("{count} {reason} are left out"));
+    }
+    let (classes, splits) = divided(images);
+    let kind = if single_label { "one label an image" } else { "several labels an image" };
+    notes.push(format!("{}, {kind}", counted(classes.len(), "class")));
+    account(root, &tree, tables, &splits, &mut tally);
+    let (root, lists) = (root.to_owned(), tables.len());
+    Ok(Divided { root, classes, splits, single_label, tally, lists, notes, drawn })
 }
 
-/// The folders in a folder, at most as many as splits and kinds of images have.
-fn folders_in(root: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).take(MOST_FOLDERS).collect();
-    folders.sort();
-    folders
+/// The classes, and the images of each split.
+fn divided(images: Vec<Listed>) -> (Vec<String>, Splits) {
+    let names: BTreeSet<&String> = images.iter().flat_map(|image| &image.labels).collect();
+    let classes: Vec<String> = names.into_iter().cloned().collect();
+    let class = |name: &String| classes.binary_search(name).expect("every label is a class");
+    let shares =
+        images.iter().flat_map(|image| &image.objects).all(|(_, b)| b.iter().all(|&e| e <= 1.0));
+    let ids = ids(&images);
+    let mut splits = Splits::new();
+    for (image, id) in images.iter().zip(ids) {
+        let object = |(name, bounds): &(String, [f32; 4])| Object {
+            class: class(name),
+            bounds: *bounds,
+            ruler: if shares { Ruler::Shares } else { Ruler::Pixels },
+            difficult: false,
+        };
+        let objects = image.objects.iter().map(object).collect();
+        let item = Item { id, path: image.path.clone(), objects };
+        let split = image.split.clone().expect("every image has a split by now");
+        let classes = image.labels.iter().map(class).collect();
+        splits.entry(split).or_default().push(Labelled { item, classes });
+    }
+    (classes, splits)
+}
+
+/// Counts what lies in the folder and is not used.
+fn account(root: &Path, tree: &Folder, tables: &[PathBuf], splits: &Splits, tally: &mut Tally) {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let used: BTreeSet<PathBuf> =
+        splits.values().flatten().map(|image| real(&image.item.path)).collect();
+    for table in tables.iter().filter(|table| table.starts_with(root)) {
+        tally.take_back(&ending(&table.to_string_lossy()).unwrap_or_default());
+    }
+    leave_out_unlisted(tree, root, Path::new(""), &used, &real, tally);
 }
 
 /// Images below a folder that no row names.
@@ -461,7 +378,7 @@ fn draw(images: &mut [Listed], train_fraction: f64, seed: Seed, notes: &mut Vec<
             .group
             .as_ref()
             .map_or_else(|| image.text.clone(), |group| format!("group/{group}"));
-        let trains = seed.stream(&format!("dataset/divide/{key}"), 0).unit() < train_fraction;
+        let trains = divided::draw(seed, &key) < train_fraction;
         image.split = Some(if trains { "train" } else { "test" }.to_owned());
     }
     let groups: BTreeSet<&String> =

@@ -1,5 +1,8 @@
 //! What a table says of an image, whatever form the table has.
 
+/// Most bytes of a table.
+pub(super) const MOST_BYTES: u64 = 1 << 30;
+
 /// One row: an image, and one label or several of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::dataset) struct Row {
