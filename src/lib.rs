@@ -15,6 +15,8 @@
 //! of threads never changes a bit of it.
 
 pub mod artifacts;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clustering;
 pub mod compare;
 pub mod config;

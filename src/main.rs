@@ -1,7 +1,5 @@
-//! The `fvtool` binary: parse, run, report the error, set the exit code.
-
-mod cli;
+//! The `fvtool` binary: all of it is [`fvtool::cli`].
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    fvtool::cli::main(std::env::args_os()).into()
 }

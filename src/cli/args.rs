@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fvtool::Error;
-use fvtool::config::{DEFAULT_PRESET, PRESETS};
-use fvtool::pipeline;
+use crate::Error;
+use crate::config::{DEFAULT_PRESET, PRESETS};
+use crate::pipeline;
 
 use super::global::Global;
 use super::ui::Ui;
@@ -73,13 +73,13 @@ impl RunFolder {
         global: &Global,
         ui: &'p Ui,
         strict: bool,
-    ) -> fvtool::Result<pipeline::Run<'p>> {
+    ) -> crate::Result<pipeline::Run<'p>> {
         require_folder(&self.run)?;
         self.open(global, ui, strict)
     }
 
     /// The data folder that is meant, which the run folder may not be.
-    pub fn data(&self, given: Option<&Path>, global: &Global) -> fvtool::Result<PathBuf> {
+    pub fn data(&self, given: Option<&Path>, global: &Global) -> crate::Result<PathBuf> {
         let data = pipeline::Run::data_folder(&self.run, &self.options(global, false), given)?;
         pipeline::require_apart(&self.run, &data)?;
         Ok(data)
@@ -91,7 +91,7 @@ impl RunFolder {
         data: &Path,
         [train, test]: [Option<&String>; 2],
         global: &Global,
-    ) -> fvtool::Result<[String; 2]> {
+    ) -> crate::Result<[String; 2]> {
         if let (Some(train), Some(test)) = (train, test) {
             return Ok([train.clone(), test.clone()]);
         }
@@ -119,7 +119,7 @@ impl RunFolder {
         global: &Global,
         ui: &'p Ui,
         strict: bool,
-    ) -> fvtool::Result<pipeline::Run<'p>> {
+    ) -> crate::Result<pipeline::Run<'p>> {
         if !self.run.exists() {
             let options = self.options(global, strict);
             pipeline::Run::check_data(&self.run, &options, data, splits, trained)?;
@@ -133,7 +133,7 @@ impl RunFolder {
         global: &Global,
         ui: &'p Ui,
         strict: bool,
-    ) -> fvtool::Result<pipeline::Run<'p>> {
+    ) -> crate::Result<pipeline::Run<'p>> {
         pipeline::Run::open(&self.run, &self.options(global, strict), ui.progress())
     }
 
@@ -154,13 +154,13 @@ impl RunFolder {
 
 impl ReadFolder {
     /// Opens the run to read it; there must be one.
-    pub fn open<'p>(&self, global: &Global, ui: &'p Ui) -> fvtool::Result<pipeline::Run<'p>> {
+    pub fn open<'p>(&self, global: &Global, ui: &'p Ui) -> crate::Result<pipeline::Run<'p>> {
         require_folder(&self.run)?;
         let max_memory = global.max_memory.map(|Bytes(bytes)| bytes);
         pipeline::Run::open_to_read(&self.run, max_memory, ui.progress())
     }
 }
 
-fn require_folder(run: &Path) -> fvtool::Result<()> {
+fn require_folder(run: &Path) -> crate::Result<()> {
     if run.is_dir() { Ok(()) } else { Err(pipeline::no_such_run(run)) }
 }

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use clap::Args;
-use fvtool::explain::{Audit, AuditOptions, NotJudged};
-use fvtool::plain;
-use fvtool::words::counted;
+use crate::explain::{Audit, AuditOptions, NotJudged};
+use crate::plain;
+use crate::words::counted;
 
 use super::args::RunFolder;
 use super::data_stages::Data;

@@ -27,16 +27,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use fvtool::artifacts::{Npy, write_among_others};
-use fvtool::config::Config;
-use fvtool::dataset::Label;
-use fvtool::encoding::{Encoder, Workspace};
-use fvtool::gmm::{Gmm, em, kmeans};
-use fvtool::image::Plane;
-use fvtool::position::Position;
-use fvtool::progress::Silent;
-use fvtool::projection::{Append, Covariance, Projection};
-use fvtool::{descriptors, gmm, svm};
+use crate::artifacts::{Npy, write_among_others};
+use crate::config::Config;
+use crate::dataset::Label;
+use crate::encoding::{Encoder, Workspace};
+use crate::gmm::{Gmm, em, kmeans};
+use crate::image::Plane;
+use crate::position::Position;
+use crate::progress::Silent;
+use crate::projection::{Append, Covariance, Projection};
+use crate::{descriptors, gmm, svm};
 use ndarray::{Array2, ArrayView2, Axis, Ix1, concatenate};
 use ndarray_npy::WriteNpyExt;
 use serde_json::json;
@@ -98,7 +98,7 @@ pub fn run(args: &BenchStage, out: &mut dyn Write) -> Result<Outcome> {
     let config = base.with_overrides(&args.overrides)?;
     config.validate()?;
     let inputs: Vec<Npy> =
-        args.input.iter().map(|path| Npy::open(path)).collect::<fvtool::Result<_>>()?;
+        args.input.iter().map(|path| Npy::open(path)).collect::<crate::Result<_>>()?;
     let expected = match args.stage {
         Stage::Sift | Stage::PcaFit => 1,
         Stage::Kmeans | Stage::Svm => 2,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use fvtool::pipeline;
+use crate::pipeline;
 
 use super::global::Global;
 use super::outcome::Outcome;

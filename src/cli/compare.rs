@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use fvtool::compare::{CompareOptions, compare};
-use fvtool::evaluation::paired::Precision;
-use fvtool::random::Seed;
+use crate::compare::{CompareOptions, compare};
+use crate::evaluation::paired::Precision;
+use crate::random::Seed;
 
 use super::args::ReadFolder;
 use super::explain::{NetworkRule, RuleArgs};

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fvtool::pipeline::{Run, Stamp};
-use fvtool::plain;
+use crate::pipeline::{Run, Stamp};
+use crate::plain;
 use serde_json::json;
 
 use super::args::{Faults, RunFolder};
@@ -79,7 +79,7 @@ fn fit(
     global: &Global,
     ui: &Ui,
     out: &mut dyn Write,
-    stage: impl FnOnce(&Run<'_>, &Path, &str) -> fvtool::Result<Stamp>,
+    stage: impl FnOnce(&Run<'_>, &Path, &str) -> crate::Result<Stamp>,
 ) -> anyhow::Result<Outcome> {
     let data = &args.run.data(args.data.data.as_deref(), global)?;
     let split = &args.data.split;

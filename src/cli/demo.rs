@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use fvtool::dataset::synthetic::Synthetic;
-use fvtool::explain::{AuditOptions, Drawing, Only, Selection};
-use fvtool::explanation::Rule;
-use fvtool::pipeline;
-use fvtool::random::Seed;
+use crate::dataset::synthetic::Synthetic;
+use crate::explain::{AuditOptions, Drawing, Only, Selection};
+use crate::explanation::Rule;
+use crate::pipeline;
+use crate::random::Seed;
 
 use super::args::RunFolder;
 use super::audit::write_audit;

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use clap::Args;
-use fvtool::dataset::Inventory;
-use fvtool::pipeline::{Evaluated, Run, StageResult};
+use crate::dataset::Inventory;
+use crate::pipeline::{Evaluated, Run, StageResult};
 
 use super::args::{Faults, RunFolder};
 use super::data_stages::Data;

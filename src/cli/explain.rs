@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use fvtool::explain::{
+use crate::explain::{
     ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Rules, Selection,
 };
-use fvtool::explanation::Rule;
-use fvtool::explanation::quality::Params;
-use fvtool::network::relevance::{self, Bias};
-use fvtool::plain;
+use crate::explanation::Rule;
+use crate::explanation::quality::Params;
+use crate::network::relevance::{self, Bias};
+use crate::plain;
 
 use super::args::RunFolder;
 use super::data_stages::Data;

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use fvtool::artifacts::{Artifact, Values};
-use fvtool::network::Network;
-use fvtool::plain;
+use crate::artifacts::{Artifact, Values};
+use crate::network::Network;
+use crate::plain;
 use serde_json::{Value, json};
 
 use super::global::Global;
@@ -29,7 +29,7 @@ pub struct Inspect {
 const SHOWN_LIST: usize = 8;
 
 pub fn run(args: &Inspect, global: &Global, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let start = fvtool::files::read_start(&args.file, 16).unwrap_or_default();
+    let start = crate::files::read_start(&args.file, 16).unwrap_or_default();
     let onnx = args.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
     if onnx || Network::is_likely(&start) || args.image.is_some() {
         let image = args.image.as_deref();
@@ -47,7 +47,7 @@ pub fn run(args: &Inspect, global: &Global, out: &mut dyn Write) -> anyhow::Resu
                 "min": smallest, "max": largest, "mean": mean,
             }))
         })
-        .collect::<fvtool::Result<_>>()?;
+        .collect::<crate::Result<_>>()?;
     let header = artifact.header();
     if global.json {
         let value = json!({

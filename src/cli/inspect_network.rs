@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use fvtool::image::{self, Colours, Plane};
-use fvtool::network::{Network, Output, Scaling};
+use crate::image::{self, Colours, Plane};
+use crate::network::{Network, Output, Scaling};
 use serde_json::{Value, json};
 
 use super::global::Global;
@@ -136,7 +136,7 @@ fn write_values(
 
 fn of_value(value: &Output) -> Value {
     let axis = |i: usize| value.sight.map(|sight| sight[i]);
-    let of = |sight: Option<fvtool::network::Sight>| {
+    let of = |sight: Option<crate::network::Sight>| {
         sight.map(|s| json!({ "stride": s.stride, "first": s.first, "size": s.size }))
     };
     json!({
@@ -145,7 +145,7 @@ fn of_value(value: &Output) -> Value {
     })
 }
 
-fn decoded(path: &Path) -> fvtool::Result<Vec<Plane>> {
+fn decoded(path: &Path) -> crate::Result<Vec<Plane>> {
     Ok(image::load(path, &image::Params::default(), Colours::Rgb)?.planes)
 }
 

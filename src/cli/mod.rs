@@ -1,4 +1,4 @@
-//! The command line: grammar, dispatch, exit codes. Binary only; the library knows nothing of it.
+//! The command line: grammar, dispatch, exit codes. The rest of the library knows nothing of it.
 //!
 //! Results go to stdout, everything else to stderr. Exit code 0: done; 1: failed or partly failed
 //! (an image had to be skipped); 2: usage.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use fvtool::pipeline;
-use fvtool::words::counted;
+use crate::pipeline;
+use crate::words::counted;
 
 use super::args::Faults;
 

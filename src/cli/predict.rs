@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fvtool::dataset::images_below;
-use fvtool::files;
-use fvtool::pipeline::{ClassScore, Prediction};
-use fvtool::plain::{self, push_record};
+use crate::dataset::images_below;
+use crate::files;
+use crate::pipeline::{ClassScore, Prediction};
+use crate::plain::{self, push_record};
 
 use super::args::ReadFolder;
 use super::global::Global;
@@ -63,7 +63,7 @@ pub fn run(
         } else {
             write_table(&prediction, args.top, out)
         };
-        written.map_err(fvtool::Error::io("write", Path::new("standard output")))
+        written.map_err(crate::Error::io("write", Path::new("standard output")))
     })?;
     if global.json {
         let lines: Vec<Line<'_>> = lines.iter().map(Line::from).collect();
@@ -87,7 +87,7 @@ fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
     if let Some(list) = &args.list {
         let text = match list.as_os_str() == "-" {
             true => std::io::read_to_string(std::io::stdin())?,
-            false => files::read_text(list).map_err(fvtool::Error::io("read", list))?,
+            false => files::read_text(list).map_err(crate::Error::io("read", list))?,
         };
         let paths = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
         images.extend(paths.map(PathBuf::from));

@@ -1,10 +1,10 @@
 //! One run of the program: from its arguments to its exit code.
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use fvtool::words::counted;
+use crate::words::counted;
 
 use super::command::Cli;
 use super::outcome::Outcome;
@@ -12,9 +12,14 @@ use super::signals;
 use super::threads::start_threads;
 use super::ui::{PlainText, Ui};
 
-/// Parses the arguments, runs the command and turns its outcome into an exit code.
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
+
+/// Parses the arguments (the first is the name of the program), runs the command and gives the exit code.
+///
+/// What the grammar refuses, and `--help`, end the process.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = Cli::parse_from(arguments);
     if let Some(reason) = cli.refused() {
         let kind = clap::error::ErrorKind::ArgumentConflict;
         Cli::command().error(kind, reason).exit();
@@ -22,14 +27,14 @@ pub fn main() -> ExitCode {
     let interrupted = signals::attend();
     // For the thread that waits for signals as long as there is a process.
     let ui: &'static Ui = Box::leak(Box::new(Ui::new(&cli.global, &interrupted)));
-    let stopped = format!("{}; {}", fvtool::Error::Interrupted, cli.command.kept());
+    let stopped = format!("{}; {}", crate::Error::Interrupted, cli.command.kept());
     signals::give_up_after(&interrupted, {
         let stopped = stopped.clone();
         move || ui.error(&stopped)
     });
     if let Err(error) = start_threads(&cli.global, ui) {
         ui.error(&error);
-        return ExitCode::FAILURE;
+        return FAILURE;
     }
     let started = std::time::Instant::now();
     if cli.global.verbose {
@@ -44,25 +49,25 @@ pub fn main() -> ExitCode {
         ui.say(&format!("ended after {:.1} s", started.elapsed().as_secs_f64()));
     }
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => SUCCESS,
         Ok(Outcome::Partly(what)) => {
             ui.error(&what);
-            ExitCode::FAILURE
+            FAILURE
         }
         // The reader of our output went away (`| head`): nothing is wrong.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => SUCCESS,
         // Whatever else is written has a name, and is an error of fvtool.
         Err(error) if error.is::<std::io::Error>() => {
             ui.error(&format!("cannot write standard output: {error}"));
-            ExitCode::FAILURE
+            FAILURE
         }
-        Err(error) if matches!(error.downcast_ref(), Some(fvtool::Error::Interrupted)) => {
+        Err(error) if matches!(error.downcast_ref(), Some(crate::Error::Interrupted)) => {
             ui.error(&stopped);
-            ExitCode::FAILURE
+            FAILURE
         }
         Err(error) => {
             ui.error(&error);
-            ExitCode::FAILURE
+            FAILURE
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use fvtool::config::Config;
+use crate::config::Config;
 
 use super::outcome::Outcome;
 

@@ -5,7 +5,7 @@ use super::ui::Ui;
 
 /// Starts the threads that work is shared between: here, where it can fail with a word. Without a
 /// number that was asked for, as many as can be had do the work, this one alone if need be.
-pub fn start_threads(global: &Global, ui: &Ui) -> fvtool::Result<()> {
+pub fn start_threads(global: &Global, ui: &Ui) -> crate::Result<()> {
     let usual = std::thread::available_parallelism().map_or(1, usize::from);
     // A pool that cannot be started cannot be tried again with fewer.
     let (startable, error) = startable(global.threads.map_or(usual, usize::from));
@@ -44,7 +44,7 @@ fn startable(wanted: usize) -> (usize, Option<std::io::Error>) {
     })
 }
 
-fn cannot_start(threads: usize, error: &dyn std::fmt::Display) -> fvtool::Error {
+fn cannot_start(threads: usize, error: &dyn std::fmt::Display) -> crate::Error {
     let problem = format!("the system does not start so many threads ({error}); give fewer");
-    fvtool::Error::Config { origin: format!("--threads {threads}"), problem }
+    crate::Error::Config { origin: format!("--threads {threads}"), problem }
 }

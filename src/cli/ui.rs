@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::builder::Styles;
 use clap::builder::styling::Style;
-use fvtool::plain;
-use fvtool::progress::Progress;
+use crate::plain;
+use crate::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::global::Global;

@@ -91,10 +91,7 @@ impl Source {
     }
 
     fn top(&self) -> &str {
-        match self.module()[0] {
-            "main" => "cli",
-            other => other,
-        }
+        self.module()[0]
     }
 }
 
@@ -141,10 +138,10 @@ fn uncommented(line: &str) -> String {
     line.to_owned()
 }
 
-/// The top-level modules that a file names by `crate::…`, `super::…` or (in the binary) `fvtool::…`,
-/// with line numbers.
+/// The top-level modules that a file names by `crate::…`, `super::…` or (in `main.rs`) `fvtool::…`, with line
+/// numbers.
 fn edges(source: &Source) -> Vec<(usize, String)> {
-    let binary = source.top() == "cli";
+    let binary = source.path == "src/main.rs";
     let depth = source.module().len();
     let code = source.code.join("\n");
     let mut found = Vec::new();

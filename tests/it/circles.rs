@@ -302,7 +302,7 @@ fn circles_are_found_at_every_level() {
     assert_eq!(found(&files), [": m n"]);
     // The binary names the library by its name.
     files[5].1 = "pub struct Error;";
-    files.push(("src/cli/mod.rs", "mod d;\nfn f() { d::g(); fvtool::m::A; }\nstruct Global;"));
+    files.push(("src/cli/mod.rs", "mod d;\nfn f() { d::g(); crate::m::A; }\nstruct Global;"));
     files.push(("src/cli/d.rs", "use super::Global;"));
     assert_eq!(found(&files), ["cli: d mod.rs"]);
 }

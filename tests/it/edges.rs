@@ -190,8 +190,8 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "words",
         ],
     ),
-    // The binary, through `fvtool::`; `Result` and `Error` are `error`. The stages are there for
-    // `bench-stage`, which times them one by one.
+    ("main", &["cli"]),
+    // `Result` and `Error` are `error`. The stages are there for `bench-stage`, which times them one by one.
     (
         "cli",
         &[
