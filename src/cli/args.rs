@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use crate::Error;
 use crate::config::{DEFAULT_PRESET, PRESETS};
 use crate::pipeline;
+use clap::Args;
 
 use super::global::Global;
 use super::ui::Ui;

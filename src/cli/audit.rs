@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use clap::Args;
 use crate::explain::{Audit, AuditOptions, NotJudged};
 use crate::plain;
 use crate::words::counted;
+use clap::Args;
 
 use super::args::RunFolder;
 use super::data_stages::Data;

@@ -25,8 +25,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
 use crate::artifacts::{Npy, write_among_others};
 use crate::config::Config;
 use crate::dataset::Label;
@@ -37,6 +35,8 @@ use crate::position::Position;
 use crate::progress::Silent;
 use crate::projection::{Append, Covariance, Projection};
 use crate::{descriptors, gmm, svm};
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
 use ndarray::{Array2, ArrayView2, Axis, Ix1, concatenate};
 use ndarray_npy::WriteNpyExt;
 use serde_json::json;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use clap::{CommandFactory, Parser, Subcommand};
 use crate::pipeline;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::global::Global;
 use super::outcome::Outcome;

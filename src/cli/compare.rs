@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
 use crate::compare::{CompareOptions, compare};
 use crate::evaluation::paired::Precision;
 use crate::random::Seed;
+use clap::{Args, ValueEnum};
 
 use super::args::ReadFolder;
 use super::explain::{NetworkRule, RuleArgs};

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use crate::pipeline::{Run, Stamp};
 use crate::plain;
+use clap::Args;
 use serde_json::json;
 
 use super::args::{Faults, RunFolder};

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
 use crate::dataset::synthetic::Synthetic;
 use crate::explain::{AuditOptions, Drawing, Only, Selection};
 use crate::explanation::Rule;
 use crate::pipeline;
 use crate::random::Seed;
+use clap::Args;
 
 use super::args::RunFolder;
 use super::audit::write_audit;

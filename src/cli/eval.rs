@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use clap::Args;
 use crate::dataset::Inventory;
 use crate::pipeline::{Evaluated, Run, StageResult};
+use clap::Args;
 
 use super::args::{Faults, RunFolder};
 use super::data_stages::Data;

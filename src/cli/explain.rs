@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
 use crate::explain::{
     ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Rules, Selection,
 };
@@ -10,6 +9,7 @@ use crate::explanation::Rule;
 use crate::explanation::quality::Params;
 use crate::network::relevance::{self, Bias};
 use crate::plain;
+use clap::{Args, ValueEnum};
 
 use super::args::RunFolder;
 use super::data_stages::Data;

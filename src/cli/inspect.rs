@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
 use crate::artifacts::{Artifact, Values};
 use crate::network::Network;
 use crate::plain;
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::global::Global;

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use crate::dataset::images_below;
 use crate::files;
 use crate::pipeline::{ClassScore, Prediction};
 use crate::plain::{self, push_record};
+use clap::Args;
 
 use super::args::ReadFolder;
 use super::global::Global;

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::{CommandFactory, Parser};
 use crate::words::counted;
+use clap::{CommandFactory, Parser};
 
 use super::command::Cli;
 use super::outcome::Outcome;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use clap::Args;
 use crate::config::Config;
+use clap::Args;
 
 use super::outcome::Outcome;
 

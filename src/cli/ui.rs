@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::builder::Styles;
-use clap::builder::styling::Style;
 use crate::plain;
 use crate::progress::Progress;
+use clap::builder::Styles;
+use clap::builder::styling::Style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::global::Global;
