@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`describer`] joins those from an image to its vector; [`pipeline`] runs all of them over a data set
-//! and keeps what they make in a folder; [`compare`] sets two such folders side by side.
+//! and keeps what they make in a folder; [`compare`] sets two such folders side by side,
+//! [`cross_validation`] holds out every image once.
 //!
 //! Conventions, everywhere: matrices are row-major with one observation a row; pixel coordinates
 //! are 0-based, x right, y down, (0, 0) the centre of the top-left pixel; data are `f32`, sums over
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod clustering;
 pub mod compare;
 pub mod config;
+pub mod cross_validation;
 pub mod dataset;
 pub mod describer;
 pub mod descriptors;
@@ -29,6 +31,7 @@ pub mod error;
 pub mod evaluation;
 pub mod explain;
 pub mod explanation;
+pub mod export;
 pub mod files;
 pub mod gmm;
 pub mod image;

@@ -56,9 +56,9 @@ impl Memory {
         Self { limit }
     }
 
-    /// Whether there is a limit.
-    pub fn is_limited(self) -> bool {
-        self.limit.is_some()
+    /// The limit, where there is one.
+    pub fn limit(self) -> Option<u64> {
+        self.limit
     }
 
     /// Workers that fit; all of them without a limit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,11 @@ const LONGEST_NAME: usize = 255;
 /// Files that are being written at this moment.
 static BEGUN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
+/// Where the bytes of a file go.
+pub trait Target: Write + Seek {}
+
+impl<T: Write + Seek> Target for T {}
+
 /// Writes `path` by way of a temporary file in the same folder, which is synced and then renamed.
 /// Missing folders are made. When `fill` or the disk fails, `path` is as it was before. For folders
 /// that one process at a time writes to: what a killed one left half-written is replaced.
@@ -28,7 +33,7 @@ static BEGUN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// [`Error::Io`] naming the file, also where a link, a pipe or a folder has its name.
 pub fn write_atomically(
     path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    fill: impl FnOnce(&mut dyn Target) -> io::Result<()>,
 ) -> Result<()> {
     put(path, Partial::alone, fill)
 }
@@ -40,7 +45,7 @@ pub fn write_atomically(
 /// As [`write_atomically`].
 pub fn write_among_others(
     path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    fill: impl FnOnce(&mut dyn Target) -> io::Result<()>,
 ) -> Result<()> {
     put(path, Partial::among_others, fill)
 }
@@ -48,7 +53,7 @@ pub fn write_among_others(
 fn put(
     path: &Path,
     begin: impl FnOnce(&Path) -> io::Result<Partial>,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    fill: impl FnOnce(&mut dyn Target) -> io::Result<()>,
 ) -> Result<()> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -324,7 +329,7 @@ mod tests {
     fn writers_among_others_do_not_meet() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("out");
-        let inner = |file: &mut dyn Write| {
+        let inner = |file: &mut dyn Target| {
             write_among_others(&path, |inner| inner.write_all(b"second")).unwrap();
             assert_eq!(names(folder.path()).len(), 2, "{:?}", names(folder.path()));
             file.write_all(b"first")

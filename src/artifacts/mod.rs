@@ -28,7 +28,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 pub use atomic::{
-    RunLock, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
+    RunLock, Target, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
 };
 pub use compressed::{compress, compressed_len, expand};
 pub use npy::Npy;

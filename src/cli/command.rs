@@ -9,8 +9,8 @@ use super::global::Global;
 use super::outcome::Outcome;
 use super::ui::Ui;
 use super::{
-    audit, bench_stage, compare, data_stages, demo, describe, eval, explain, inspect, predict, run,
-    settings, shell, train_svm,
+    audit, bench_stage, compare, cross_validate, data_stages, demo, describe, eval, explain,
+    export, inspect, predict, run, settings, shell, train_svm,
 };
 
 /// Classify images with Fisher vectors on a plain CPU.
@@ -44,6 +44,8 @@ pub enum Command {
     TrainSvm(train_svm::TrainSvm),
     /// Score and evaluate a split
     Eval(eval::Eval),
+    /// Score every image by a classifier that has not seen it, fold by fold
+    CrossValidate(cross_validate::CrossValidate),
     /// Draw which pixels decided, measure context, or test the heatmaps
     Explain(explain::Explain),
     /// Look for classes that are recognised by something that is not their object
@@ -54,6 +56,8 @@ pub enum Command {
     Predict(predict::Predict),
     /// Write one image's descriptors, projections and Fisher vector, for use elsewhere
     Describe(describe::Describe),
+    /// Write vectors, labels and names of splits to one file, for NumPy or a spreadsheet
+    Export(export::Export),
     /// Show what an artifact holds and what it was made from, or what a network offers
     Inspect(inspect::Inspect),
     /// List every setting, or print a preset or a run's configuration
@@ -74,6 +78,7 @@ impl Cli {
             self.command,
             Command::Predict(_)
                 | Command::Describe(_)
+                | Command::Export(_)
                 | Command::Inspect(_)
                 | Command::Settings(_)
                 | Command::Completions(_)
@@ -103,11 +108,13 @@ impl Command {
             Self::Encode(args) => data_stages::encode(args, global, ui, out),
             Self::TrainSvm(args) => train_svm::run(args, global, ui, out),
             Self::Eval(args) => eval::run(args, global, ui, out),
+            Self::CrossValidate(args) => cross_validate::run(args, global, ui, out),
             Self::Explain(args) => explain::run(args, global, ui, out),
             Self::Audit(args) => audit::run(args, global, ui, out),
             Self::Compare(args) => compare::run(args, global, ui, out),
             Self::Predict(args) => predict::run(args, global, ui, out),
             Self::Describe(args) => describe::run(args, global, ui, out),
+            Self::Export(args) => export::run(args, global, ui, out),
             Self::Inspect(args) => inspect::run(args, global, out),
             Self::Settings(args) => settings::run(args, out),
             Self::Completions(args) => shell::completions(args, Cli::command(), out),
@@ -126,6 +133,10 @@ impl Command {
             Self::Demo(_) => {
                 "images that were drawn, stages that were finished and whole shards of 256 vectors are \
                  kept; the same command goes on from there"
+            }
+            Self::CrossValidate(_) => {
+                "models and whole shards of 256 vectors are kept, and nothing of the classifiers of folds; the \
+                 same command goes on from there"
             }
             Self::Extract(_) => "nothing of the sample is kept; the same command begins anew",
             Self::FitPca(_) | Self::FitGmm(_) => {
@@ -146,6 +157,7 @@ impl Command {
             }
             Self::Predict(_) => "no prediction is kept; the same command begins anew",
             Self::Describe(_)
+            | Self::Export(_)
             | Self::Inspect(_)
             | Self::Settings(_)
             | Self::Completions(_)

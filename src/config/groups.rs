@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::descriptors::sample;
 use crate::parameters::{Key, Limits, Shape, read};
 use crate::random::Seed;
-use crate::{dataset, descriptors, encoding, gmm, image, network, projection, svm};
+use crate::{dataset, descriptors, encoding, evaluation, gmm, image, network, projection, svm};
 
 /// One settings group: its name, its keys, and which of them count.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,7 @@ groups! {
     "gmm", "Gaussian mixture", gmm::Params;
     "encoding", "Fisher vector", encoding::Params;
     "svm", "Classifier", svm::Params;
+    "evaluation", "Measures", evaluation::Params;
 }
 
 /// The groups of which a channel may set keys.

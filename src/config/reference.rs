@@ -75,6 +75,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "regions = [\"1x1\", \"3x1\"]      # the whole image, and three rows of it\nstorage = \"f16\"",
     ),
     ("svm", "c_grid = [0.1, 1.0, 10.0]     # chosen by cross-validation\ncalibration = \"platt\""),
+    (
+        "evaluation",
+        "threshold = 0.5                # every score above it, whatever the other classes have",
+    ),
 ];
 
 /// `a = b or c` as `a = b` or `c`.

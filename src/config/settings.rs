@@ -6,7 +6,7 @@ use super::channel::Channel;
 use crate::descriptors::sample;
 use crate::error::{Error, Result};
 use crate::random::Seed;
-use crate::{dataset, descriptors, encoding, gmm, image, network, projection, svm};
+use crate::{dataset, descriptors, encoding, evaluation, gmm, image, network, projection, svm};
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub encoding: encoding::Params,
     /// Classifier.
     pub svm: svm::Params,
+    /// Measures.
+    pub evaluation: evaluation::Params,
     /// Several ways to describe an image; empty for one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channel: Vec<Channel>,
@@ -50,6 +52,7 @@ impl Default for Config {
             gmm: Default::default(),
             encoding: Default::default(),
             svm: Default::default(),
+            evaluation: Default::default(),
             channel: Vec::new(),
         }
     }
@@ -74,6 +77,7 @@ impl Config {
         self.gmm.validate()?;
         self.encoding.validate()?;
         self.svm.validate()?;
+        self.evaluation.validate()?;
         for (number, channel) in self.channel.iter().enumerate() {
             channel.validate()?;
             let named_before = self.channel[..number].iter().any(|c| c.name == channel.name);

@@ -195,7 +195,7 @@ fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<Stri
 
 /// An image of one class.
 fn labelled(class: usize, id: String, path: PathBuf) -> Labelled {
-    Labelled { item: Item { id, path, objects: Vec::new() }, classes: vec![class] }
+    Labelled { item: Item { id, path, objects: Vec::new(), group: None }, classes: vec![class] }
 }
 
 impl Divided {

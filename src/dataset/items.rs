@@ -39,13 +39,15 @@ pub struct Item {
     pub path: PathBuf,
     /// Annotated objects; empty where the layout has none.
     pub objects: Vec<Object>,
+    /// What it belongs to with other images (a patient, a site, a film), where a table says so.
+    pub group: Option<String>,
 }
 
 impl Item {
     /// An image of no data set: its name without the extension is its id.
     pub fn of_file(path: &Path) -> Self {
         let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self { id, path: path.to_owned(), objects: Vec::new() }
+        Self { id, path: path.to_owned(), objects: Vec::new(), group: None }
     }
 }
 

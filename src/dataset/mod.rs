@@ -13,6 +13,7 @@ mod classes;
 mod devkit;
 mod divided;
 pub mod folder;
+mod folds;
 mod form;
 mod inventory;
 mod items;
@@ -31,10 +32,12 @@ mod tree;
 pub mod voc;
 mod xml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use classes::{labels_for, one_class, require_two_classes};
+pub use folds::Folds;
 pub use inventory::{Inventory, LeftOut};
 pub use items::{Item, Object, Ruler, Split};
 pub use label::Label;
@@ -46,6 +49,9 @@ use crate::words::{counted, did_you_mean, listed};
 use crate::{Error, Result};
 use devkit::Devkit;
 use divided::Divided;
+
+/// The split that has every image of a data folder, where none of its own is called so.
+pub const ALL: &str = "all";
 
 /// Names of splits that are trained on, the most usual first.
 const TRAINED: &[&str] = &["train", "training", "trainval"];
@@ -186,6 +192,11 @@ impl Dataset {
         }
     }
 
+    /// Whether a split has this name; [`ALL`] is a split of every data folder.
+    pub fn has_split(&self, name: &str) -> bool {
+        name == ALL || self.splits().iter().any(|split| split == name)
+    }
+
     /// The split that is usually trained on and the one that is tested on, where names say so.
     pub fn usual_splits(&self) -> [Option<String>; 2] {
         let splits = self.splits();
@@ -265,7 +276,49 @@ impl Dataset {
         Ok(self.devkit.get_or_init(|| devkit))
     }
 
-    /// The images of one split. Every split has all of [`Dataset::classes`], whether or not it
+    /// Every image of every split, each once.
+    fn all(&self) -> Result<Split> {
+        let mut names = self.splits().into_iter();
+        let mut all = match names.next() {
+            Some(name) => self.split(&name)?,
+            None => return Err(Error::data(&self.root, "there is no split".to_owned())),
+        };
+        let mut known: BTreeMap<String, usize> =
+            all.items.iter().enumerate().map(|(i, item)| (item.id.clone(), i)).collect();
+        for name in names {
+            let split = self.split(&name)?;
+            for (item, labels) in split.items.into_iter().zip(split.labels) {
+                match known.get(&item.id) {
+                    Some(&there) if all.labels[there] == labels => {}
+                    Some(_) => {
+                        let problem = format!(
+                            "image `{}` has other labels in split `{name}` than in one before it; `{ALL}` has \
+                             each image once",
+                            item.id
+                        );
+                        return Err(Error::data(&self.root, problem));
+                    }
+                    None => {
+                        known.insert(item.id.clone(), all.items.len());
+                        all.items.push(item);
+                        all.labels.push(labels);
+                    }
+                }
+            }
+            all.single_label &= split.single_label;
+            let new = |note: &String| !all.notes.contains(note);
+            let notes: Vec<String> = split.notes.into_iter().filter(new).collect();
+            all.notes.extend(notes);
+        }
+        all.name = ALL.to_owned();
+        all.files = match &self.source {
+            Source::Folders(divided) | Source::Table(divided) => divided.inventory(None),
+            Source::Voc(voc) => self.devkit(voc)?.inventory(Some(&all.items)),
+        };
+        Ok(all)
+    }
+
+    /// The images of one split; of [`ALL`] those of all splits, where none has that name. Every split has all of [`Dataset::classes`], whether or not it
     /// shows them.
     ///
     /// An image file that is not there stays in the split, with the path it should have.
@@ -275,6 +328,9 @@ impl Dataset {
     /// is broken or contradicts another, with path and line; [`Error::Io`] for one that cannot be
     /// read.
     pub fn split(&self, name: &str) -> Result<Split> {
+        if name == ALL && !self.splits().iter().any(|split| split == ALL) {
+            return self.all();
+        }
         let split = match &self.source {
             Source::Voc(voc) => match voc.split(name)? {
                 Some(split) => {

@@ -236,7 +236,12 @@ impl Voc {
         let items = items
             .map(|((id, path), annotation)| {
                 let annotation = annotation.unwrap_or_default();
-                Item { id, path, objects: self.known_objects(annotation, from_zero > 0) }
+                Item {
+                    id,
+                    path,
+                    objects: self.known_objects(annotation, from_zero > 0),
+                    group: None,
+                }
             })
             .collect();
         Ok(Some(Split {

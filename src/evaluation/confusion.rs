@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::decision::best;
 use crate::dataset::Label;
 use crate::{Error, Result};
 
@@ -105,6 +106,25 @@ impl Confusion {
         })
     }
 
+    /// Both together, of the same classes.
+    pub(super) fn plus(mut self, other: &Self) -> Self {
+        for (row, others) in self.counts.iter_mut().zip(&other.counts) {
+            row.iter_mut().zip(others).for_each(|(count, other)| *count += other);
+        }
+        let without = self.without_prediction.iter_mut().zip(&other.without_prediction);
+        without.for_each(|(count, other)| *count += other);
+        self.tied += other.tied;
+        self
+    }
+
+    /// The mean of `parts` that were added up.
+    pub(super) fn divided(mut self, parts: usize) -> Self {
+        self.counts.iter_mut().flatten().for_each(|count| *count /= parts as f64);
+        self.without_prediction.iter_mut().for_each(|count| *count /= parts);
+        self.tied /= parts;
+        self
+    }
+
     /// The most frequent mistakes as `(truth, predicted, images)`, at most `limit`, most frequent
     /// first, equal ones in class order.
     pub fn mistakes(&self, limit: usize) -> Vec<(usize, usize, f64)> {
@@ -116,21 +136,6 @@ impl Confusion {
         mistakes.truncate(limit);
         mistakes
     }
-}
-
-/// Indices of the largest value; none when nothing exceeds −∞.
-pub(super) fn best(values: impl Iterator<Item = f32>) -> Vec<usize> {
-    let (mut best, mut most) = (Vec::new(), f32::NEG_INFINITY);
-    for (i, value) in values.enumerate() {
-        if value > most {
-            best.clear();
-            most = value;
-        }
-        if value == most && value > f32::NEG_INFINITY {
-            best.push(i);
-        }
-    }
-    best
 }
 
 /// A count in words for people: parts of images with two decimals.

@@ -10,7 +10,7 @@
 use ndarray::ArrayView2;
 use serde::Serialize;
 
-use super::confusion::best;
+use super::decision::best;
 use super::paired::Paired;
 use super::ranking::Order;
 use crate::Result;

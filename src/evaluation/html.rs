@@ -5,8 +5,9 @@
 use serde::Serialize;
 
 use super::confusion;
+use super::figures::ClassFigures;
 use super::leak::{Same, TrainingImages};
-use super::report::{ClassReport, Report, percent};
+use super::report::{ClassReport, Report, Summary, ends_in_percent, percent};
 use super::svg;
 use crate::drawing::{STYLE, fill};
 use crate::plain;
@@ -40,16 +41,15 @@ struct Page {
 struct Card {
     name: &'static str,
     value: String,
+    interval: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Row {
     name: String,
-    ap_2007: String,
+    /// Length of the bar beside the first measure.
     bar: Option<String>,
-    ap_2010: String,
-    ap: String,
-    auc: String,
+    figures: Vec<Figure>,
     equal_error: String,
     threshold: String,
     accuracy: String,
@@ -58,6 +58,13 @@ struct Row {
     ignored: usize,
     unscored: usize,
     curve: String,
+}
+
+/// A measure of a class in per cent, with the ends of its interval.
+#[derive(Serialize)]
+struct Figure {
+    value: String,
+    ends: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -111,11 +118,13 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
         });
         listed.collect()
     });
-    let rows = report
-        .classes
-        .iter()
-        .enumerate()
-        .map(|(i, class)| row(class, matrix.and_then(|matrix| matrix.class_accuracy(i))));
+    let ends = report.intervals.as_ref().map(|intervals| &intervals.figures.classes);
+    let row_of = |(i, class)| {
+        let ends = ends.map(|classes| &classes[i]);
+        row(class, matrix.and_then(|matrix| matrix.class_accuracy(i)), ends)
+    };
+    let rows = report.classes.iter().enumerate().map(row_of);
+    let card = |Summary { name, value, interval }| Card { name, value, interval };
     fill(
         include_str!("report.html.jinja"),
         Page {
@@ -123,7 +132,7 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
             style: STYLE,
             split: plain::line(&report.split).into_owned(),
             images: report.images,
-            cards: report.summary().into_iter().map(|(name, value)| Card { name, value }).collect(),
+            cards: report.summary().into_iter().map(card).collect(),
             classes_without_positives: report.map.classes_without_positives,
             has_ignored: report.classes.iter().any(|class| class.ignored > 0),
             has_unscored: report.classes.iter().any(|class| class.unscored > 0),
@@ -141,14 +150,23 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
     )
 }
 
-fn row(class: &ClassReport, accuracy: Option<f64>) -> Row {
+fn row(class: &ClassReport, accuracy: Option<f64>, ends: Option<&ClassFigures<[f64; 2]>>) -> Row {
+    let figure = |value, of: fn(&ClassFigures<[f64; 2]>) -> Option<[f64; 2]>| Figure {
+        value: percent(value),
+        ends: ends.and_then(of).map(ends_in_percent),
+    };
     Row {
         name: plain::line(&class.class).into_owned(),
-        ap_2007: percent(class.ap_voc2007),
         bar: class.ap_voc2007.map(|ap| format!("{:.1}", 100.0 * ap)),
-        ap_2010: percent(class.ap_voc2010),
-        ap: percent(class.average_precision),
-        auc: percent(class.roc_auc),
+        figures: vec![
+            figure(class.ap_voc2007, |ends| ends.ap_voc2007),
+            figure(class.ap_voc2010, |ends| ends.ap_voc2010),
+            figure(class.average_precision, |ends| ends.average_precision),
+            figure(class.roc_auc, |ends| ends.roc_auc),
+            figure(class.precision, |ends| ends.precision),
+            figure(class.recall, |ends| ends.recall),
+            figure(class.f1, |ends| ends.f1),
+        ],
         equal_error: percent(class.equal_error_rate),
         threshold: class
             .equal_error_threshold

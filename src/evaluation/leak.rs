@@ -4,9 +4,10 @@
 //! well it does on new images, so they are named and every measure is given without them too.
 
 use super::confusion::Accuracy;
-use super::measures::{Scored, evaluate};
+use super::measures::evaluate;
 use super::report::{Map, Report, percent};
 pub use super::report::{Same, TrainingImage, TrainingImages, Without};
+use super::scored::Scored;
 use crate::{Result, plain};
 
 impl Report {

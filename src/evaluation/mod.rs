@@ -14,27 +14,38 @@
 //! - A NaN is an error that names image and class.
 //! - A class without positives has no average precision; it is left out of the mean and counted.
 //!
-//! [`paired`] sets two classifiers side by side, [`disagreement`] finds the images that one of them gets
+//! [`decision`] says what scores decide (precision, recall, F1). [`bootstrap`] puts an interval beside every
+//! measure, [`cross`] takes them over the folds of a cross-validation. [`paired`] sets two classifiers side by side, [`disagreement`] finds the images that one of them gets
 //! right alone. [`svg`] and [`html`] draw a report; nothing here reads or writes files.
 //!
-//! Source: VOC devkit 2007 and 2010, Faw06, ET93.
+//! Source: VOC devkit 2007 and 2010, Faw06, ET93, Rij79.
 
 pub mod average_precision;
+pub mod bootstrap;
 pub mod confusion;
+pub mod cross;
 pub mod curve;
+pub mod decision;
 pub mod disagreement;
+mod figures;
 pub mod html;
 pub mod leak;
 mod measures;
 pub mod paired;
+mod params;
 pub mod ranking;
 mod report;
 pub mod roc;
+mod scored;
 mod scores;
 pub mod svg;
 pub mod voc_results;
 
 pub use confusion::{Accuracy, Confusion};
-pub use measures::{Scored, evaluate};
+pub use decision::Decision;
+pub use figures::{ClassFigures, Figures};
+pub use measures::evaluate;
+pub use params::{Params, Threshold};
 pub use report::{ClassReport, Map, Report};
+pub use scored::Scored;
 pub use scores::Scores;

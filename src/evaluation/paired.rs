@@ -1,19 +1,14 @@
 //! Two classifiers on the same images: measures side by side, with intervals from a paired bootstrap.
 //!
-//! A resample draws as many images as there are, with replacement, the same ones for both sides. What two
-//! classifiers have in common (an easy image, a hard one) so falls out of their difference. With `m_A(b)` and
-//! `m_B(b)` the measure of each side on resample `b` of `R`:
+//! A resample ([`super::bootstrap`]) draws the same images for both sides. What two classifiers have in common
+//! (an easy image, a hard one) so falls out of their difference. With `m_A(b)` and `m_B(b)` the measure of each
+//! side on resample `b`:
 //!
 //! ```text
-//! interval of a side        = percentiles 2.5 and 97.5 of m_A(1) … m_A(R)
-//! interval of B − A         = percentiles 2.5 and 97.5 of m_B(b) − m_A(b)
-//! percentile p of sorted v  = v at place p/100 · (R − 1), linear between two places
+//! interval of B − A = percentiles 2.5 and 97.5 of m_B(b) − m_A(b)
 //! ```
 //!
-//! The values themselves are those of all images once, by the code that evaluates a split. A class without a
-//! positive in a resample has no average precision there: the resample is in no interval of the class, and
-//! the class is in no mean of the resample. Images are drawn, not labels or training sets: an interval says how
-//! far the choice of test images moves a figure, and nothing of another training.
+//! A class without a positive in a resample is in no mean of it.
 //!
 //! Source: ET93, chapter 13 (percentile intervals).
 
@@ -22,19 +17,15 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::average_precision::{uninterpolated, voc2007, voc2010};
-use super::confusion::best;
+pub use super::bootstrap::Estimate;
+use super::bootstrap::{PERCENTILES, Resampling, Units, each, percentile};
 use super::curve::Curve;
+use super::decision::best;
 use super::ranking::{Order, Ranking};
 use crate::dataset::Label;
 use crate::progress::Progress;
 use crate::random::Seed;
 use crate::{Error, Result};
-
-/// Percentiles between which an interval lies.
-pub const PERCENTILES: [f64; 2] = [2.5, 97.5];
-
-/// Resamples that go to one thread at a time.
-const AT_ONCE: usize = 8;
 
 /// A definition of average precision ([`average_precision`](super::average_precision)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,15 +79,6 @@ pub struct Params {
     pub resamples: usize,
     /// Seed of the resamples.
     pub seed: Seed,
-}
-
-/// A figure with its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Estimate {
-    /// Its value on all images.
-    pub value: f64,
-    /// Low and high end of its interval.
-    pub interval: [f64; 2],
 }
 
 /// One measure of both sides, as fractions from 0 to 1.
@@ -159,25 +141,11 @@ pub fn compare(
     progress: &dyn Progress,
 ) -> Result<Comparison> {
     let prepared = Prepared::new(paired)?;
-    if params.resamples == 0 {
-        let problem = "an interval needs at least one resample".to_owned();
-        return Err(Error::Numerical { what: "bootstrap", problem });
-    }
     let whole = prepared.measures(&vec![1; prepared.images], params.precision);
-    progress.begin("bootstrap", params.resamples as u64, "resamples");
-    let resample = |number: usize| -> Result<Measures> {
-        if progress.interrupted() {
-            return Err(Error::Interrupted);
-        }
-        let counts = drawn(prepared.images, params.seed, number);
-        let measures = prepared.measures(&counts, params.precision);
-        progress.advance(1);
-        Ok(measures)
-    };
-    let resamples: Result<Vec<Measures>> =
-        (0..params.resamples).into_par_iter().with_min_len(AT_ONCE).map(resample).collect();
-    progress.end();
-    let resamples = resamples?;
+    let (units, Params { precision, resamples, seed }) = (Units::images(prepared.images), *params);
+    let resampling = Resampling { units: &units, resamples, seed };
+    let measures = |counts: &[u32]| prepared.measures(counts, precision);
+    let resamples: Vec<Measures> = each(&resampling, progress, measures)?;
     let compared = |at: usize| {
         let found: Vec<[f64; 2]> = resamples.iter().filter_map(|measures| measures[at]).collect();
         whole[at].map(|value| summary(value, &found))
@@ -188,14 +156,6 @@ pub fn compare(
         mean_class_accuracy: compared(2),
         classes: (BEFORE_CLASSES..whole.len()).map(compared).collect(),
     })
-}
-
-/// How often each of `images` images is in resample `number`.
-fn drawn(images: usize, seed: Seed, number: usize) -> Vec<u32> {
-    let mut stream = seed.stream("bootstrap", number as u64);
-    let mut counts = vec![0; images];
-    (0..images).for_each(|_| counts[stream.below(images)] += 1);
-    counts
 }
 
 /// What stays the same from resample to resample.
@@ -312,19 +272,10 @@ fn summary(value: [f64; 2], found: &[[f64; 2]]) -> Compared {
     }
 }
 
-/// A percentile of sorted values.
-fn percentile(sorted: &[f64], percent: f64) -> f64 {
-    let place = percent / 100.0 * (sorted.len() - 1) as f64;
-    let below = place.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    let share = place - below as f64;
-    sorted[below] + share * (sorted[above] - sorted[below])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::{Scored, evaluate};
+    use crate::evaluation::{Decision, Scored, evaluate};
     use crate::progress::Silent;
     use ndarray::Array2;
 
@@ -365,10 +316,17 @@ mod tests {
             let labels: Vec<Vec<Label>> = rows.iter().map(|&row| labels[row].clone()).collect();
             let scores = scores[side].select(ndarray::Axis(0), rows);
             let classes: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
-            let (split, labels) = ("s", &labels[..]);
+            let (split, labels, decision) = ("s", &labels[..], Decision::ScoreAbove(0.0));
             let scores = scores.view();
-            let scored =
-                Scored { split, ids: &ids, classes: &classes, labels, scores, single_label };
+            let scored = Scored {
+                split,
+                ids: &ids,
+                classes: &classes,
+                labels,
+                scores,
+                single_label,
+                decision,
+            };
             at(&evaluate(&scored).unwrap())
         };
         let both = |rows: &[usize]| Some([side(rows, 0)?, side(rows, 1)?]);

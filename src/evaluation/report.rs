@@ -8,8 +8,11 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::bootstrap::Intervals;
 use super::confusion::{Accuracy, Confusion};
 use super::curve::Curve;
+use super::decision::Decision;
+use super::figures::Figures;
 use crate::plain;
 
 /// Result of [`evaluate`](super::evaluate) on one split.
@@ -27,8 +30,15 @@ pub struct Report {
     pub accuracy: Option<Accuracy>,
     /// Confusion matrix; `None` when images may have several classes.
     pub confusion: Option<Confusion>,
+    /// What scores decide, for precision, recall and F1.
+    pub decision: Decision,
+    /// Mean F1 of the classes that have positives.
+    pub f1: Option<f64>,
     /// One entry a class, in class order.
     pub classes: Vec<ClassReport>,
+    /// Intervals of all measures, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
     /// Images that the classifier was trained on, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_images: Option<TrainingImages>,
@@ -63,6 +73,12 @@ pub struct ClassReport {
     pub average_precision: Option<f64>,
     /// Area under the ROC curve.
     pub roc_auc: Option<f64>,
+    /// Share of the images that are said to show the class which do; `None` when none is.
+    pub precision: Option<f64>,
+    /// Share of the images that show the class of which it is said.
+    pub recall: Option<f64>,
+    /// Harmonic mean of both.
+    pub f1: Option<f64>,
     /// Score from which an image counts as showing the class, where false positives and false
     /// negatives are equally frequent.
     pub equal_error_threshold: Option<f32>,
@@ -139,20 +155,23 @@ pub(super) fn percent(fraction: Option<f64>) -> String {
 impl Report {
     /// The report as aligned plain text, measures in per cent. Ends with a line break.
     pub fn table(&self) -> String {
-        let mut rows = vec![
-            ["class", "AP 2007", "AP 2010", "AUC", "positives", "ignored"].map(str::to_string),
-        ];
+        let header =
+            ["AP 2007", "AP 2010", "AUC", "precision", "recall", "F1", "positives", "ignored"];
+        let mut rows = vec![["class"].iter().chain(&header).map(|name| name.to_string()).collect()];
         rows.extend(self.classes.iter().map(|class| {
-            [
+            vec![
                 plain::line(&class.class).into_owned(),
                 percent(class.ap_voc2007),
                 percent(class.ap_voc2010),
                 percent(class.roc_auc),
+                percent(class.precision),
+                percent(class.recall),
+                percent(class.f1),
                 class.positives.to_string(),
                 class.ignored.to_string(),
             ]
         }));
-        let widths: [usize; 6] = std::array::from_fn(|column| {
+        let widths: [usize; 9] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
         let mut text = String::new();
@@ -169,8 +188,10 @@ impl Report {
             }
         }
         text.push('\n');
-        for (name, value) in self.summary() {
-            writeln!(text, "{name:<28}{value:>6}").expect("writing to a string does not fail");
+        for Summary { name, value, interval } in self.summary() {
+            let interval = interval.map_or_else(String::new, |interval| format!("  ({interval})"));
+            writeln!(text, "{name:<28}{value:>6}{interval}")
+                .expect("writing to a string does not fail");
         }
         if self.map.classes_without_positives > 0 {
             let Map { classes, classes_without_positives: without, .. } = self.map;
@@ -187,6 +208,11 @@ impl Report {
     /// What a reader of the figures must know of them: what is missing, what is tied.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut remarks: Vec<String> = self.training_images_note().into_iter().collect();
+        if self.decision != Decision::BestClass {
+            let shown = self.decision.in_words();
+            remarks.push(format!("precision, recall and F1 when an image shows {shown}"));
+        }
+        remarks.extend(self.intervals.as_ref().map(Intervals::in_words));
         let are = |count: usize| if count == 1 { "is" } else { "are" };
         if self.missing > 0 {
             remarks.push(format!(
@@ -223,16 +249,36 @@ impl Report {
     }
 
     /// The figures that stand for the whole split, named, in per cent.
-    pub(super) fn summary(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn summary(&self) -> Vec<Summary> {
+        let ends = self.intervals.as_ref().map(|intervals| &intervals.figures);
+        let row = |name, value, of: fn(&Figures<[f64; 2]>) -> Option<[f64; 2]>| Summary {
+            name,
+            value: percent(value),
+            interval: ends.and_then(of).map(ends_in_percent),
+        };
         let mut summary = vec![
-            ("mAP, VOC 2007 (11-point)", percent(self.map.voc2007)),
-            ("mAP, VOC 2010 (area)", percent(self.map.voc2010)),
-            ("mAP, not interpolated", percent(self.map.average_precision)),
+            row("mAP, VOC 2007 (11-point)", self.map.voc2007, |ends| ends.map_voc2007),
+            row("mAP, VOC 2010 (area)", self.map.voc2010, |ends| ends.map_voc2010),
+            row("mAP, not interpolated", self.map.average_precision, |ends| ends.map_plain),
+            row("mean F1", self.f1, |ends| ends.f1),
         ];
-        if let Some(accuracy) = self.accuracy {
-            summary.push(("accuracy", percent(Some(accuracy.overall))));
-            summary.push(("mean class accuracy", percent(Some(accuracy.mean_class))));
+        if let Some(Accuracy { overall, mean_class }) = self.accuracy {
+            summary.push(row("accuracy", Some(overall), |ends| ends.accuracy));
+            summary.push(row("mean class accuracy", Some(mean_class), |e| e.mean_class_accuracy));
         }
         summary
     }
+}
+
+/// A figure of the whole split, in per cent.
+pub(super) struct Summary {
+    pub name: &'static str,
+    pub value: String,
+    /// Low and high end.
+    pub interval: Option<String>,
+}
+
+/// Low and high end in per cent with one decimal.
+pub(super) fn ends_in_percent([low, high]: [f64; 2]) -> String {
+    format!("{:.1}–{:.1}", 100.0 * low, 100.0 * high)
 }

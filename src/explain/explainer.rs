@@ -139,7 +139,7 @@ impl Run<'_> {
         let ids: Vec<String> = split.items.iter().map(|item| item.id.clone()).collect();
         let workers = Pool::default();
         let sources = describer.channels().iter().map(|channel| channel.encoder.source());
-        let largest = match work.memory.is_limited() {
+        let largest = match work.memory.limit().is_some() {
             true => largest(&self.config().image, &split.items, sources),
             false => Largest::default(),
         };

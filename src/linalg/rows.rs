@@ -102,6 +102,50 @@ impl Rows for Columns<'_> {
     }
 }
 
+/// Some rows of a matrix, in any order.
+pub struct Chosen<'r> {
+    matrix: &'r dyn Rows,
+    rows: Vec<usize>,
+}
+
+impl<'r> Chosen<'r> {
+    /// The given rows of `matrix`.
+    ///
+    /// # Panics
+    /// When it has no such row.
+    pub fn new(matrix: &'r dyn Rows, rows: Vec<usize>) -> Self {
+        assert!(rows.iter().all(|&row| row < matrix.len()), "rows of a matrix");
+        Self { matrix, rows }
+    }
+}
+
+impl Rows for Chosen<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.matrix.dim()
+    }
+
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        self.matrix.segment(self.rows[i], columns, scratch)
+    }
+
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        self.matrix.copy(self.rows[i], columns, out);
+    }
+
+    fn parts(&self) -> Vec<(Range<usize>, f32)> {
+        self.matrix.parts()
+    }
+}
+
 /// Rows of several matrices side by side, each multiplied by a factor: row `i` is
 /// `[s_1 · A_1[r_1(i)] | s_2 · A_2[r_2(i)] | …]`.
 #[derive(Debug)]

@@ -109,8 +109,7 @@ impl Run<'_> {
         // Vectors that came from another data folder are used as they are.
         if let Some(source) = self.home.source()?
             && source.data.exists()
-            && (self.index(split).is_err()
-                || self.open_data(&source.data)?.splits().iter().any(|name| name == split))
+            && (self.index(split).is_err() || self.open_data(&source.data)?.has_split(split))
         {
             let of_split = self.split_of(&source.data, split)?;
             require_two_classes(&of_split)?;
@@ -160,7 +159,7 @@ impl Run<'_> {
         }
         let dataset = self.open_data(&source.data)?;
         // Vectors that came from another data folder are used as they are.
-        if dataset.splits().contains(&name) {
+        if dataset.has_split(&name) {
             self.encode_split(&self.home.split(&dataset, &name)?)?;
         }
         self.train_svm(&name).map(|_| ())
@@ -169,7 +168,7 @@ impl Run<'_> {
     /// Refuses a run that will not fit, before any work.
     fn check_memory(&self, images: usize, classes: usize) -> Result<()> {
         let memory = self.home.work.memory;
-        if !memory.is_limited() {
+        if memory.limit().is_none() {
             return Ok(());
         }
         let mut needs = vec![self.need_of_svm(images, classes)];

@@ -15,6 +15,7 @@ use super::vectors::Encoded;
 use crate::artifacts::sealed;
 use crate::dataset::{Label, Split, labels_for};
 use crate::error::Result;
+use crate::evaluation::bootstrap::{self, Intervals, Resampling, Units};
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
 use crate::store::Origin;
 use crate::store::{Inputs, figures_of, labels_hash};
@@ -52,10 +53,10 @@ impl Run<'_> {
         }
         let training = training_images(self, split, &index, &model.classes, &labels)?;
         // A report that knows of no training image is not the one of a split that has some.
-        let settings = match &training.copies {
-            Some(copies) if !copies.is_empty() => json!({ "training_images": copies.len() }),
-            _ => json!({}),
-        };
+        let mut settings = json!({ "evaluation": self.config().evaluation });
+        if let Some(copies) = training.copies.as_ref().filter(|copies| !copies.is_empty()) {
+            settings["training_images"] = json!(copies.len());
+        }
         let inputs = Inputs::new(
             "eval",
             settings,
@@ -83,12 +84,14 @@ impl Run<'_> {
             labels: &labels,
             scores: scores.view(),
             single_label: split.single_label,
+            decision: self.config().evaluation.decision(split.single_label),
         };
-        let report = evaluation::evaluate(&scored)?;
+        let mut report = evaluation::evaluate(&scored)?;
+        report.intervals = self.intervals(split, &scored)?;
         let copies = training.copies.clone().unwrap_or_default();
         let report = report.with_training_images(&scored, &training.split, copies)?;
         note_training_images(progress, &training, &report);
-        let table = predictions(split, &model.classes, &labels, &scores);
+        let table = predictions(split, &scored);
         let mut files = self.write_results(&split.name, &ids, &model, scores, &report)?;
         files.insert(paths.predictions(&split.name), table);
         let settings = self.config().to_toml();
@@ -114,6 +117,17 @@ impl Run<'_> {
         let result = StageResult::made("eval", Vec::new(), text, started);
         work.finish(result.of_split(&split.name).with_artifacts(vec![path, page.clone()]));
         Ok(Evaluated { report, encoded, page, made: true })
+    }
+
+    /// The intervals of all measures; none where no resample is asked for.
+    fn intervals(&self, split: &Split, scored: &Scored<'_>) -> Result<Option<Intervals>> {
+        let resamples = self.config().evaluation.resamples;
+        if resamples == 0 || split.items.is_empty() {
+            return Ok(None);
+        }
+        let units = Units::groups(split.items.iter().map(|item| item.group.as_deref()));
+        let resampling = Resampling { units: &units, resamples, seed: self.config().seed };
+        bootstrap::intervals(scored, &resampling, self.home.work.progress).map(Some)
     }
 
     /// Scores of an encoded split's images for the model's classes, in list order.
@@ -186,32 +200,24 @@ impl Run<'_> {
     }
 }
 
-/// A table of all images with a score: path below the data folder, true and predicted classes, then the score of every class. Of images
-/// of one class the highest score predicts (all of equal ones), of others every score above 0.
-fn predictions(
-    split: &Split,
-    classes: &[String],
-    labels: &[Vec<Label>],
-    scores: &Array2<f32>,
-) -> String {
+/// A table of all images with a score: path below the data folder, true and predicted classes, then the score of
+/// every class.
+fn predictions(split: &Split, scored: &Scored<'_>) -> String {
     let mut text = String::new();
+    let (classes, labels) = (scored.classes, scored.labels);
     let header = ["path", "true", "predicted"].into_iter();
     plain::push_record(&mut text, header.chain(classes.iter().map(String::as_str)));
-    for ((item, labels), scores) in split.items.iter().zip(labels).zip(scores.rows()) {
+    for ((item, labels), scores) in split.items.iter().zip(labels).zip(scored.scores.rows()) {
         if scores.iter().any(|score| !score.is_finite()) {
             continue;
         }
-        let named = |takes: &dyn Fn(usize) -> bool| {
-            let names = (0..classes.len()).filter(|&class| takes(class));
-            names.map(|class| classes[class].as_str()).collect::<Vec<_>>().join(BETWEEN)
+        let named = |shown: Vec<usize>| {
+            shown.iter().map(|&class| classes[class].as_str()).collect::<Vec<_>>().join(BETWEEN)
         };
-        let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let predicted = match split.single_label {
-            true => named(&|class| scores[class] == best),
-            false => named(&|class| scores[class] > 0.0),
-        };
+        let shown = (0..classes.len()).filter(|&class| labels[class] == Label::Yes).collect();
+        let predicted = scored.decision.classes(scores.iter().copied());
         let path = item.path.strip_prefix(&split.root).unwrap_or(&item.path).to_string_lossy();
-        let fields = [path.into_owned(), named(&|class| labels[class] == Label::Yes), predicted];
+        let fields = [path.into_owned(), named(shown), named(predicted)];
         let numbers = scores.iter().map(|score| score.to_string());
         let fields: Vec<String> = fields.into_iter().chain(numbers).collect();
         plain::push_record(&mut text, fields.iter().map(String::as_str));

@@ -27,6 +27,7 @@ mod commands;
 pub mod demo;
 mod describe;
 mod evaluation;
+mod folds;
 mod joint;
 mod leak;
 mod mixture;

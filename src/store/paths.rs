@@ -7,6 +7,7 @@
 //! svm.safetensors
 //! eval/<split>.json  eval/<split>/{*.svg,predictions.csv}  scores/<split>.csv  results/*.txt  report_<split>.html
 //! explain/<split>/…
+//! cross-validation/<split>.{json,html,csv}  cross-validation/<split>/repeat-<r>/fold-<f>-of-<k>/…   a run each
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -105,6 +106,23 @@ impl Paths {
     /// Result files of PASCAL VOC.
     pub(crate) fn results(&self) -> PathBuf {
         self.dir.join("results")
+    }
+
+    /// Figures, page and predictions of a cross-validation of a split.
+    pub(crate) fn cross_validation(&self, split: &str) -> [PathBuf; 3] {
+        let folder = self.dir.join("cross-validation");
+        [".json", ".html", ".csv"].map(|ending| folder.join(with_ending(&file_name(split), ending)))
+    }
+
+    /// The run folder of one fold of it.
+    pub(crate) fn fold(&self, split: &str, repeat: usize, fold: usize, folds: usize) -> PathBuf {
+        let folder = self.dir.join("cross-validation").join(with_ending(&file_name(split), ""));
+        folder.join(format!("repeat-{}", repeat + 1)).join(format!("fold-{}-of-{folds}", fold + 1))
+    }
+
+    /// The settings in the run folder of a fold.
+    pub(crate) fn of_fold_settings(&self, fold: &Path) -> PathBuf {
+        Self::new(fold).config()
     }
 
     /// Explanations of a split.

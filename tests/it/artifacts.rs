@@ -4,7 +4,6 @@
 // Helpers are tests too, but clippy.toml's exception covers `#[test]` functions alone.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use fvtool::Error;
@@ -270,7 +269,7 @@ fn a_failed_write_leaves_what_was_there() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("deep/er/file.txt");
     write_atomically(&path, |file| file.write_all(b"old")).unwrap();
-    let failing = |file: &mut dyn Write| {
+    let failing = |file: &mut dyn fvtool::artifacts::Target| {
         file.write_all(b"half of the new")?;
         Err(std::io::Error::other("the disk is full"))
     };

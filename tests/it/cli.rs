@@ -67,24 +67,26 @@ fn the_help_of_the_program() {
     Usage: fvtool [OPTIONS] <COMMAND>
 
     Commands:
-      demo         Make a synthetic data set, run the whole pipeline on it, and show what comes out
-      run          Run everything: fit on one split, evaluate on another
-      extract      Draw the training descriptors
-      fit-pca      Fit the PCA (and what it needs)
-      fit-gmm      Fit the Gaussian mixture (and what it needs)
-      encode       Encode every image of a split as a Fisher vector
-      train-svm    Train the one-vs-rest classifier on an encoded split
-      eval         Score and evaluate a split
-      explain      Draw which pixels decided, measure context, or test the heatmaps
-      audit        Look for classes that are recognised by something that is not their object
-      compare      Set two runs on the same images side by side: precision, context, heatmaps
-      predict      Classify image files
-      describe     Write one image's descriptors, projections and Fisher vector, for use elsewhere
-      inspect      Show what an artifact holds and what it was made from, or what a network offers
-      settings     List every setting, or print a preset or a run's configuration
-      completions  Print a completion script for a shell
-      man          Print the manual page
-      help         Print this message or the help of the given subcommand(s)
+      demo            Make a synthetic data set, run the whole pipeline on it, and show what comes out
+      run             Run everything: fit on one split, evaluate on another
+      extract         Draw the training descriptors
+      fit-pca         Fit the PCA (and what it needs)
+      fit-gmm         Fit the Gaussian mixture (and what it needs)
+      encode          Encode every image of a split as a Fisher vector
+      train-svm       Train the one-vs-rest classifier on an encoded split
+      eval            Score and evaluate a split
+      cross-validate  Score every image by a classifier that has not seen it, fold by fold
+      explain         Draw which pixels decided, measure context, or test the heatmaps
+      audit           Look for classes that are recognised by something that is not their object
+      compare         Set two runs on the same images side by side: precision, context, heatmaps
+      predict         Classify image files
+      describe        Write one image's descriptors, projections and Fisher vector, for use elsewhere
+      export          Write vectors, labels and names of splits to one file, for NumPy or a spreadsheet
+      inspect         Show what an artifact holds and what it was made from, or what a network offers
+      settings        List every setting, or print a preset or a run's configuration
+      completions     Print a completion script for a shell
+      man             Print the manual page
+      help            Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help (see more with '--help')

@@ -7,7 +7,7 @@ use fvtool::dataset::Label::{self, Ignored, No, Yes};
 use fvtool::evaluation::average_precision::{uninterpolated, voc2007, voc2010};
 use fvtool::evaluation::curve::Curve;
 use fvtool::evaluation::ranking::Ranking;
-use fvtool::evaluation::{Confusion, Scored, evaluate, roc};
+use fvtool::evaluation::{Confusion, Decision, Scored, evaluate, roc};
 use fvtool::random::Seed;
 use linfa::metrics::{BinaryClassification, ToConfusionMatrix};
 use ndarray::{Array1, Array2, array};
@@ -386,6 +386,7 @@ fn a_class_without_positives_has_no_average_precision() {
         labels: &[vec![Yes, No, Ignored], vec![No, No, Ignored]],
         scores: array![[1.0_f32, 0.0, 1.0], [0.0, 0.0, 2.0]].view(),
         single_label: false,
+        decision: Decision::ScoreAbove(0.0),
     })
     .unwrap();
     assert_eq!((report.map.classes, report.map.classes_without_positives), (1, 2));
@@ -411,6 +412,7 @@ fn empty_and_infinite_inputs_give_finite_reports() {
         labels: &[],
         scores: none.view(),
         single_label: true,
+        decision: Decision::BestClass,
     })
     .unwrap();
     assert_eq!((report.map.voc2007, report.accuracy), (None, None));
@@ -423,6 +425,7 @@ fn empty_and_infinite_inputs_give_finite_reports() {
         labels: &[vec![], vec![]],
         scores: no_classes.view(),
         single_label: false,
+        decision: Decision::ScoreAbove(0.0),
     })
     .unwrap();
     assert_eq!((report.map.voc2010, report.map.classes), (None, 0));
@@ -435,6 +438,7 @@ fn empty_and_infinite_inputs_give_finite_reports() {
             labels: &[vec![No, Yes], vec![Yes, No]],
             scores: Array2::from_elem((2, 2), infinity).view(),
             single_label: true,
+            decision: Decision::BestClass,
         })
         .unwrap();
         let table = report.table();
@@ -468,6 +472,7 @@ fn nan_and_uneven_parts_are_refused_by_name() {
         labels: &labels,
         scores: scores.view(),
         single_label: false,
+        decision: Decision::ScoreAbove(0.0),
     };
     let message = evaluate(&scored).unwrap_err().to_string();
     assert_eq!(message, "evaluation: the score of image `p` for class `dog` is NaN");

@@ -5,7 +5,7 @@
 use fvtool::dataset::Label::{self, Ignored, No, Yes};
 use fvtool::evaluation::curve::Curve;
 use fvtool::evaluation::ranking::Ranking;
-use fvtool::evaluation::{Report, Scored, Scores, evaluate, html, svg, voc_results};
+use fvtool::evaluation::{Decision, Report, Scored, Scores, evaluate, html, svg, voc_results};
 use fvtool::random::Seed;
 use ndarray::{Array2, array};
 use proptest::prelude::*;
@@ -98,6 +98,7 @@ fn random_report(images: usize, classes: &[String], single_label: bool) -> Repor
         labels: &labels,
         scores: scores.view(),
         single_label,
+        decision: fvtool::evaluation::Params::default().decision(single_label),
     };
     evaluate(&scored).unwrap()
 }
@@ -110,6 +111,7 @@ fn tiny(single_label: bool) -> Report {
         labels: &[vec![Yes, No], vec![No, Yes], vec![Yes, if single_label { No } else { Ignored }]],
         scores: array![[0.75_f32, -1.0], [0.5, -2.0], [0.25, 1.0]].view(),
         single_label,
+        decision: fvtool::evaluation::Params::default().decision(single_label),
     })
     .unwrap()
 }
@@ -153,6 +155,8 @@ fn the_json_of_a_report_keeps_its_shape() {
         ],
         "tied": 0
       },
+      "decision": "best-class",
+      "f1": 0.25,
       "classes": [
         {
           "class": "cat",
@@ -160,6 +164,9 @@ fn the_json_of_a_report_keeps_its_shape() {
           "ap_voc2010": 0.8333333333333333,
           "average_precision": 0.8333333333333333,
           "roc_auc": 0.5,
+          "precision": 0.5,
+          "recall": 0.5,
+          "f1": 0.5,
           "equal_error_threshold": 0.75,
           "equal_error_rate": 0.25,
           "positives": 2,
@@ -182,6 +189,9 @@ fn the_json_of_a_report_keeps_its_shape() {
           "ap_voc2010": 0.3333333333333333,
           "average_precision": 0.3333333333333333,
           "roc_auc": 0.0,
+          "precision": 0.0,
+          "recall": 0.0,
+          "f1": 0.0,
           "equal_error_threshold": -1.0,
           "equal_error_rate": 1.0,
           "positives": 1,
@@ -218,14 +228,15 @@ fn the_table_is_aligned() {
     let mut report = tiny(true);
     report.classes[1].class = "dog with a name".to_string();
     insta::assert_snapshot!(report.table(), @r"
-    class            AP 2007  AP 2010    AUC  positives  ignored
-    ────────────────────────────────────────────────────────────
-    cat                84.85    83.33  50.00          2        0
-    dog with a name    33.33    33.33   0.00          1        0
+    class            AP 2007  AP 2010    AUC  precision  recall     F1  positives  ignored
+    ──────────────────────────────────────────────────────────────────────────────────────
+    cat                84.85    83.33  50.00      50.00   50.00  50.00          2        0
+    dog with a name    33.33    33.33   0.00       0.00    0.00   0.00          1        0
 
     mAP, VOC 2007 (11-point)     59.09
     mAP, VOC 2010 (area)         58.33
     mAP, not interpolated        58.33
+    mean F1                      25.00
     accuracy                     33.33
     mean class accuracy          25.00
     ");
@@ -374,6 +385,7 @@ fn the_page_of_an_empty_report_renders() {
         labels: &[],
         scores: empty.view(),
         single_label: true,
+        decision: Decision::BestClass,
     })
     .unwrap();
     let page = html::report(&report, "", &[]);

@@ -9,6 +9,7 @@ mod cli;
 mod cli_network;
 mod compare;
 mod config;
+mod cross_validation;
 mod dataset;
 mod deep;
 mod describer;

@@ -62,6 +62,7 @@ fn figures_without(dir: &Path, report: &Report, left_out: &[&str]) -> (usize, Op
         labels: &labels,
         scores: values.view(),
         single_label: false,
+        decision: fvtool::evaluation::Decision::ScoreAbove(0.0),
     });
     (ids.len(), of_rest.unwrap().map.voc2007)
 }

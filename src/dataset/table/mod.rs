@@ -174,7 +174,7 @@ fn divided(images: Vec<Listed>) -> (Vec<String>, Splits) {
             difficult: false,
         };
         let objects = image.objects.iter().map(object).collect();
-        let item = Item { id, path: image.path.clone(), objects };
+        let item = Item { id, path: image.path.clone(), objects, group: image.group.clone() };
         let split = image.split.clone().expect("every image has a split by now");
         let classes = image.labels.iter().map(class).collect();
         splits.entry(split).or_default().push(Labelled { item, classes });
