@@ -8,13 +8,14 @@ use crate::dataset::images_below;
 use crate::files;
 use crate::pipeline::{ClassScore, Prediction};
 use crate::plain::{self, push_record};
+use crate::svm::Calibration;
 use clap::Args;
 
 use super::args::ReadFolder;
 use super::global::Global;
 use super::outcome::Outcome;
 use super::ui::Ui;
-use super::values::whole;
+use super::values::{share, whole};
 
 /// Arguments of `predict`.
 #[derive(Args)]
@@ -24,9 +25,14 @@ pub struct Predict {
     /// Classes shown per image (0 = all)
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     top: usize,
-    /// Write CSV with a header: path, label, score, probability, then the score of every class
+    /// Write CSV with a header: path, label, score, probability, then the score of every class; --json writes an
+    /// object a line
     #[arg(long, conflicts_with = "top")]
     csv: bool,
+    /// Say that an image shows none of the classes (an empty label) where the best has a lower probability than
+    /// this; for a run with svm.calibration = platt
+    #[arg(long, value_name = "P", value_parser = share, allow_negative_numbers = true)]
+    least_probability: Option<f32>,
     /// File with a path a line; `-` reads them from standard input
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
@@ -44,7 +50,14 @@ pub fn run(
     anyhow::ensure!(!(args.csv && global.json), "--csv and --json are two forms; give one of them");
     let run = args.run.open(global, ui)?;
     let images = images(args)?;
-    let (mut lines, mut failed, mut first) = (Vec::new(), 0, None);
+    let classes = run.known_classes()?.unwrap_or_default();
+    if args.least_probability.is_some() && run.config().svm.calibration == Calibration::None {
+        anyhow::bail!(
+            "the classifier gives no probabilities; train it with them: `fvtool train-svm --run RUN --split SPLIT \
+             --set svm.calibration=platt --refit`"
+        );
+    }
+    let (mut failed, mut first) = (0, None);
     let mut header = args.csv;
     run.predict_each(&images, &mut |prediction| {
         if let Err(reason) = &prediction.outcome {
@@ -55,20 +68,20 @@ pub fn run(
             first.get_or_insert_with(|| reason.clone());
         }
         let written = if global.json {
-            lines.push(prediction);
-            Ok(())
+            let line = serde_json::to_string(&Line::new(&prediction, args.least_probability));
+            writeln!(out, "{}", line.expect("a prediction is JSON"))
         } else if args.csv {
-            let with_header = std::mem::take(&mut header);
-            write_csv(&prediction, with_header, out)
+            if std::mem::take(&mut header) {
+                write_header(&classes, out)
+                    .and_then(|()| write_csv(&prediction, &classes, args.least_probability, out))
+            } else {
+                write_csv(&prediction, &classes, args.least_probability, out)
+            }
         } else {
-            write_table(&prediction, args.top, out)
+            write_table(&prediction, args, out)
         };
         written.map_err(crate::Error::io("write", Path::new("standard output")))
     })?;
-    if global.json {
-        let lines: Vec<Line<'_>> = lines.iter().map(Line::from).collect();
-        writeln!(out, "{}", serde_json::to_string(&lines)?)?;
-    }
     Ok(match first {
         None => Outcome::Done,
         Some(only) if images.len() == 1 => Outcome::Partly(only),
@@ -105,67 +118,80 @@ fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
     Ok(images)
 }
 
+/// The class of the highest score; none where it is less probable than is asked.
+fn decided(scores: &[ClassScore], least: Option<f32>) -> Option<&ClassScore> {
+    let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let enough = least.is_none_or(|least| best.probability.is_some_and(|p| p >= least));
+    enough.then_some(best)
+}
+
+fn write_header(classes: &[String], out: &mut dyn Write) -> std::io::Result<()> {
+    let mut text = String::new();
+    push_record(&mut text, HEADER.into_iter().chain(classes.iter().map(String::as_str)));
+    out.write_all(text.as_bytes())
+}
+
 /// The class of the highest score, its score and probability, and all scores; empty fields for an image that
 /// cannot be used.
 fn write_csv(
     prediction: &Prediction,
-    with_header: bool,
+    classes: &[String],
+    least: Option<f32>,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let mut text = String::new();
-    let path = prediction.path.to_string_lossy();
-    match &prediction.outcome {
-        Ok(scores) => {
-            if with_header {
-                let classes = scores.iter().map(|score| score.class.as_str());
-                push_record(&mut text, HEADER.into_iter().chain(classes));
-            }
-            let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
-            let number = |value: f32| format!("{value:.6}");
-            let best = best.map(|best| {
-                let probability = best.probability.map(number).unwrap_or_default();
-                [best.class.clone(), number(best.score), probability]
-            });
-            let fields = [path.into_owned()].into_iter().chain(best.into_iter().flatten());
-            let fields: Vec<String> =
-                fields.chain(scores.iter().map(|score| number(score.score))).collect();
-            push_record(&mut text, fields.iter().map(String::as_str));
-        }
-        Err(_) => {
-            if with_header {
-                push_record(&mut text, HEADER.into_iter());
-            }
-            push_record(&mut text, [&*path, "", "", ""].into_iter());
-        }
+    let mut fields = vec![prediction.path.to_string_lossy().into_owned()];
+    if let Ok(scores) = &prediction.outcome {
+        let number = |value: f32| format!("{value:.6}");
+        let label = decided(scores, least).map(|best| best.class.clone()).unwrap_or_default();
+        let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+        fields.push(label);
+        fields.push(best.map(|best| number(best.score)).unwrap_or_default());
+        fields.push(best.and_then(|best| best.probability).map(number).unwrap_or_default());
+        fields.extend(scores.iter().map(|score| number(score.score)));
     }
+    fields.resize(HEADER.len() + classes.len(), String::new());
+    let mut text = String::new();
+    push_record(&mut text, fields.iter().map(String::as_str));
     out.write_all(text.as_bytes())
 }
 
 const HEADER: [&str; 4] = ["path", "label", "score", "probability"];
 
-/// One image in JSON: its classes, or why it cannot be used.
+/// One image in JSON: its class and all scores, or why it cannot be used.
 #[derive(serde::Serialize)]
 struct Line<'a> {
     image: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<&'a [ClassScore]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
 
-impl<'a> From<&'a Prediction> for Line<'a> {
-    fn from(prediction: &'a Prediction) -> Self {
+impl<'a> Line<'a> {
+    fn new(prediction: &'a Prediction, least: Option<f32>) -> Self {
+        let scores = prediction.outcome.as_deref().ok();
         Self {
             image: prediction.path.to_string_lossy(),
-            classes: prediction.outcome.as_deref().ok(),
+            label: scores.and_then(|scores| decided(scores, least)).map(|best| best.class.as_str()),
+            classes: scores,
             error: prediction.outcome.as_ref().err().map(String::as_str),
         }
     }
 }
 
 /// One line per class, best first: image, class, score, probability.
-fn write_table(prediction: &Prediction, top: usize, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_table(
+    prediction: &Prediction,
+    args: &Predict,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let Ok(scores) = &prediction.outcome else { return Ok(()) };
+    if decided(scores, args.least_probability).is_none() {
+        return writeln!(out, "{}\tnone of the classes", plain::path(&prediction.path));
+    }
+    let top = args.top;
     let mut scores: Vec<_> = scores.iter().collect();
     scores.sort_by(|a, b| b.score.total_cmp(&a.score));
     let shown = if top == 0 { scores.len() } else { top };

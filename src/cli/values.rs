@@ -31,6 +31,12 @@ impl std::str::FromStr for Bytes {
     }
 }
 
+/// A share from 0 to 1.
+pub fn share(text: &str) -> Result<f32, String> {
+    let number = text.parse::<f32>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "it must be a number from 0 to 1".to_owned())
+}
+
 /// A number of threads.
 pub fn threads(text: &str) -> Result<u16, String> {
     let number = text.parse::<u16>().ok().filter(|number| (1..=MOST_THREADS).contains(number));

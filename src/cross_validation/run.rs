@@ -43,6 +43,7 @@ pub fn cross_validate(run: &Run<'_>, data: &Path, options: &Options) -> Result<D
     let folds: Vec<Folds> = (0..options.repeats)
         .map(|repeat| Folds::new(&split, options.folds, seed, repeat))
         .collect::<Result<_>>()?;
+    run.note_few_images(&split);
     note_rare_classes(run, &split, options.folds);
     let (held_out, skipped) = match options.models {
         Models::Once => with_models_of_all(run, data, &split, &folds)?,

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use roxmltree::Node;
 
+use super::items::{Object, Ruler};
 use super::place::at_line;
 use super::xml;
 use crate::{Error, Result};
@@ -68,6 +69,29 @@ impl Annotation {
     pub fn begins_at_zero(&self) -> bool {
         let zero = |named: &Named| named.edges[..2].iter().any(|edge| (0.0..1.0).contains(edge));
         !self.shares && self.objects.iter().any(zero)
+    }
+}
+
+impl Annotation {
+    /// Its objects of known classes (sorted), with their edges counted from 0. Those that are written count from
+    /// 1, as PASCAL VOC has it, unless `from_zero`.
+    pub fn known_objects(&self, classes: &[String], from_zero: bool) -> Vec<Object> {
+        let ruler = match (self.shares, self.size) {
+            (true, _) => Ruler::Shares,
+            (false, Some(size)) => Ruler::PixelsOf(size),
+            (false, None) => Ruler::Pixels,
+        };
+        let known = self.objects.iter().filter_map(|named| {
+            let class = classes.binary_search(&named.class).ok()?;
+            let [left, top, right, bottom] = named.edges;
+            let bounds = match (ruler, from_zero) {
+                (Ruler::Shares, _) => named.edges,
+                (_, false) => named.edges.map(|edge| edge - 1.0),
+                (_, true) => [left, top, (right - 1.0).max(left), (bottom - 1.0).max(top)],
+            };
+            Some(Object { class, bounds, ruler, difficult: named.difficult })
+        });
+        known.collect()
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Divided {
 pub(super) struct Labelled {
     pub item: Item,
     pub classes: Vec<usize>,
+    /// Classes of which nothing can be said.
+    pub ignored: Vec<usize>,
 }
 
 /// The number, uniform from 0 to 1, by which an image (or a group of them) is drawn for a split.
@@ -63,6 +65,7 @@ impl Divided {
         let row = |image: &Labelled| {
             let mut row = vec![Label::No; self.classes.len()];
             image.classes.iter().for_each(|&class| row[class] = Label::Yes);
+            image.ignored.iter().for_each(|&class| row[class] = Label::Ignored);
             row
         };
         Some(Split {

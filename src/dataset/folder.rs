@@ -195,7 +195,11 @@ fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<Stri
 
 /// An image of one class.
 fn labelled(class: usize, id: String, path: PathBuf) -> Labelled {
-    Labelled { item: Item { id, path, objects: Vec::new(), group: None }, classes: vec![class] }
+    Labelled {
+        item: Item { id, path, objects: Vec::new(), group: None },
+        classes: vec![class],
+        ignored: Vec::new(),
+    }
 }
 
 impl Divided {

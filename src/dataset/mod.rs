@@ -1,12 +1,13 @@
 //! Labelled images: items, labels per class, boxes and splits. Names files, opens no pixels.
 //!
-//! Three layouts are read: PASCAL VOC devkit folders ([`voc`]), one folder per class ([`folder`]), and
-//! images with a table of labels (`table`). [`synthetic`] draws a VOC-style folder for the demo and the tests.
+//! Four layouts are read: PASCAL VOC devkit folders ([`voc`]), one folder per class ([`folder`]), images with a
+//! table of labels (`table`), and images with an annotation each (`annotated`). [`synthetic`] draws a VOC-style folder for the demo and the tests.
 //!
 //! Opening looks only at folders and lists; what is missing or contradictory there is an error that
 //! names the file and line. Nothing depends on the order in which a file system lists its entries.
 
 mod agreement;
+mod annotated;
 mod annotation;
 pub mod boxes;
 mod classes;
@@ -78,6 +79,7 @@ pub struct Dataset {
 enum Source {
     Voc(voc::Voc),
     Folders(Divided),
+    /// A table, or an annotation for each image.
     Table(Divided),
 }
 
@@ -112,6 +114,17 @@ impl Dataset {
                 }
                 (Source::Table(table::open(root, &tables, walked, params, seed)?), root.to_owned())
             }
+            (Some(voc_root), Layout::Auto) if !voc::has_lists(&voc_root) => {
+                match annotated::open(
+                    &voc_root,
+                    tree::walk(&voc_root)?,
+                    params.train_fraction,
+                    seed,
+                )? {
+                    Some(divided) => (Source::Table(divided), voc_root),
+                    None => (Source::Voc(voc::Voc::open(&voc_root)?), voc_root),
+                }
+            }
             (Some(voc_root), _) => {
                 if voc_root != root {
                     notes.push(format!("the PASCAL VOC folder {} is used", voc_root.display()));
@@ -132,10 +145,11 @@ impl Dataset {
                     Err(error @ Error::Data { .. }) if params.layout == Layout::Auto => {
                         let walked = tree::walk(root)?;
                         let tables = table::of_folder(root, &walked.0, params);
-                        if tables.is_empty() {
-                            return Err(error);
-                        }
-                        Source::Table(table::open(root, &tables, walked, params, seed)?)
+                        let divided = match tables.is_empty() {
+                            false => Some(table::open(root, &tables, walked, params, seed)?),
+                            true => annotated::open(root, walked, params.train_fraction, seed)?,
+                        };
+                        Source::Table(divided.ok_or(error)?)
                     }
                     Err(error) => return Err(error),
                 };
@@ -167,7 +181,8 @@ impl Dataset {
         &self.root
     }
 
-    /// The layout found: [`Layout::Voc`], [`Layout::Folders`] or [`Layout::Table`].
+    /// The layout found: [`Layout::Voc`], [`Layout::Folders`] or [`Layout::Table`] (also of
+    /// images with an annotation each).
     pub fn layout(&self) -> Layout {
         match self.source {
             Source::Voc(_) => Layout::Voc,

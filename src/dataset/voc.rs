@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use super::agreement::{self, Contradictions};
 use super::annotation::{self, Annotation};
 use super::inventory::Inventory;
-use super::items::{Item, Object, Ruler, Split};
+use super::items::{Item, Split};
 use super::label::Label;
 use super::listing::list;
 use super::lists::{self, Ids, Kind};
@@ -66,6 +66,11 @@ pub(super) fn find(root: &Path) -> Result<Option<PathBuf>> {
             ))
         }
     }
+}
+
+/// Whether a devkit says which images there are and how they are divided.
+pub(super) fn has_lists(root: &Path) -> bool {
+    root.join("ImageSets/Main").is_dir()
 }
 
 fn is_devkit(path: &Path) -> bool {
@@ -239,7 +244,7 @@ impl Voc {
                 Item {
                     id,
                     path,
-                    objects: self.known_objects(annotation, from_zero > 0),
+                    objects: annotation.known_objects(&self.classes, from_zero > 0),
                     group: None,
                 }
             })
@@ -278,25 +283,6 @@ impl Voc {
             Ok(agreement::label_of(class, annotation))
         };
         annotations.iter().enumerate().map(label).collect()
-    }
-
-    fn known_objects(&self, annotation: Annotation, from_zero: bool) -> Vec<Object> {
-        let ruler = match (annotation.shares, annotation.size) {
-            (true, _) => Ruler::Shares,
-            (false, Some(size)) => Ruler::PixelsOf(size),
-            (false, None) => Ruler::Pixels,
-        };
-        let known = annotation.objects.into_iter().filter_map(|named| {
-            let class = self.classes.binary_search(&named.class).ok()?;
-            let [left, top, right, bottom] = named.edges;
-            let bounds = match (ruler, from_zero) {
-                (Ruler::Shares, _) => named.edges,
-                (_, false) => named.edges.map(|edge| edge - 1.0),
-                (_, true) => [left, top, (right - 1.0).max(left), (bottom - 1.0).max(top)],
-            };
-            Some(Object { class, bounds, ruler, difficult: named.difficult })
-        });
-        known.collect()
     }
 
     /// The file names of the images, by name without ending; the preferred ending where there are

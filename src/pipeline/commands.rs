@@ -9,10 +9,16 @@ use super::run::Run;
 use super::sample::left_out_of;
 use super::vectors::Encoded;
 use crate::artifacts::Artifact;
-use crate::dataset::require_two_classes;
-use crate::dataset::{Dataset, Split};
+use crate::dataset::{Dataset, Label, Split, require_two_classes};
 use crate::error::Result;
-use crate::store::{Kind, Skipped, SvmReport, report_of};
+use crate::plain;
+use crate::store::{Kind, Notes, Skipped, SvmReport, report_of};
+use crate::words::counted;
+
+/// A class of fewer images is named before work.
+const FEW_IMAGES: usize = 10;
+/// Classes that are named.
+const NAMED_CLASSES: usize = 5;
 
 impl Run<'_> {
     /// Opens a data folder with this run's settings, and says what became of its files.
@@ -42,6 +48,8 @@ impl Run<'_> {
         let dataset = self.open_data(data)?;
         let (train, test) = (self.home.split(&dataset, train)?, self.home.split(&dataset, test)?);
         require_two_classes(&train)?;
+        self.note_few_images(&train);
+        self.note_few_images(&test);
         self.check_memory(train.items.len(), train.classes.len())?;
         self.bring_models(data, &train, Until::Mixture)?;
         let encoded = self.encode_split(&train)?;
@@ -163,6 +171,32 @@ impl Run<'_> {
             self.encode_split(&self.home.split(&dataset, &name)?)?;
         }
         self.train_svm(&name).map(|_| ())
+    }
+
+    /// Says which classes have so few images that their figures mean little, before any work.
+    pub(crate) fn note_few_images(&self, split: &Split) {
+        let shown = |class: usize| {
+            let labels = split.labels.iter().filter(|labels| labels[class] == Label::Yes);
+            (labels.count(), &split.classes[class])
+        };
+        let mut few: Vec<(usize, &String)> = (0..split.classes.len()).map(shown).collect();
+        few.retain(|(images, _)| *images < FEW_IMAGES);
+        few.sort();
+        let named: Vec<String> = few
+            .iter()
+            .take(NAMED_CLASSES)
+            .map(|(images, class)| format!("{} {images}", plain::line(class)))
+            .collect();
+        if !few.is_empty() {
+            let rest = if few.len() > NAMED_CLASSES { ", …" } else { "" };
+            self.home.work.note_once(&format!(
+                "fewer than {FEW_IMAGES} images of {} in `{}` ({}{rest}): what is said of {} rests on little",
+                counted(few.len(), "class"),
+                split.name,
+                named.join(", "),
+                if few.len() == 1 { "it" } else { "them" }
+            ));
+        }
     }
 
     /// Refuses a run that will not fit, before any work.

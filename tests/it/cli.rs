@@ -43,7 +43,7 @@ pub fn on(command: &str, run: &Path, data: &Path, split: &str, more: &[&str]) ->
 
 /// Done, and said nothing but results.
 #[track_caller]
-fn assert_quietly_done(said: &Said) {
+pub fn assert_quietly_done(said: &Said) {
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
     assert!(!said.out.is_empty());
 }
@@ -510,40 +510,6 @@ fn skipped_images_are_exit_1_unless_allowed() {
     let value: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&value["images"], &value["skipped"]), (&1.into(), &1.into()));
     assert_eq!(on("eval", &run, &data, "some", &["--strict", "--allow-skipped"]).code, 2);
-}
-
-#[test]
-fn predict_prints_the_best_classes_of_each_image() {
-    let (folder, run) = copy_of(&fixture().run);
-    put(folder.path(), "bad.jpg", b"not an image");
-    let bad = folder.path().join("bad.jpg");
-    let image = fixture().data.join("JPEGImages/000025.jpg");
-    let (run, image, bad) = (run.to_str().unwrap(), image.to_str().unwrap(), bad.to_str().unwrap());
-    let said = fvtool(&["predict", "--run", run, "-q", image]);
-    assert_quietly_done(&said);
-    let lines: Vec<Vec<&str>> = said.out.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(lines.len(), 3);
-    assert!(lines.iter().all(|fields| fields.len() == 4 && fields[0] == image));
-    let numbers = |field: usize| -> Vec<f64> {
-        lines.iter().map(|fields| fields[field].parse().unwrap()).collect()
-    };
-    assert!(numbers(2).is_sorted_by(|a, b| a >= b), "best first: {}", said.out);
-    assert!(numbers(3).iter().all(|p| (0.0..=1.0).contains(p)));
-    assert_eq!(
-        fvtool(&["predict", "--run", run, "-q", "--top", "0", image]).out.lines().count(),
-        6
-    );
-
-    let said = fvtool(&["predict", "--run", run, "--json", bad, image]);
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("bad.jpg"), "{}", said.err);
-    let value: Value = serde_json::from_str(&said.out).unwrap();
-    assert!(value[0]["error"].as_str().unwrap().contains("bad.jpg"));
-    assert_eq!(value[1]["image"], image);
-    assert_eq!(value[1]["classes"].as_array().unwrap().len(), 6);
-    assert!(
-        value[1]["classes"][0]["score"].is_f64() && value[1]["classes"][0]["class"].is_string()
-    );
 }
 
 #[test]

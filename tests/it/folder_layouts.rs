@@ -178,17 +178,6 @@ fn what_is_not_read_is_refused_by_name() {
         (
             &[
                 "train/1.jpg",
-                "train/1.xml",
-                "valid/2.jpg",
-                "valid/2.xml",
-                "test/3.jpg",
-                "test/3.xml",
-            ],
-            &["Roboflow exports Pascal VOC", "JPEGImages", "ImageSets/Main"],
-        ),
-        (
-            &[
-                "train/1.jpg",
                 "train/_annotations.coco.json",
                 "test/2.jpg",
                 "test/_annotations.coco.json",
@@ -223,9 +212,11 @@ fn what_is_not_read_is_refused_by_name() {
             &["COCO", "instances_train2017.json"],
         ),
         (&["images/1.jpg", "annotations/x.json"], &["COCO", "annotations/*.json"]),
-        // Pascal VOC without its lists, masks.
-        (&["images/1.jpg", "annotations/1.xml"], &["Pascal VOC", "annotations/*.xml"]),
-        (&["1.jpg", "1.xml", "2.jpg", "2.xml"], &["Pascal VOC"]),
+        // Pascal VOC without its lists and with few annotations, masks.
+        (
+            &["images/1.jpg", "images/2.jpg", "images/3.jpg", "annotations/1.xml"],
+            &["annotations/*.xml"],
+        ),
         (
             &["train/images/1.jpg", "train/masks/1.png", "test/images/2.jpg", "test/masks/2.png"],
             &["masks"],

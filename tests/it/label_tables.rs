@@ -228,3 +228,17 @@ fn a_run_takes_a_table_and_remembers_it() {
     let text = refusal(run.run_all(&remembered, "train", "test"));
     assert!(text.contains("labels.csv"), "{text}");
 }
+
+/// Two tables that are splits divide a group as a column of splits would.
+#[test]
+fn a_group_in_two_tables_is_refused() {
+    let root = folder(IMAGES);
+    let header = "path,label,patient_id\n";
+    put(root.path(), "train.csv", format!("{header}images/1.jpg,cat,a\nimages/2.jpg,dog,b\n"));
+    put(root.path(), "test.csv", format!("{header}images/3.png,cat,b\nimages/sub/4.jpg,dog,c\n"));
+    let text = refused(root.path());
+    assert!(text.contains("group `b` is in two splits"), "{text}");
+    put(root.path(), "test.csv", format!("{header}images/3.png,cat,d\nimages/sub/4.jpg,dog,c\n"));
+    let dataset = open(root.path()).unwrap();
+    assert_eq!(dataset.split("test").unwrap().items[0].group.as_deref(), Some("d"));
+}

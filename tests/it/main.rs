@@ -1,12 +1,14 @@
 //! The integration tests, one binary: each file says what it holds.
 
 #![allow(clippy::unwrap_used, clippy::neg_cmp_op_on_partial_ord)]
+mod annotated;
 mod architecture;
 mod artifacts;
 mod channels;
 mod circles;
 mod cli;
 mod cli_network;
+mod cli_predict;
 mod compare;
 mod config;
 mod cross_validation;

@@ -102,7 +102,7 @@ pub(super) fn open(
 ) -> Result<Divided> {
     let mut notes = Vec::new();
     let mut images: Vec<Listed> = Vec::new();
-    let (mut left_out, mut several, mut split_of_table) = (BTreeMap::new(), false, false);
+    let (mut left_out, mut several) = (BTreeMap::new(), false);
     let within: Vec<PathBuf> =
         tree.folders.keys().take(MOST_FOLDERS).map(|name| root.join(name)).collect();
     for table in tables {
@@ -119,7 +119,6 @@ pub(super) fn open(
         if tables.len() > 1 && of_table.iter().all(|image| image.split.is_none()) {
             let split = split_name(table, tables)?;
             of_table.iter_mut().for_each(|image| image.split = Some(split.clone()));
-            split_of_table = true;
         }
         images.extend(of_table);
     }
@@ -143,7 +142,7 @@ pub(super) fn open(
     }
     if drawn {
         draw(&mut images, params.train_fraction, seed, &mut notes);
-    } else if !split_of_table {
+    } else {
         refuse_divided_groups(&tables[0], &images)?;
     }
     for (reason, count) in left_out {
@@ -177,7 +176,7 @@ fn divided(images: Vec<Listed>) -> (Vec<String>, Splits) {
         let item = Item { id, path: image.path.clone(), objects, group: image.group.clone() };
         let split = image.split.clone().expect("every image has a split by now");
         let classes = image.labels.iter().map(class).collect();
-        splits.entry(split).or_default().push(Labelled { item, classes });
+        splits.entry(split).or_default().push(Labelled { item, classes, ignored: Vec::new() });
     }
     (classes, splits)
 }
