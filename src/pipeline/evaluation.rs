@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::classifier::summary;
 use super::leak::{note_training_images, training_images};
+use super::reading::predicted;
 use super::result::StageResult;
 use super::run::Run;
 use super::vectors::Encoded;
@@ -205,11 +206,8 @@ fn predictions(
             let names = (0..classes.len()).filter(|&class| takes(class));
             names.map(|class| classes[class].as_str()).collect::<Vec<_>>().join(BETWEEN)
         };
-        let best = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let predicted = match split.single_label {
-            true => named(&|class| scores[class] == best),
-            false => named(&|class| scores[class] > 0.0),
-        };
+        let predicted = predicted(&scores.to_vec(), split.single_label);
+        let predicted = named(&|class| predicted.contains(&class));
         let path = item.path.strip_prefix(&split.root).unwrap_or(&item.path).to_string_lossy();
         let fields = [path.into_owned(), named(&|class| labels[class] == Label::Yes), predicted];
         let numbers = scores.iter().map(|score| score.to_string());
