@@ -4,6 +4,7 @@ use ndarray::Array2;
 
 use super::mixture::load_models;
 use super::run::Run;
+use crate::artifacts::Artifact;
 use crate::dataset::Label;
 use crate::describer::Describer;
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::evaluation::Report;
 use crate::gmm::Gmm;
 use crate::linalg::Rows;
 use crate::projection::Projection;
-use crate::store::{Index, figures_of};
+use crate::store::{Index, Kind, SvmReport, figures_of, report_of};
 use crate::svm::Model;
 
 /// The stored vectors of a split, scored by the run's classifier.
@@ -114,6 +115,25 @@ impl Run<'_> {
     /// As [`stored_models`](Self::stored_models).
     pub fn stored_describer(&self) -> Result<Describer> {
         Ok(self.describer()?.0)
+    }
+
+    /// Whether the classifier was trained on images that each show one class: the highest score decides
+    /// then.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained here; as [`Run::index`].
+    pub fn is_single_label(&self) -> Result<bool> {
+        self.require_classifier()?;
+        let artifact = Artifact::open(&self.home.path(Kind::Svm))?;
+        Ok(self.index(&report_of::<SvmReport>(&artifact)?.split)?.single_label)
+    }
+
+    /// Refuses to explain vectors of another program: nobody knows which pixels they are of.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn require_explainable(&self) -> Result<()> {
+        self.require_pixels()
     }
 
     /// The stored figures of an evaluated split.
