@@ -36,25 +36,25 @@ impl Model {
 
     /// Names of the classes.
     #[getter]
-    fn classes(&self) -> Vec<String> {
+    pub fn classes(&self) -> Vec<String> {
         self.0.classes.clone()
     }
 
     /// M×dim.
     #[getter]
-    fn weights<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    pub fn weights<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         of_view(py, self.0.weights.view())
     }
 
     /// M values.
     #[getter]
-    fn bias<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+    pub fn bias<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         PyArray1::from_slice(py, &self.0.bias)
     }
 
     /// `(a, b)` of each class's sigmoid 1/(1 + exp(a·score + b)); `None` where it was not calibrated.
     #[getter]
-    fn sigmoids(&self) -> Vec<Option<(f64, f64)>> {
+    pub fn sigmoids(&self) -> Vec<Option<(f64, f64)>> {
         self.0.sigmoids.iter().map(|sigmoid| sigmoid.map(|s| (s.a, s.b))).collect()
     }
 

@@ -215,14 +215,24 @@ impl Run {
         Ok(self.channel(py, channel)?.1)
     }
 
+    /// classifier()
+    /// --
+    ///
+    /// The classifier as a dict: `classes` (M names), `weights` (M×dim), `bias` (M), and `sigmoids` (M times
+    /// `(a, b)` of 1/(1 + exp(a·score + b)), or `None` where it was not calibrated).
+    fn classifier<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let model = Model(self.read(py, None, |run| run.classifier())?);
+        let parts = PyDict::new(py);
+        parts.set_item("classes", model.classes())?;
+        parts.set_item("weights", model.weights(py)?)?;
+        parts.set_item("bias", model.bias(py))?;
+        parts.set_item("sigmoids", model.sigmoids())?;
+        Ok(parts)
+    }
+
     /// The models of all channels.
     fn _describer(&self, py: Python<'_>) -> PyResult<Describer> {
         self.models(py)
-    }
-
-    /// The classifier.
-    fn _model(&self, py: Python<'_>) -> PyResult<Model> {
-        self.read(py, None, |run| run.classifier()).map(Model)
     }
 
     /// predict(images, *, threads=None)
