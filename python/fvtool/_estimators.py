@@ -9,7 +9,7 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets, type_of_target
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ImportError as error:
     raise ImportError(
         "FisherVectorizer and Classifier need scikit-learn 1.6 or newer; install it with "
@@ -174,7 +174,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             self.classes_ = np.arange(labels.shape[1])
             names = self.classes_
         else:
-            self.classes_, number = np.unique(np.ravel(y), return_inverse=True)
+            self.classes_, number = np.unique(column_or_1d(y, warn=True), return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
                     "Classifier can't train when only one class is present; it needs two classes or more"
@@ -217,7 +217,11 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     @available_if(lambda self: self.calibration == "platt")
     def predict_proba(self, X):
-        """Probabilities, N×M. Of rows of one class each the classes' sigmoids, scaled to add up to 1."""
+        """Probabilities, N×M. Of rows of one class each the classes' sigmoids, scaled to add up to 1.
+
+        `predict` goes by the scores, as the program does: near a border the class of the highest
+        probability may be another one.
+        """
         scores = self._scores(X)
         found = self.model_.probabilities(scores)
         if np.isnan(found).any():

@@ -10,8 +10,8 @@ use crate::arrays::{of_json, of_matrix};
 use crate::busy::busy;
 use crate::errors::of_library;
 use crate::images::Images;
-use crate::mixture::{GMM, of_argument};
-use crate::projection::PCA;
+use crate::mixture::{Mixture, of_argument};
+use crate::projection::Pca;
 use crate::settings::{config, overrides};
 
 /// Fitted models of a configuration, and what makes vectors with them.
@@ -36,10 +36,10 @@ impl Describer {
 impl Describer {
     /// Of a configuration in TOML and its models, as they were pickled.
     #[new]
-    fn new(toml: &str, models: Vec<(Py<PCA>, Bound<'_, PyAny>)>) -> PyResult<Self> {
+    fn new(toml: &str, models: Vec<(Py<Pca>, Bound<'_, PyAny>)>) -> PyResult<Self> {
         let config = Config::parse(toml, "pickled settings").map_err(of_library)?;
         let model =
-            |(pca, gmm): (Py<PCA>, Bound<'_, PyAny>)| Ok((pca.get().0.clone(), of_argument(&gmm)?));
+            |(pca, gmm): (Py<Pca>, Bound<'_, PyAny>)| Ok((pca.get().0.clone(), of_argument(&gmm)?));
         let models = models.into_iter().map(model).collect::<PyResult<_>>()?;
         Self::of(config, models).map_err(of_library)
     }
@@ -86,14 +86,14 @@ impl Describer {
     }
 
     /// Name, projection, mixture and factor in the joint vector of each channel.
-    pub fn channels(&self) -> Vec<(String, PCA, GMM, f32)> {
+    pub fn channels(&self) -> Vec<(String, Pca, Mixture, f32)> {
         let channels = self.describer.channels().iter().zip(&self.models);
         let channel = |(channel, (pca, gmm)): (&describer::Channel, &(_, fvtool::gmm::Gmm))| {
             let pca: &fvtool::projection::Projection = pca;
             (
                 channel.encoder.name().to_owned(),
-                PCA(pca.clone()),
-                GMM::from(gmm.clone()),
+                Pca(pca.clone()),
+                Mixture::from(gmm.clone()),
                 channel.factor,
             )
         };
@@ -116,7 +116,7 @@ impl Describer {
         self.describer.channels().iter().flat_map(of_channel).collect()
     }
 
-    fn __getnewargs__(&self) -> (String, Vec<(PCA, GMM)>) {
+    fn __getnewargs__(&self) -> (String, Vec<(Pca, Mixture)>) {
         let model = |(_, pca, gmm, _)| (pca, gmm);
         (self.config.to_toml(), self.channels().into_iter().map(model).collect())
     }

@@ -12,9 +12,6 @@ use crate::errors::argument;
 use crate::mixture::of_argument;
 use crate::settings::of_group;
 
-/// fisher_vector(rows, gmm, *, improved=False, orders=(1, 2), **settings)
-/// --
-///
 /// The Fisher vector of rows (N×D) under a mixture of K components: float32, for each of `orders` in turn K
 /// values (order 0: weights) or K·D (1: means, 2: variances), component by component.
 ///

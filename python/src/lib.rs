@@ -37,11 +37,11 @@ mod _fvtool {
     #[pymodule_export]
     use crate::fisher::fisher_vector;
     #[pymodule_export]
-    use crate::mixture::{GMM, fit_gmm};
+    use crate::mixture::{Mixture, fit_gmm};
     #[pymodule_export]
     use crate::program::main;
     #[pymodule_export]
-    use crate::projection::{PCA, fit_pca};
+    use crate::projection::{Pca, fit_pca};
     #[pymodule_export]
     use crate::run::Run;
     #[pymodule_export]

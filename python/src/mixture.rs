@@ -11,17 +11,14 @@ use crate::busy::busy;
 use crate::errors::{argument, of_library};
 use crate::settings::of_group;
 
-/// GMM(weights, means, variances)
-/// --
-///
 /// A mixture of K Gaussians in D dimensions, each with variances of its own and no covariances.
-#[pyclass(module = "fvtool", frozen)]
-pub struct GMM {
+#[pyclass(name = "GMM", module = "fvtool", frozen)]
+pub struct Mixture {
     gmm: Gmm,
     report: Option<FitReport>,
 }
 
-impl From<Gmm> for GMM {
+impl From<Gmm> for Mixture {
     fn from(gmm: Gmm) -> Self {
         Self { gmm, report: None }
     }
@@ -29,7 +26,7 @@ impl From<Gmm> for GMM {
 
 /// The mixture of an argument: fvtool's, or scikit-learn's with diagonal covariances.
 pub fn of_argument(given: &Bound<'_, PyAny>) -> PyResult<Gmm> {
-    if let Ok(own) = given.cast::<GMM>() {
+    if let Ok(own) = given.cast::<Mixture>() {
         return Ok(own.get().gmm.clone());
     }
     let part = |name: &str| {
@@ -49,7 +46,7 @@ pub fn of_argument(given: &Bound<'_, PyAny>) -> PyResult<Gmm> {
 }
 
 #[pymethods]
-impl GMM {
+impl Mixture {
     #[new]
     fn new(
         weights: &Bound<'_, PyAny>,
@@ -85,9 +82,6 @@ impl GMM {
         of_json(py, &self.report)
     }
 
-    /// posteriors(rows)
-    /// --
-    ///
     /// Probability of each component for each row (N×D): N×K float32, rows adding up to 1.
     fn posteriors<'py>(
         &self,
@@ -97,9 +91,6 @@ impl GMM {
         of_matrix(py, self.evaluate(py, rows)?.0)
     }
 
-    /// log_likelihood(rows)
-    /// --
-    ///
     /// Natural logarithm of the density at each row (N×D): N float64.
     fn log_likelihood<'py>(
         &self,
@@ -123,7 +114,7 @@ impl GMM {
     }
 }
 
-impl GMM {
+impl Mixture {
     fn evaluate(
         &self,
         py: Python<'_>,
@@ -135,9 +126,6 @@ impl GMM {
     }
 }
 
-/// fit_gmm(rows, n_components, *, seed=1, threads=None, **settings)
-/// --
-///
 /// Fits a mixture to rows (N×D): k-means, then expectation maximisation. `settings` are those of the group
 /// `gmm` (`max_iterations=50`, `tolerance=1e-4`, `method="mini-batch"`, …). The number of threads changes
 /// no bit.
@@ -150,11 +138,11 @@ pub fn fit_gmm(
     seed: u64,
     threads: Option<usize>,
     settings: Option<&Bound<'_, PyDict>>,
-) -> PyResult<GMM> {
+) -> PyResult<Mixture> {
     let mut params = of_group("gmm", settings)?.gmm;
     params.components = n_components;
     let rows = Rows::some("rows", rows)?;
     let view = rows.view()?;
     let fit = busy(py, threads, |watch| gmm::fit(view, &params, Seed(seed), watch))?;
-    Ok(GMM { gmm: fit.gmm, report: Some(fit.report) })
+    Ok(Mixture { gmm: fit.gmm, report: Some(fit.report) })
 }

@@ -12,16 +12,13 @@ use crate::busy::busy;
 use crate::errors::{argument, of_library};
 use crate::settings::of_group;
 
-/// PCA(mean, components, variances, kept=1.0, l2=False, append="none")
-/// --
-///
 /// A projection: `transform` gives `(rows − mean) · componentsᵀ`.
-#[pyclass(module = "fvtool", frozen)]
+#[pyclass(name = "PCA", module = "fvtool", frozen)]
 #[derive(Clone)]
-pub struct PCA(pub Projection);
+pub struct Pca(pub Projection);
 
 #[pymethods]
-impl PCA {
+impl Pca {
     #[new]
     #[pyo3(signature = (mean, components, variances, kept = 1.0, l2 = false, append = "none"))]
     fn new(
@@ -86,9 +83,6 @@ impl PCA {
         }
     }
 
-    /// transform(rows, positions=None)
-    /// --
-    ///
     /// Projects rows (N×D) to N×k float32. Where positions are appended (`append`), they are N×3: x and y
     /// from 0 to 1, and the width of a bin over √(W·H).
     #[pyo3(signature = (rows, positions = None))]
@@ -149,9 +143,6 @@ impl PCA {
     }
 }
 
-/// fit_pca(rows, dimension, *, threads=None, **settings)
-/// --
-///
 /// Fits a projection to rows (N×D, at least 2) that keeps `dimension` values; `settings` are those of the
 /// group `pca` (`whiten=True`, `l2=True`).
 #[pyfunction]
@@ -162,7 +153,7 @@ pub fn fit_pca(
     dimension: usize,
     threads: Option<usize>,
     settings: Option<&Bound<'_, PyDict>>,
-) -> PyResult<PCA> {
+) -> PyResult<Pca> {
     let mut params = of_group("pca", settings)?.pca;
     params.dimension = dimension;
     let rows = Rows::some("rows", rows)?;
@@ -170,6 +161,6 @@ pub fn fit_pca(
     busy(py, threads, |watch| {
         let mut covariance = Covariance::new(view.row(0));
         covariance.add(view, watch)?;
-        Projection::fit(&covariance, &params, watch).map(PCA)
+        Projection::fit(&covariance, &params, watch).map(Pca)
     })
 }

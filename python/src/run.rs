@@ -15,15 +15,12 @@ use crate::classifier::Model;
 use crate::describer::Describer;
 use crate::errors::{argument, of_library};
 use crate::images::Images;
-use crate::mixture::GMM;
-use crate::projection::PCA;
+use crate::mixture::Mixture;
+use crate::projection::Pca;
 
 /// What stands between several classes of an image, as in `predictions.csv`.
 const BETWEEN: &str = "|";
 
-/// Run(path)
-/// --
-///
 /// A run folder that `fvtool run` made, read with its checksums. Nothing is written into it. Every method
 /// looks at the folder anew; a file that was damaged, or is of other settings than the rest, is refused.
 #[pyclass(module = "fvtool", frozen)]
@@ -65,7 +62,7 @@ impl Run {
     }
 
     /// The models of a channel by its name; the only one where none is named.
-    fn channel(&self, py: Python<'_>, name: Option<&str>) -> PyResult<(PCA, GMM)> {
+    fn channel(&self, py: Python<'_>, name: Option<&str>) -> PyResult<(Pca, Mixture)> {
         let mut channels = self.models(py)?.channels();
         let names: Vec<String> = channels.iter().map(|(name, ..)| name.clone()).collect();
         let place = match name {
@@ -127,9 +124,6 @@ impl Run {
         of_json(py, &self.read(py, None, |run| Ok(run.config().clone()))?)
     }
 
-    /// vectors(split)
-    /// --
-    ///
     /// The stored vectors of a split, `(N×dim float32, ids)`, channels joined with their weights.
     fn vectors<'py>(
         &self,
@@ -140,9 +134,6 @@ impl Run {
         Ok((of_matrix(py, rows)?, index.images.into_iter().map(|image| image.id).collect()))
     }
 
-    /// labels(split)
-    /// --
-    ///
     /// Labels of a split's images, N×M int8 for `classes`: 1 yes, −1 no, 0 not judged.
     fn labels<'py>(&self, py: Python<'py>, split: &str) -> PyResult<Bound<'py, PyArray2<i8>>> {
         let found = self.read(py, None, |run| run.stored_scores(split))?;
@@ -151,17 +142,11 @@ impl Run {
         of_values(py, labels, [shape.0, shape.1])
     }
 
-    /// scores(split)
-    /// --
-    ///
     /// Scores of a split's stored vectors, N×M float32 for `classes`: above 0 means yes.
     fn scores<'py>(&self, py: Python<'py>, split: &str) -> PyResult<Bound<'py, PyArray2<f32>>> {
         of_matrix(py, self.read(py, None, |run| run.stored_scores(split))?.scores)
     }
 
-    /// predictions(split)
-    /// --
-    ///
     /// A dict of columns for `pandas.DataFrame`: `id`, `true`, `predicted` (several classes with `|`
     /// between them), then `score_<class>` for each class.
     fn predictions<'py>(&self, py: Python<'py>, split: &str) -> PyResult<Bound<'py, PyDict>> {
@@ -189,35 +174,23 @@ impl Run {
         Ok(columns)
     }
 
-    /// measures(split)
-    /// --
-    ///
     /// The stored figures of an evaluated split as a dict, fractions from 0 to 1.
     fn measures<'py>(&self, py: Python<'py>, split: &str) -> PyResult<Bound<'py, PyAny>> {
         of_json(py, &self.read(py, None, |run| run.stored_figures(split))?)
     }
 
-    /// pca(channel=None)
-    /// --
-    ///
     /// The projection of a channel.
     #[pyo3(signature = (channel = None))]
-    fn pca(&self, py: Python<'_>, channel: Option<&str>) -> PyResult<PCA> {
+    fn pca(&self, py: Python<'_>, channel: Option<&str>) -> PyResult<Pca> {
         Ok(self.channel(py, channel)?.0)
     }
 
-    /// gmm(channel=None)
-    /// --
-    ///
     /// The mixture of a channel.
     #[pyo3(signature = (channel = None))]
-    fn gmm(&self, py: Python<'_>, channel: Option<&str>) -> PyResult<GMM> {
+    fn gmm(&self, py: Python<'_>, channel: Option<&str>) -> PyResult<Mixture> {
         Ok(self.channel(py, channel)?.1)
     }
 
-    /// classifier()
-    /// --
-    ///
     /// The classifier as a dict: `classes` (M names), `weights` (M×dim), `bias` (M), and `sigmoids` (M times
     /// `(a, b)` of 1/(1 + exp(a·score + b)), or `None` where it was not calibrated).
     fn classifier<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -235,9 +208,6 @@ impl Run {
         self.models(py)
     }
 
-    /// predict(images, *, threads=None)
-    /// --
-    ///
     /// Scores new images (a list of paths, arrays or images of Pillow). A dict of columns for
     /// `pandas.DataFrame`: `image` (the path, or the number in the list), `predicted`, `score_<class>` for
     /// each class, and `probability_<class>` for each calibrated one.

@@ -14,9 +14,6 @@ use crate::settings::of_group;
 
 type Both<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>);
 
-/// dense_sift(image, **settings)
-/// --
-///
 /// Descriptors of an image at its own size: dense SIFT, or another kind that needs no file.
 ///
 /// `image` is H×W or H×W×3 (uint8, or floats from 0 to 1), a path, or an image of Pillow; `settings` are
