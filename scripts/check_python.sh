@@ -41,11 +41,11 @@ step() {
 
 build() { "${PYTHON:-python3}" -m pip wheel --no-deps --wheel-dir "$work/wheels" "$root"; }
 environment() { "${PYTHON:-python3}" -m venv "$work/venv"; }
+# NumPy is all that the module needs. Under `if` no command ends a function by itself.
 install() {
-    "$work/venv/bin/pip" install "$wheel"
-    # NumPy is all that the module needs.
-    "$work/venv/bin/python" -c 'import fvtool, numpy; print("= fvtool", fvtool.__version__)'
-    "$work/venv/bin/pip" install "$wheel[test]"
+    "$work/venv/bin/pip" install "$wheel" \
+        && "$work/venv/bin/python" -c 'import fvtool; print("= fvtool", fvtool.__version__, fvtool.PCA([0], [[1]], [1]))' \
+        && "$work/venv/bin/pip" install "$wheel[test]"
 }
 demo() { "$work/venv/bin/fvtool" demo --out "$work/demo" && echo "= $(ls "$work/demo/run" | wc -l) entries in demo/run"; }
 pipeline() { "$work/venv/bin/python" "$root/python/tests/pipeline_of_demo.py" "$work/demo"; }

@@ -1,18 +1,36 @@
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Self
 
 from ._estimators import Classifier as Classifier
 from ._estimators import FisherVectorizer as FisherVectorizer
 
+__all__ = [
+    "Classifier",
+    "FisherVectorizer",
+    "FvtoolError",
+    "FvtoolWarning",
+    "GMM",
+    "Heatmap",
+    "PCA",
+    "Run",
+    "__version__",
+    "dense_sift",
+    "explain",
+    "fisher_vector",
+    "fit_gmm",
+    "fit_pca",
+]
+
 __version__: str
 
-#: A path, an array (H×W or H×W×3; uint8, uint16, or floats from 0 to 1), or an image of Pillow.
-Image = str | PathLike[str] | NDArray[Any] | Any
+# A path, an array (H×W or H×W×3; uint8, uint16, or floats from 0 to 1), or an image of Pillow.
+_Image = str | PathLike[str] | NDArray[Any] | Any
 
 class FvtoolError(Exception):
     """What fvtool cannot do, in the words of the program: what failed, and the way out."""
@@ -20,18 +38,19 @@ class FvtoolError(Exception):
 class FvtoolWarning(UserWarning):
     """What the program would note: nothing failed, but one should know."""
 
+@final
 class PCA:
     """A projection: ``transform`` gives ``(rows − mean) · componentsᵀ``."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         mean: ArrayLike,
         components: ArrayLike,
         variances: ArrayLike,
         kept: float = 1.0,
         l2: bool = False,
         append: Literal["none", "xy", "xys"] = "none",
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def mean(self) -> NDArray[np.float32]: ...
     @property
@@ -46,10 +65,11 @@ class PCA:
     def append(self) -> str: ...
     def transform(self, rows: ArrayLike, positions: ArrayLike | None = None) -> NDArray[np.float32]: ...
 
+@final
 class GMM:
     """A mixture of K Gaussians in D dimensions, each with variances of its own and no covariances."""
 
-    def __init__(self, weights: ArrayLike, means: ArrayLike, variances: ArrayLike) -> None: ...
+    def __new__(cls, weights: ArrayLike, means: ArrayLike, variances: ArrayLike) -> Self: ...
     @property
     def weights(self) -> NDArray[np.float32]: ...
     @property
@@ -61,6 +81,7 @@ class GMM:
     def posteriors(self, rows: ArrayLike) -> NDArray[np.float32]: ...
     def log_likelihood(self, rows: ArrayLike) -> NDArray[np.float64]: ...
 
+@final
 class Heatmap:
     """Why an image has its score for a class."""
 
@@ -73,10 +94,11 @@ class Heatmap:
     @property
     def rule(self) -> str: ...
 
+@final
 class Run:
     """A run folder that ``fvtool run`` made, read with its checksums. Nothing is written into it."""
 
-    def __init__(self, path: str | PathLike[str]) -> None: ...
+    def __new__(cls, path: str | PathLike[str]) -> Self: ...
     @property
     def path(self) -> Path: ...
     @property
@@ -95,10 +117,10 @@ class Run:
     def pca(self, channel: str | None = None) -> PCA: ...
     def gmm(self, channel: str | None = None) -> GMM: ...
     def classifier(self) -> dict[str, Any]: ...
-    def predict(self, images: Iterable[Image], *, threads: int | None = None) -> dict[str, Any]: ...
+    def predict(self, images: Iterable[_Image], *, threads: int | None = None) -> dict[str, Any]: ...
 
 def dense_sift(
-    image: Image, **settings: Any
+    image: _Image, **settings: Any
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """``(frames, descriptors)`` of an image at its own size: N×4 (column and row of the centre in pixels,
     contrast, width of a bin in pixels) and N×128. ``settings`` are those of the group ``descriptors``."""
@@ -124,7 +146,7 @@ def fisher_vector(
 
 def explain(
     model: Run | Any,
-    image: Image,
+    image: _Image,
     class_: str | int | None = None,
     *,
     rule: Literal["epsilon", "plain", "absolute"] = "epsilon",

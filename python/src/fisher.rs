@@ -19,7 +19,10 @@ use crate::settings::of_group;
 /// takes signed square roots and then brings the vector to unit length. `settings` are those of the group
 /// `encoding` (`power=0.3`, `assignment="hard"`, …).
 #[pyfunction]
-#[pyo3(signature = (rows, gmm, *, improved = false, orders = vec![1, 2], **settings))]
+#[pyo3(
+    signature = (rows, gmm, *, improved = false, orders = vec![1, 2], **settings),
+    text_signature = "(rows, gmm, *, improved=False, orders=(1, 2), **settings)"
+)]
 pub fn fisher_vector<'py>(
     py: Python<'py>,
     rows: &Bound<'py, PyAny>,
