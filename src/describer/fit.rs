@@ -12,6 +12,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::looked::Looked;
+use super::photos::{Photos, numbered};
 use super::sampler::{Drawn, Sampler, sampled_images};
 use super::seen::Seen;
 use crate::config::Config;
@@ -49,6 +50,19 @@ pub fn fit_models(
     photos: &[Photo],
     progress: &dyn Progress,
 ) -> Result<(Projection, Gmm)> {
+    fit_models_of(config, &photos, progress)
+}
+
+/// As [`fit_models`], of photos that need not be in memory: only those that descriptors are drawn from are
+/// looked at.
+///
+/// # Errors
+/// As [`fit_models`] and [`Photos::photo`].
+pub fn fit_models_of(
+    config: &Config,
+    photos: &dyn Photos,
+    progress: &dyn Progress,
+) -> Result<(Projection, Gmm)> {
     let seen = Arc::new(Seen::default());
     let config = &seen.networks().resolved(config)?;
     if config.descriptors.kind.is_one_vector() {
@@ -61,9 +75,10 @@ pub fn fit_models(
         if progress.interrupted() {
             return Err(Error::Interrupted);
         }
-        let drawn = sampler.draw(&Looked::at(&photos[chosen]), None, number, scratch);
+        let photo = photos.photo(chosen).map_err(|error| numbered(error, chosen))?;
+        let drawn = sampler.draw(&Looked::at(&photo), None, number, scratch);
         progress.advance(1);
-        drawn
+        drawn.map_err(|error| numbered(error, chosen))
     };
     let drawn: Result<Vec<Drawn>> =
         chosen.par_iter().enumerate().map_init(Scratch::default, draw).collect();
@@ -72,11 +87,11 @@ pub fn fit_models(
     let positions: Vec<Position> = drawn.iter().flat_map(|d| d.positions.iter().copied()).collect();
     let values: Vec<f32> = drawn.into_iter().flat_map(|d| d.rows).collect();
     if values.is_empty() {
-        let first = chosen.first().map(|&first| &photos[first]);
-        return Err(first.map_or_else(
-            || Error::InMemory { problem: "there is none to fit models to".to_owned() },
-            |first| sampler.source().without_descriptors(first, None, sampler.extractor()),
-        ));
+        let Some(&first) = chosen.first() else {
+            return Err(Error::InMemory { problem: "there is none to fit models to".to_owned() });
+        };
+        let (photo, extractor) = (photos.photo(first)?, sampler.extractor());
+        return Err(sampler.source().without_descriptors(&photo, None, extractor));
     }
     let rows = ArrayView2::from_shape((positions.len(), sampler.extractor().dim()), &values)
         .expect("one position a row");

@@ -24,6 +24,7 @@ mod looked;
 mod networks;
 mod noticed;
 mod pass;
+mod photos;
 mod reader;
 mod sampler;
 mod seen;
@@ -33,7 +34,7 @@ mod stored;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1, ArrayViewMut1};
 use rayon::prelude::*;
 
 use crate::config::{Channel as Named, Config};
@@ -41,22 +42,25 @@ use crate::error::{Error, Result};
 use crate::gmm::Gmm;
 use crate::image::Photo;
 use crate::linalg::Pool;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::projection::Projection;
 
 pub use encoder::{Examined, ImageEncoder, Worker};
-pub use fit::{fit_models, pooled_models};
+pub use fit::{fit_models, fit_models_of, pooled_models};
 pub use given::Given;
 pub use given_vectors::GivenVectors;
 pub use largest::largest;
 pub use looked::Looked;
 pub use networks::Networks;
 pub use noticed::{Noted, Noticed};
+pub use photos::Photos;
 pub use reader::Reader;
 pub use sampler::{Drawn, Sampler, sampled_images};
 pub use seen::{Seen, file_hash};
 pub use source::Source;
 pub use stored::{Stored, store};
+
+use photos::numbered;
 
 /// From a photo to its joint vector. Shared between workers.
 ///
@@ -168,10 +172,24 @@ impl Describer {
     /// # Errors
     /// As [`fit_models`] and [`from_models`](Self::from_models).
     pub fn fit(config: &Config, photos: &[Photo], progress: &dyn Progress) -> Result<Self> {
+        Self::from_models(config, Self::models(config, &photos, progress)?)
+    }
+
+    /// The models of [`fit`](Self::fit), a projection and a mixture for each channel, of photos that need
+    /// not be in memory. [`from_models`](Self::from_models) takes them.
+    ///
+    /// # Errors
+    /// As [`fit_models_of`].
+    pub fn models(
+        config: &Config,
+        photos: &dyn Photos,
+        progress: &dyn Progress,
+    ) -> Result<Vec<(Projection, Gmm)>> {
         config.validate()?;
-        let models = channels_of(config)?;
-        let models = models.iter().map(|channel| fit_models(&channel.config, photos, progress));
-        Self::from_models(config, models.collect::<Result<_>>()?)
+        let channels = channels_of(config)?;
+        let models =
+            channels.iter().map(|channel| fit_models_of(&channel.config, photos, progress));
+        models.collect()
     }
 
     /// Values of a joint vector.
@@ -212,13 +230,34 @@ impl Describer {
     /// # Errors
     /// As [`describe`](Self::describe), of the first photo that cannot be described.
     pub fn vectors(&self, photos: &[Photo]) -> Result<Array2<f32>> {
+        self.vectors_of(&photos, &Silent)
+    }
+
+    /// As [`vectors`](Self::vectors), of photos that need not be in memory: as many are open at once as
+    /// there are threads.
+    ///
+    /// # Errors
+    /// As [`vectors`](Self::vectors) and [`Photos::photo`]; [`Error::Interrupted`].
+    pub fn vectors_of(&self, photos: &dyn Photos, progress: &dyn Progress) -> Result<Array2<f32>> {
         let workers = Pool::<Workers>::default();
-        let of_photo =
-            |photo: &Photo| workers.with(|workers| Ok(self.describe(photo, None, workers)?.vector));
-        let rows = photos.par_iter().with_max_len(1).map(of_photo);
-        let values = rows.collect::<Result<Vec<Vec<f32>>>>()?.concat();
-        let shape = (photos.len(), self.dim());
-        Ok(Array2::from_shape_vec(shape, values).expect("a vector for each photo"))
+        let mut rows = Array2::zeros((photos.len(), self.dim()));
+        progress.begin("encode", photos.len() as u64, "images");
+        let describe = |(number, mut row): (usize, ArrayViewMut1<'_, f32>)| {
+            if progress.interrupted() {
+                return Err(Error::Interrupted);
+            }
+            let photo = photos.photo(number)?;
+            let described = workers.with(|workers| self.describe(&photo, None, workers))?;
+            row.assign(&ArrayView1::from(&described.vector));
+            progress.advance(1);
+            Ok(())
+        };
+        let each: Vec<_> = rows.rows_mut().into_iter().enumerate().collect();
+        let done = each.into_par_iter().with_max_len(1).try_for_each(|(number, row)| {
+            describe((number, row)).map_err(|error| numbered(error, number))
+        });
+        progress.end();
+        done.map(|()| rows)
     }
 
     /// What the vector of a photo is made of, channel by channel.

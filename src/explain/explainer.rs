@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::explanation::memory::need;
 use crate::explanation::pixels::{Map, spread};
 use crate::explanation::quality::{Draws, Perturbed, Replacement, Store};
-use crate::explanation::{Classifier, Relevance, coordinates, relevance};
+use crate::explanation::{Classifier, Relevance, Rule, coordinates, relevance};
 use crate::gmm::Gmm;
 use crate::image::Photo;
 use crate::linalg::{Joined, Pool, Rows};
@@ -331,31 +331,14 @@ impl Explainer {
         examined.photo.rgb(self.reader.params())
     }
 
-    /// Relevance of an image for `classes`, in their order: that of its parts, side by side.
+    /// Relevance of an image for `classes`, in their order.
     pub(super) fn relevance(
         &self,
         examined: &Examined<'_>,
         classes: &[usize],
     ) -> Result<Relevance> {
-        let parts = self.describer.channels().iter().zip(&examined.parts);
-        let relevance_of = |(part, of_part): (&describer::Channel, &describer::Examined<'_>)| {
-            let vector = &examined.vector[part.columns.clone()];
-            let (weights, bias) = self.classifier_of(&part.columns, classes);
-            let classifier = Classifier { weights: weights.view(), bias: &bias };
-            let describer::Examined { contributions, sums, .. } = of_part;
-            relevance(contributions, sums, vector, classifier, self.rules.descriptors)
-        };
-        Ok(Relevance::joined(parts.map(relevance_of).collect::<Result<_>>()?))
-    }
-
-    /// Weights and biases of `classes` for one part of the joint vector, whose every dimension has the same
-    /// share of the bias.
-    fn classifier_of(&self, part: &Range<usize>, classes: &[usize]) -> (Array2<f32>, Vec<f32>) {
-        let weights = self.model.weights.select(Axis(0), classes);
-        let share = part.len() as f64 / self.model.weights.ncols() as f64;
-        let share_of = |&class: &usize| (f64::from(self.model.bias[class]) * share) as f32;
-        let bias = classes.iter().map(share_of).collect();
-        (weights.slice(s![.., part.clone()]).to_owned(), bias)
+        let image = (&examined.parts[..], &examined.vector[..]);
+        joint_relevance(&self.describer, image, &self.model, classes, self.rules.descriptors)
     }
 
     /// `R¹` of the class at `at` among those that `relevance` is of.
@@ -377,7 +360,7 @@ impl Explainer {
             start = places.end;
             if part.encoder.is_of_network() {
                 let vector = &examined.vector[part.columns.clone()];
-                let (weights, bias) = self.classifier_of(&part.columns, &[class]);
+                let (weights, bias) = classifier_of(&self.model, &part.columns, &[class]);
                 let classifier = Classifier { weights: weights.view(), bias: &bias };
                 let describer::Examined { contributions, sums, .. } = of_part;
                 let rule = self.rules.descriptors;
@@ -465,4 +448,33 @@ impl Explainer {
     pub(super) fn classifier(&self) -> Classifier<'_> {
         Classifier { weights: self.model.weights.view(), bias: &self.model.bias }
     }
+}
+
+/// Relevance of an image, its parts and its joint vector, for `classes`: that of its parts, side by side.
+pub(super) fn joint_relevance(
+    describer: &Describer,
+    (parts, vector): (&[describer::Examined<'_>], &[f32]),
+    model: &Model,
+    classes: &[usize],
+    rule: Rule,
+) -> Result<Relevance> {
+    let parts = describer.channels().iter().zip(parts);
+    let relevance_of = |(part, of_part): (&describer::Channel, &describer::Examined<'_>)| {
+        let vector = &vector[part.columns.clone()];
+        let (weights, bias) = classifier_of(model, &part.columns, classes);
+        let classifier = Classifier { weights: weights.view(), bias: &bias };
+        let describer::Examined { contributions, sums, .. } = of_part;
+        relevance(contributions, sums, vector, classifier, rule)
+    };
+    Ok(Relevance::joined(parts.map(relevance_of).collect::<Result<_>>()?))
+}
+
+/// Weights and biases of `classes` for one part of the joint vector, whose every dimension has the same
+/// share of the bias.
+fn classifier_of(model: &Model, part: &Range<usize>, classes: &[usize]) -> (Array2<f32>, Vec<f32>) {
+    let weights = model.weights.select(Axis(0), classes);
+    let share = part.len() as f64 / model.weights.ncols() as f64;
+    let share_of = |&class: &usize| (f64::from(model.bias[class]) * share) as f32;
+    let bias = classes.iter().map(share_of).collect();
+    (weights.slice(s![.., part.clone()]).to_owned(), bias)
 }

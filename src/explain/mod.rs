@@ -11,6 +11,7 @@
 //! | `context` | how much of the relevance lies outside the boxes |
 //! | `quality` | how good the heatmaps are |
 //! | `audit` | whether a class is recognised by an artefact |
+//! | `photo` | which pixels of a photo decided, without a run folder |
 //! | `views` | heatmaps in memory, of a run that is only read |
 //! | `selection`, `rules`, `boxes`, `explainer` | which pairs, by which rules, their boxes, one image taken apart |
 //!
@@ -24,6 +25,7 @@ mod context;
 mod explainer;
 mod files;
 mod heatmaps;
+mod photo;
 mod quality;
 mod rules;
 mod selection;
@@ -32,6 +34,7 @@ mod views;
 pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
 pub use heatmaps::{Drawing, Heatmap};
+pub use photo::{PhotoRelevance, explain_photo};
 pub use quality::{ClassQuality, ORDERS, QualityReport};
 pub use rules::Rules;
 pub use selection::{Only, Selection};

@@ -97,7 +97,7 @@ pub(super) fn of_bytes(bytes: Vec<u8>, params: &Params) -> Result<Decoded, Strin
 /// The image of pixels that are there already, as they would be read from a lossless file.
 pub(super) fn of_pixels(image: DynamicImage, params: &Params) -> Result<Decoded, String> {
     check_size([image.width() as usize, image.height() as usize], params)?;
-    let (image, dark) = range::settled(image, params.value_range)?;
+    let (image, dark) = range::settled_in_memory(image, params.value_range)?;
     let remarks = Remarks { several_pictures: false, dark };
     Ok(Decoded { image, orientation: Orientation::NoTransforms.to_exif(), remarks })
 }

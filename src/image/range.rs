@@ -199,6 +199,34 @@ pub(super) fn settled(
     }
 }
 
+/// Floats from memory with the range settled, and every other image as [`settled`].
+///
+/// # Errors
+/// As [`Scale::finish`].
+pub(super) fn settled_in_memory(
+    image: DynamicImage,
+    range: ValueRange,
+) -> Result<(DynamicImage, Option<Dark>), String> {
+    let mut scale = Scale::of_floats(range);
+    match image {
+        DynamicImage::ImageRgb32F(mut image) => {
+            image.iter_mut().for_each(|value| *value = scale.value(f64::from(*value)));
+            Ok((image.into(), scale.finish()?))
+        }
+        DynamicImage::ImageRgba32F(mut image) => {
+            let mut opacity = Scale::of_floats(ValueRange::Auto);
+            for pixel in image.pixels_mut() {
+                let [r, g, b, a] = pixel.0.map(f64::from);
+                let [r, g, b] = [r, g, b].map(|value| scale.value(value));
+                pixel.0 = [r, g, b, opacity.value(a)];
+            }
+            opacity.finish().map_err(|problem| format!("opacity: {problem}"))?;
+            Ok((image.into(), scale.finish()?))
+        }
+        other => settled(other, range),
+    }
+}
+
 /// The largest of the first `colours` of each `N` values.
 fn largest<const N: usize>(values: &[u16], colours: usize) -> u16 {
     let pixels = values.as_chunks::<N>().0.iter();
@@ -209,6 +237,24 @@ fn largest<const N: usize>(values: &[u16], colours: usize) -> u16 {
 mod tests {
     use super::*;
     use ::image::{GrayImage, ImageBuffer, Luma};
+
+    #[test]
+    fn floats_from_memory_are_looked_at() {
+        let rgb =
+            |value: f32| DynamicImage::from(Rgb32FImage::from_raw(1, 1, vec![value; 3]).unwrap());
+        let auto = |value| settled_in_memory(rgb(value), ValueRange::Auto);
+        assert_eq!(auto(0.5).unwrap().0, rgb(0.5));
+        for outside in [3.0, -0.1, f32::NAN] {
+            assert!(auto(outside).unwrap_err().contains("lie outside 0 to 1"));
+        }
+        let given = settled_in_memory(rgb(3.0), ValueRange::Given([2.0, 4.0]));
+        assert_eq!(given.unwrap().0, rgb(0.5));
+        let opacity =
+            |a| DynamicImage::from(Rgba32FImage::from_raw(1, 1, vec![0.5, 0.5, 0.5, a]).unwrap());
+        assert_eq!(settled_in_memory(opacity(0.2), ValueRange::Auto).unwrap().0, opacity(0.2));
+        let error = settled_in_memory(opacity(2.0), ValueRange::Auto).unwrap_err();
+        assert!(error.starts_with("opacity: "), "{error}");
+    }
 
     fn grey16(values: Vec<u16>) -> DynamicImage {
         let width = values.len() as u32;

@@ -10,6 +10,7 @@
 //! | `stage` | a stage as a value; the one place that decides reuse, refuse or make |
 //! | `sample`, `pca`, `mixture`, `vectors`, `classifier` | one stage each |
 //! | `evaluation`, `leak` | figures and files for people |
+//! | `reading` | what a run holds, read and nothing else |
 //! | `run`, `joint`, `models`, `commands` | the open folder, its channels joined, what it can be asked for |
 //!
 //! A stage's artifact carries the fingerprint of its inputs: the settings it depends on, its
@@ -36,6 +37,7 @@ mod options;
 mod pca;
 mod place;
 mod predict;
+mod reading;
 mod result;
 mod run;
 mod sample;
@@ -46,6 +48,7 @@ mod vectors;
 pub use evaluation::Evaluated;
 pub use options::Options;
 pub use predict::{ClassScore, Prediction};
+pub use reading::StoredScores;
 pub use result::{StageResult, Stamp};
 pub use run::{Run, check_processor, no_such_run};
 pub use source::require_apart;
