@@ -9,7 +9,7 @@ use super::args::{Faults, RunFolder};
 use super::eval::write_evaluated;
 use super::global::Global;
 use super::outcome::Outcome;
-use super::ui::Ui;
+use super::ui::{Ui, column};
 
 /// Arguments of `run`.
 #[derive(Args)]
@@ -36,12 +36,20 @@ pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow:
         args.run.splits(&data, [args.train.as_ref(), args.test.as_ref()], global)?;
     let run =
         args.run.open_for(&data, &[&train, &test], Some(&train), global, ui, args.faults.strict)?;
-    let (train, evaluated) = run.run_all(&data, &train, &test)?;
+    let (of_training, evaluated) = run.run_all(&data, &train, &test)?;
     if !evaluated.made {
         ui.say("everything is up to date; nothing was done");
     }
     write_evaluated(&run, &evaluated, global, ui, out)?;
-    let (of_train, of_test) = (train.skipped, evaluated.encoded.skipped);
-    let list = if of_train > 0 { &train.stamp.path } else { &evaluated.encoded.stamp.path };
+    let (folder, of_data) = (args.run.run.display(), data.display());
+    ui.say(&column(
+        "next",
+        &format!(
+            "which pixels decided: fvtool explain --data {of_data} --split {test} --run {folder}"
+        ),
+    ));
+    ui.say(&column("", &format!("new images: fvtool predict --run {folder} --csv IMAGES")));
+    let (of_train, of_test) = (of_training.skipped, evaluated.encoded.skipped);
+    let list = if of_train > 0 { &of_training.stamp.path } else { &evaluated.encoded.stamp.path };
     Ok(Outcome::of_skipped(of_train + of_test, list, &args.faults))
 }
