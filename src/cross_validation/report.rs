@@ -8,7 +8,7 @@ use super::options::Models;
 use crate::dataset::Inventory;
 use crate::evaluation::bootstrap::Intervals;
 use crate::evaluation::cross::{CrossValidated, Spread};
-use crate::evaluation::{ClassFigures, Decision, Figures};
+use crate::evaluation::{ClassFigures, Decision, Figures, ends_in_percent};
 use crate::plain;
 
 /// Result of [`cross_validate`](super::cross_validate). Measures are fractions from 0 to 1 in the value and its
@@ -63,7 +63,7 @@ pub(super) fn shown(spread: Option<Spread>) -> String {
 
 /// Low and high end in per cent.
 pub(super) fn ends_shown(ends: Option<[f64; 2]>) -> String {
-    ends.map_or_else(String::new, |[low, high]| format!("{:.1}–{:.1}", 100.0 * low, 100.0 * high))
+    ends.map_or_else(String::new, ends_in_percent)
 }
 
 impl Report {

@@ -12,6 +12,7 @@ use crate::artifacts::{sealed, write_atomically};
 use crate::dataset::{Folds, Label, Split, require_two_classes};
 use crate::evaluation::bootstrap::{Resampling, Units};
 use crate::evaluation::cross::{HeldOut, cross_validated};
+use crate::evaluation::decision::record;
 use crate::evaluation::{Decision, Scored};
 use crate::linalg::{Chosen, Rows};
 use crate::pipeline::Run;
@@ -217,25 +218,16 @@ fn table(split: &Split, repeats: &[HeldOut], decision: Decision) -> String {
     for (repeat, held_out) in repeats.iter().enumerate() {
         for (i, item) in split.items.iter().enumerate() {
             let scores = held_out.scores.row(i);
-            if scores.iter().any(|score| !score.is_finite()) {
+            let Some(said) = record(&split.classes, &split.labels[i], scores, decision) else {
                 continue;
-            }
-            let named = |classes: Vec<usize>| {
-                let names = classes.iter().map(|&class| split.classes[class].as_str());
-                names.collect::<Vec<_>>().join("|")
             };
-            let shown =
-                (0..split.classes.len()).filter(|&class| split.labels[i][class] == Label::Yes);
             let path = item.path.strip_prefix(&split.root).unwrap_or(&item.path);
             let fields = [
                 (repeat + 1).to_string(),
                 (held_out.of_image[i] + 1).to_string(),
                 path.to_string_lossy().into_owned(),
-                named(shown.collect()),
-                named(decision.classes(scores.iter().copied())),
             ];
-            let numbers = scores.iter().map(|score| score.to_string());
-            let fields: Vec<String> = fields.into_iter().chain(numbers).collect();
+            let fields: Vec<String> = fields.into_iter().chain(said).collect();
             plain::push_record(&mut text, fields.iter().map(String::as_str));
         }
     }

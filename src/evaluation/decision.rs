@@ -12,9 +12,11 @@
 
 use std::collections::BTreeMap;
 
+use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use super::ranking::Ranking;
+use crate::dataset::Label;
 
 /// How scores decide.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,29 @@ impl Decision {
     }
 }
 
+/// What stands between several classes of an image in a table.
+const BETWEEN: &str = "|";
+
+/// The end of an image's record in a table of predictions: true classes, predicted ones, then the score of each
+/// class; `None` for an image without a score.
+pub(crate) fn record(
+    classes: &[String],
+    labels: &[Label],
+    scores: ArrayView1<'_, f32>,
+    decision: Decision,
+) -> Option<Vec<String>> {
+    if scores.iter().any(|score| !score.is_finite()) {
+        return None;
+    }
+    let named = |shown: Vec<usize>| {
+        shown.iter().map(|&class| classes[class].as_str()).collect::<Vec<_>>().join(BETWEEN)
+    };
+    let shown = (0..classes.len()).filter(|&class| labels[class] == Label::Yes).collect();
+    let predicted = decision.classes(scores.iter().copied());
+    let numbers = scores.iter().map(|score| score.to_string());
+    Some([named(shown), named(predicted)].into_iter().chain(numbers).collect())
+}
+
 /// Indices of the largest value; none when nothing exceeds −∞.
 pub(super) fn best(values: impl Iterator<Item = f32>) -> Vec<usize> {
     let (mut best, mut most) = (Vec::new(), f32::NEG_INFINITY);
@@ -60,6 +85,12 @@ pub(super) fn best(values: impl Iterator<Item = f32>) -> Vec<usize> {
         }
     }
     best
+}
+
+/// The one class that an image shows.
+pub(super) fn truth(labels: &[Label]) -> Option<usize> {
+    let mut shown = (0..labels.len()).filter(|&class| labels[class] == Label::Yes);
+    shown.next().filter(|_| shown.next().is_none())
 }
 
 /// Images of one class that were decided, in images and parts of them.

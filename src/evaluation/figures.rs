@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::curve::Curve;
-use super::decision::{Decided, Decision, Tally, best};
+use super::decision::{Decided, Decision, Tally, best, truth};
 use super::ranking::{Order, Ranking};
 use super::scored::{Scored, check};
 use super::{average_precision, roc};
@@ -205,12 +205,6 @@ impl Judged {
         };
         (0..classes).map(decided).collect()
     }
-}
-
-/// The one class that an image shows.
-fn truth(labels: &[Label]) -> Option<usize> {
-    let mut shown = (0..labels.len()).filter(|&class| labels[class] == Label::Yes);
-    shown.next().filter(|_| shown.next().is_none())
 }
 
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

@@ -46,6 +46,7 @@ pub use decision::Decision;
 pub use figures::{ClassFigures, Figures};
 pub use measures::evaluate;
 pub use params::{Params, Threshold};
+pub(crate) use report::ends_in_percent;
 pub use report::{ClassReport, Map, Report};
 pub use scored::Scored;
 pub use scores::Scores;

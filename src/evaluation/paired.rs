@@ -20,7 +20,7 @@ use super::average_precision::{uninterpolated, voc2007, voc2010};
 pub use super::bootstrap::Estimate;
 use super::bootstrap::{PERCENTILES, Resampling, Units, each, percentile};
 use super::curve::Curve;
-use super::decision::best;
+use super::decision::{best, truth};
 use super::ranking::{Order, Ranking};
 use crate::dataset::Label;
 use crate::progress::Progress;
@@ -230,12 +230,6 @@ impl Prepared {
         let own = own.map(|(images, sums)| sums.map(|sum| sum / images));
         [(images > 0.0).then(|| [sum(0), sum(1)]), mean(own)]
     }
-}
-
-/// The one class that an image shows.
-fn truth(labels: &[Label]) -> Option<usize> {
-    let mut shown = (0..labels.len()).filter(|&class| labels[class] == Label::Yes);
-    shown.next().filter(|_| shown.next().is_none())
 }
 
 /// How much of an image is right whose best classes are these.

@@ -279,6 +279,6 @@ pub(super) struct Summary {
 }
 
 /// Low and high end in per cent with one decimal.
-pub(super) fn ends_in_percent([low, high]: [f64; 2]) -> String {
+pub(crate) fn ends_in_percent([low, high]: [f64; 2]) -> String {
     format!("{:.1}–{:.1}", 100.0 * low, 100.0 * high)
 }

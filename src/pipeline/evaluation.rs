@@ -13,18 +13,16 @@ use super::result::StageResult;
 use super::run::Run;
 use super::vectors::Encoded;
 use crate::artifacts::sealed;
-use crate::dataset::{Label, Split, labels_for};
+use crate::dataset::{Split, labels_for};
 use crate::error::Result;
 use crate::evaluation::bootstrap::{self, Intervals, Resampling, Units};
+use crate::evaluation::decision::record;
 use crate::evaluation::{self, Report, Scored, Scores, html, svg, voc_results};
 use crate::store::Origin;
 use crate::store::{Inputs, figures_of, labels_hash};
 use crate::svm::Model;
 use crate::words::counted;
 use crate::{files, names, plain};
-
-/// What stands between several classes of an image.
-const BETWEEN: &str = "|";
 
 /// An evaluated split.
 #[derive(Debug, Clone)]
@@ -208,18 +206,9 @@ fn predictions(split: &Split, scored: &Scored<'_>) -> String {
     let header = ["path", "true", "predicted"].into_iter();
     plain::push_record(&mut text, header.chain(classes.iter().map(String::as_str)));
     for ((item, labels), scores) in split.items.iter().zip(labels).zip(scored.scores.rows()) {
-        if scores.iter().any(|score| !score.is_finite()) {
-            continue;
-        }
-        let named = |shown: Vec<usize>| {
-            shown.iter().map(|&class| classes[class].as_str()).collect::<Vec<_>>().join(BETWEEN)
-        };
-        let shown = (0..classes.len()).filter(|&class| labels[class] == Label::Yes).collect();
-        let predicted = scored.decision.classes(scores.iter().copied());
+        let Some(said) = record(classes, labels, scores, scored.decision) else { continue };
         let path = item.path.strip_prefix(&split.root).unwrap_or(&item.path).to_string_lossy();
-        let fields = [path.into_owned(), named(shown), named(predicted)];
-        let numbers = scores.iter().map(|score| score.to_string());
-        let fields: Vec<String> = fields.into_iter().chain(numbers).collect();
+        let fields: Vec<String> = [path.into_owned()].into_iter().chain(said).collect();
         plain::push_record(&mut text, fields.iter().map(String::as_str));
     }
     text

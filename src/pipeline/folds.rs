@@ -12,6 +12,7 @@ use crate::artifacts::write_atomically;
 use crate::dataset::Split;
 use crate::error::Result;
 use crate::progress::Progress;
+use crate::store::Paths;
 
 impl<'p> Run<'p> {
     /// How this run reports.
@@ -52,7 +53,7 @@ impl<'p> Run<'p> {
     ) -> Result<Run<'p>> {
         let dir = self.home.paths.fold(split, repeat, fold, folds);
         let work = &self.home.work;
-        let settings = self.home.paths.of_fold_settings(&dir);
+        let settings = Paths::new(&dir).config();
         let text = self.config().to_toml();
         write_atomically(&settings, |file| file.write_all(text.as_bytes()))?;
         let options = Options {

@@ -120,11 +120,6 @@ impl Paths {
         folder.join(format!("repeat-{}", repeat + 1)).join(format!("fold-{}-of-{folds}", fold + 1))
     }
 
-    /// The settings in the run folder of a fold.
-    pub(crate) fn of_fold_settings(&self, fold: &Path) -> PathBuf {
-        Self::new(fold).config()
-    }
-
     /// Explanations of a split.
     pub(crate) fn explanations(&self, split: &str) -> PathBuf {
         self.dir.join("explain").join(with_ending(&file_name(split), ""))
