@@ -3,7 +3,7 @@
 //! Data flow one way, and the modules read in that order:
 //!
 //! ```text
-//! dataset → image → network → descriptors → projection → gmm → encoding → svm → evaluation → explanation
+//! dataset → image → network → descriptors → projection → gmm → encoding → layer → svm → evaluation → explanation
 //! ```
 //!
 //! [`describer`] joins those from an image to its vector; [`pipeline`] runs all of them over a data set
@@ -35,6 +35,7 @@ pub mod export;
 pub mod files;
 pub mod gmm;
 pub mod image;
+pub mod layer;
 pub mod linalg;
 pub mod memory;
 pub mod names;

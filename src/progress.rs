@@ -7,6 +7,8 @@ pub trait Progress: Sync {
     fn begin(&self, task: &str, total: u64, unit: &str);
     /// `steps` more steps are done.
     fn advance(&self, steps: u64);
+    /// What the task has come to, in a few words (a loss), beside its name.
+    fn say(&self, _text: &str) {}
     /// The task is over; whatever was drawn for it goes away.
     fn end(&self);
     /// A sentence the user should see (an image skipped, a component re-seeded).

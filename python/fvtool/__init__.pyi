@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "dense_sift",
     "explain",
+    "fisher_layer",
     "fisher_vector",
     "fit_gmm",
     "fit_pca",
@@ -132,6 +133,12 @@ def fit_gmm(
     rows: ArrayLike, n_components: int, *, seed: int = 1, threads: int | None = None, **settings: Any
 ) -> GMM:
     """Fits a mixture to rows (N×D). ``settings``: group ``gmm``."""
+
+def fisher_layer(
+    rows: ArrayLike, gmm: GMM | Any, gradient: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The layer of ``fvtool fit-layer`` on the rows of one image: the vector, and ∂L/∂rows where
+    ``gradient`` is ∂L/∂vector."""
 
 def fisher_vector(
     rows: ArrayLike,

@@ -12,6 +12,7 @@ mod errors;
 mod explain;
 mod fisher;
 mod images;
+mod layer;
 mod mixture;
 mod program;
 mod projection;
@@ -36,6 +37,8 @@ mod _fvtool {
     use crate::explain::{Heatmap, explain};
     #[pymodule_export]
     use crate::fisher::fisher_vector;
+    #[pymodule_export]
+    use crate::layer::fisher_layer;
     #[pymodule_export]
     use crate::mixture::{Mixture, fit_gmm};
     #[pymodule_export]

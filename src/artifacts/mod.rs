@@ -11,6 +11,7 @@
 
 mod atomic;
 mod compressed;
+mod foreign;
 mod map;
 mod npy;
 mod seal;
@@ -31,6 +32,7 @@ pub use atomic::{
     RunLock, Target, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
 };
 pub use compressed::{compress, compressed_len, expand};
+pub use foreign::Foreign;
 pub use npy::Npy;
 pub use seal::{check_seal, require_own, sealed};
 pub use shards::{Shards, VECTORS};

@@ -21,7 +21,7 @@ fn config_help() -> String {
 }
 
 /// Where a run lives and with which settings.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct RunFolder {
     /// Run folder: holds everything this experiment makes
     #[arg(long, value_name = "DIR")]
@@ -45,6 +45,9 @@ pub struct RunFolder {
     /// repeated
     #[arg(long, value_name = "RUN")]
     pub reuse: Vec<PathBuf>,
+    // Not an argument: `fit-layer` asks for it.
+    #[arg(skip)]
+    pub learn: bool,
 }
 
 /// A finished run, which stays as it is.
@@ -143,6 +146,7 @@ impl RunFolder {
             overrides: self.overrides.clone(),
             labels: self.labels.clone(),
             network: self.network.clone(),
+            learn: self.learn,
             seed: global.seed,
             refit: self.refit,
             strict,

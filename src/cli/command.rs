@@ -38,6 +38,8 @@ pub enum Command {
     FitPca(data_stages::Stage),
     /// Fit the Gaussian mixture (and what it needs)
     FitGmm(data_stages::Stage),
+    /// Learn projection and mixture together, from labels (and fit what that starts from)
+    FitLayer(data_stages::Stage),
     /// Encode every image of a split as a Fisher vector
     Encode(data_stages::Encode),
     /// Train the one-vs-rest classifier on an encoded split
@@ -105,6 +107,7 @@ impl Command {
             Self::Extract(args) => data_stages::extract(args, global, ui, out),
             Self::FitPca(args) => data_stages::fit_pca(args, global, ui, out),
             Self::FitGmm(args) => data_stages::fit_gmm(args, global, ui, out),
+            Self::FitLayer(args) => data_stages::fit_layer(args, global, ui, out),
             Self::Encode(args) => data_stages::encode(args, global, ui, out),
             Self::TrainSvm(args) => train_svm::run(args, global, ui, out),
             Self::Eval(args) => eval::run(args, global, ui, out),
@@ -142,6 +145,10 @@ impl Command {
             Self::FitPca(_) | Self::FitGmm(_) => {
                 "stages that were finished are kept, and nothing of the one at work; the same command \
                  begins that one anew"
+            }
+            Self::FitLayer(_) => {
+                "stages that were finished are kept, and whole epochs of the layer; the same command goes on \
+                 from there"
             }
             Self::TrainSvm(_) => {
                 "models and whole shards of 256 vectors are kept, and nothing of an unfinished \

@@ -1,4 +1,4 @@
-//! `fvtool extract`, `fit-pca`, `fit-gmm` and `encode`: the stages that read images.
+//! `fvtool extract`, `fit-pca`, `fit-gmm`, `fit-layer` and `encode`: the stages that read images.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,16 @@ pub fn fit_gmm(
     fit(args, global, ui, out, |run, data, split| run.extract_and_fit_gmm(data, split))
 }
 
+pub fn fit_layer(
+    args: &Stage,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let run = RunFolder { learn: true, ..args.run.clone() };
+    fit_in(&run, args, global, ui, out, |run, data, split| run.fit_layer(data, split))
+}
+
 fn fit(
     args: &Stage,
     global: &Global,
@@ -81,9 +91,20 @@ fn fit(
     out: &mut dyn Write,
     stage: impl FnOnce(&Run<'_>, &Path, &str) -> crate::Result<Stamp>,
 ) -> anyhow::Result<Outcome> {
-    let data = &args.run.data(args.data.data.as_deref(), global)?;
+    fit_in(&args.run, args, global, ui, out, stage)
+}
+
+fn fit_in(
+    folder: &RunFolder,
+    args: &Stage,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+    stage: impl FnOnce(&Run<'_>, &Path, &str) -> crate::Result<Stamp>,
+) -> anyhow::Result<Outcome> {
+    let data = &folder.data(args.data.data.as_deref(), global)?;
     let split = &args.data.split;
-    let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
+    let run = folder.open_for(data, &[split], None, global, ui, args.faults.strict)?;
     let stamp = stage(&run, data, split)?;
     write_stamp(&run, &stamp, global, out)?;
     let (sample, left_out) = run.left_out_of_sample()?;

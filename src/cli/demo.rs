@@ -51,6 +51,7 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
         network: None,
         refit: true,
         reuse: Vec::new(),
+        learn: false,
     };
     let run = folder.open(global, ui, true)?;
     let (_, evaluated) = run.run_all(&data, "train", "test")?;

@@ -132,6 +132,12 @@ impl Progress for Stderr {
         }
     }
 
+    fn say(&self, text: &str) {
+        if let Some(bar) = &*self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            bar.set_message(plain::sentence(text).into_owned());
+        }
+    }
+
     fn end(&self) {
         if let Some(bar) = self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() {
             bar.finish_and_clear();

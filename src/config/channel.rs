@@ -30,6 +30,9 @@ pub struct Channel {
     /// Keys of [`super::Config::gmm`].
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub gmm: toml::Table,
+    /// Keys of [`super::Config::layer`].
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub layer: toml::Table,
     /// Keys of [`super::Config::encoding`].
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub encoding: toml::Table,
@@ -49,13 +52,14 @@ impl Channel {
         1.0
     }
 
-    pub(super) fn groups(&self) -> [(&'static str, &toml::Table); 6] {
+    pub(super) fn groups(&self) -> [(&'static str, &toml::Table); 7] {
         [
             ("descriptors", &self.descriptors),
             ("network", &self.network),
             ("sample", &self.sample),
             ("pca", &self.pca),
             ("gmm", &self.gmm),
+            ("layer", &self.layer),
             ("encoding", &self.encoding),
         ]
     }

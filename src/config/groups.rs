@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use crate::descriptors::sample;
 use crate::parameters::{Key, Limits, Shape, read};
 use crate::random::Seed;
-use crate::{dataset, descriptors, encoding, evaluation, gmm, image, network, projection, svm};
+use crate::{
+    dataset, descriptors, encoding, evaluation, gmm, image, layer, network, projection, svm,
+};
 
 /// One settings group: its name, its keys, and which of them count.
 #[derive(Debug, Clone, Copy)]
@@ -45,14 +47,15 @@ groups! {
     "sample", "Descriptors to learn from", sample::Params;
     "pca", "Projection", projection::Params;
     "gmm", "Gaussian mixture", gmm::Params;
+    "layer", "Layer that learns with its features", layer::Params;
     "encoding", "Fisher vector", encoding::Params;
     "svm", "Classifier", svm::Params;
     "evaluation", "Measures", evaluation::Params;
 }
 
 /// The groups of which a channel may set keys.
-pub(super) const CHANNEL_GROUPS: [&str; 6] =
-    ["descriptors", "network", "sample", "pca", "gmm", "encoding"];
+pub(super) const CHANNEL_GROUPS: [&str; 7] =
+    ["descriptors", "network", "sample", "pca", "gmm", "layer", "encoding"];
 
 /// The one key outside the groups.
 pub(super) static SEED: Key = Key {

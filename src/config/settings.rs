@@ -6,7 +6,9 @@ use super::channel::Channel;
 use crate::descriptors::sample;
 use crate::error::{Error, Result};
 use crate::random::Seed;
-use crate::{dataset, descriptors, encoding, evaluation, gmm, image, network, projection, svm};
+use crate::{
+    dataset, descriptors, encoding, evaluation, gmm, image, layer, network, projection, svm,
+};
 
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub pca: projection::Params,
     /// Mixture.
     pub gmm: gmm::Params,
+    /// Layer that learns with its features.
+    pub layer: layer::Params,
     /// Fisher vector.
     pub encoding: encoding::Params,
     /// Classifier.
@@ -50,6 +54,7 @@ impl Default for Config {
             sample: Default::default(),
             pca: Default::default(),
             gmm: Default::default(),
+            layer: Default::default(),
             encoding: Default::default(),
             svm: Default::default(),
             evaluation: Default::default(),
@@ -75,6 +80,7 @@ impl Config {
         self.sample.validate()?;
         self.pca.validate()?;
         self.gmm.validate()?;
+        self.layer.validate()?;
         self.encoding.validate()?;
         self.svm.validate()?;
         self.evaluation.validate()?;
@@ -123,7 +129,7 @@ impl Config {
                 Some("it needs descriptors.kind = network or pooled")
             }
             ("encoding", "mirrored" | "storage") => None,
-            ("sample" | "pca" | "gmm" | "encoding", _) if kind.is_one_vector() => {
+            ("sample" | "pca" | "gmm" | "layer" | "encoding", _) if kind.is_one_vector() => {
                 Some(match kind {
                     descriptors::Kind::Vectors => {
                         "descriptors.kind is vectors: one vector an image, with no sample, PCA, mixture or \

@@ -10,6 +10,7 @@ use super::page::page;
 use super::report::Report;
 use crate::artifacts::{sealed, write_atomically};
 use crate::dataset::{Folds, Label, Split, require_two_classes};
+use crate::error::{Error, Result};
 use crate::evaluation::bootstrap::{Resampling, Units};
 use crate::evaluation::cross::{HeldOut, cross_validated};
 use crate::evaluation::decision::record;
@@ -17,7 +18,7 @@ use crate::evaluation::{Decision, Scored};
 use crate::linalg::{Chosen, Rows};
 use crate::pipeline::Run;
 use crate::words::counted;
-use crate::{Result, plain, svm};
+use crate::{plain, svm};
 
 /// The figures of a cross-validation, and the files that have them.
 #[derive(Debug, Clone)]
@@ -38,6 +39,13 @@ pub struct Done {
 /// As [`Folds::new`] before any work; as the stages of a run.
 pub fn cross_validate(run: &Run<'_>, data: &Path, options: &Options) -> Result<Done> {
     run.begin();
+    Error::require(
+        options.models == Models::EachFold || !run.learns(),
+        "layer.joint",
+        true,
+        "false with --models once: a layer fitted once has seen the labels of all folds; cross-validate it \
+         with --models each-fold",
+    )?;
     let split = run.split_of(data, &options.split)?;
     require_two_classes(&split)?;
     let seed = run.config().seed;

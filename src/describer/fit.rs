@@ -11,6 +11,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+use super::given_models::GivenModels;
 use super::looked::Looked;
 use super::photos::{Photos, numbered};
 use super::sampler::{Drawn, Sampler, sampled_images};
@@ -68,6 +69,13 @@ pub fn fit_models_of(
     if config.descriptors.kind.is_one_vector() {
         return pooled_models(config.descriptors.dimension);
     }
+    if config.layer.reads() {
+        let GivenModels { projection, mixture, .. } = GivenModels::open(config)?;
+        return Ok((projection, mixture));
+    }
+    let range =
+        "false where models are fitted to photos without labels: `fvtool fit-layer` learns them";
+    Error::require(!config.layer.joint, "layer.joint", true, range)?;
     let chosen = sampled_images(config, photos.len());
     let sampler = Sampler::new(config, chosen.len(), &seen)?;
     progress.begin("extract", chosen.len() as u64, "images");

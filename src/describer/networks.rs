@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::given_models::GivenModels;
 use super::given_vectors::GivenVectors;
 use super::looked::Looked;
 use super::pass::{Pass, Scales, Side};
@@ -53,7 +54,7 @@ impl Networks {
     /// [`Error::Setting`] when a setting of `network` does not fit the file, or there is none; as
     /// [`Network::open`](crate::network::Network::open) and [`GivenVectors::open`].
     pub fn resolved(&self, config: &Config) -> Result<Config> {
-        let mut config = config.clone();
+        let mut config = GivenModels::sized(config.clone());
         let dimension = match self.vectors(&config)? {
             Some(vectors) => Some(vectors.table().columns()),
             None => self.tap(&config)?.map(|tap| tap.channels),

@@ -58,10 +58,17 @@ impl Sampler {
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) when a setting is out of range; as [`Source::new`].
     pub fn new(config: &Config, images: usize, seen: &Arc<Seen>) -> Result<Self> {
+        Self::of_each(config, sample::quota(config.sample.rows, images), seen)
+    }
+
+    /// A sampler that draws up to `quota` descriptors of each image.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_each(config: &Config, quota: usize, seen: &Arc<Seen>) -> Result<Self> {
         let config = &seen.networks().resolved(config)?;
         let source = Source::new(config, seen)?;
         let extractor = Extractor::new(&config.descriptors)?;
-        let quota = sample::quota(config.sample.rows, images);
         Ok(Self { source, extractor, quota, seed: config.seed })
     }
 

@@ -34,6 +34,7 @@ struct Page {
     confusion: Option<String>,
     mistakes: Vec<Mistake>,
     stages: Vec<Stage>,
+    drawings: Vec<String>,
     settings: String,
 }
 
@@ -104,8 +105,13 @@ fn copied(found: &TrainingImages) -> impl Iterator<Item = Copied> {
 }
 
 /// The whole page: summary, table of classes, curves, confusion matrix where there is one, what
-/// each stage said (`stages`: name and text), and the settings as TOML.
-pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> String {
+/// each stage said (`stages`: name and text) with `drawings` (SVG), and the settings as TOML.
+pub fn report(
+    report: &Report,
+    settings_toml: &str,
+    stages: &[(&str, &str)],
+    drawings: &[String],
+) -> String {
     let matrix = report.confusion.as_ref();
     let mistakes = matrix.map(|matrix| {
         let name = |class: usize| plain::line(&matrix.classes[class]).into_owned();
@@ -142,6 +148,7 @@ pub fn report(report: &Report, settings_toml: &str, stages: &[(&str, &str)]) -> 
             classes: rows.collect(),
             confusion: matrix.map(svg::confusion),
             mistakes: mistakes.unwrap_or_default(),
+            drawings: drawings.to_vec(),
             stages: (stages.iter())
                 .map(|(name, text)| Stage { name: name.to_string(), text: text.to_string() })
                 .collect(),

@@ -1,16 +1,14 @@
 //! Mini-batch EM with exponential moving averages (Korsch et al., eq. 3–9).
 //!
-//! Batch `t` gives `w, μ, σ²` by one EM step from the present mixture; then, for each of them,
-//!
-//! ```text
-//! a[t] = λ a[t−1] + (1 − λ) a_new,      mixture[t] = a[t] / (1 − λᵗ),      a[0] = 0
-//! ```
+//! Batch `t` gives `w, μ, σ²` by one EM step from the present mixture; the next mixture is what the moving
+//! averages ([`Averages`]) of these estimate.
 //!
 //! The paper's eq. 5 averages the variance (not the standard deviation), as here. Batches are
 //! consecutive slices of a seeded permutation of the rows, drawn anew every pass.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis};
 
+use super::averages::Averages;
 use super::em;
 use super::mixture::{EMPTY_ROWS, Mixture};
 use super::params::Params;
@@ -36,11 +34,7 @@ pub fn fit(
     let n = rows.nrows();
     let batch_rows = params.batch_rows.min(n);
     let mut mixture = start;
-    let mut average = Mixture {
-        weights: vec![0.0; mixture.weights.len()],
-        means: Array2::zeros(mixture.means.dim()),
-        variances: Array2::zeros(mixture.variances.dim()),
-    };
+    let mut averages = Averages::new(&mixture, params.decay);
     let mut order: Vec<usize> = (0..n).collect();
     let mut next = n;
     let mut history = Vec::new();
@@ -65,24 +59,7 @@ pub fn fit(
         let least = EMPTY_ROWS / batch_rows as f64;
         new.weights.iter_mut().for_each(|w| *w = w.max(least));
 
-        let correction = 1.0 - params.decay.powi(i32::try_from(t).unwrap_or(i32::MAX));
-        let blend = |old: &mut f64, new: &f64| {
-            *old = params.decay * *old + (1.0 - params.decay) * new;
-            *old / correction
-        };
-        let average_all = |old: &mut Array2<f64>, new: &Array2<f64>| {
-            let mut out = new.clone();
-            ndarray::Zip::from(&mut out).and(old).and(new).for_each(|o, a, b| *o = blend(a, b));
-            out
-        };
-        let weights: Vec<f64> =
-            average.weights.iter_mut().zip(&new.weights).map(|(a, b)| blend(a, b)).collect();
-        let sum: f64 = weights.iter().sum();
-        mixture = Mixture {
-            weights: weights.iter().map(|w| w / sum).collect(),
-            means: average_all(&mut average.means, &new.means),
-            variances: average_all(&mut average.variances, &new.variances),
-        };
+        mixture = averages.add(&new);
         progress.advance(1);
     }
     let final_sums = summation.sum(&Evaluator::of_mixture(&mixture), rows, progress)?;

@@ -9,6 +9,7 @@
 //! starts a fit, [`em`] and [`minibatch`] are the two ways to fit. Source: PSM10 and SPMV13 in
 //! `docs/REFERENCES.md`.
 
+mod averages;
 pub mod em;
 mod known;
 pub mod memory;
@@ -25,6 +26,7 @@ mod statistics;
 use ndarray::ArrayView2;
 
 pub use crate::clustering as kmeans;
+pub use averages::Averages;
 pub use mixture::Mixture;
 pub use model::Gmm;
 pub use params::{FloorReference, Method, Params};

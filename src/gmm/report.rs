@@ -41,6 +41,10 @@ pub struct FitReport {
     pub bic: f64,
     /// Akaike information criterion (lower is better).
     pub aic: f64,
+    /// Whether a layer learned it with its features: the log-likelihoods are then those of epochs, and none
+    /// where another program did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_layer: bool,
 }
 
 impl FitReport {
@@ -73,7 +77,19 @@ impl FitReport {
             kmeans_inertia: Vec::new(),
             bic: free * rows.ln() - 2.0 * total,
             aic: 2.0 * free - 2.0 * total,
+            of_layer: false,
         }
+    }
+
+    /// The report of a mixture that a layer learned; `history` has the mean log-likelihood of every epoch,
+    /// and is empty for one that another program learned.
+    pub fn of_layer(gmm: &Gmm, history: Vec<f64>, rows: usize) -> Self {
+        let (mixture, stop) = (Mixture::from(gmm), StopReason::IterationLimit);
+        let known = !history.is_empty();
+        let report = Self::of(&mixture, &[], history, stop, rows as f64, Vec::new());
+        // Nothing is known of the fit of a foreign mixture, and JSON has no NaN.
+        let of_fit = |value: f64| if known { value } else { 0.0 };
+        Self { bic: of_fit(report.bic), aic: of_fit(report.aic), of_layer: true, ..report }
     }
 }
 

@@ -87,12 +87,27 @@ impl Run<'_> {
         self.bring_models(data, &self.split_of(data, split)?, Until::Mixture)
     }
 
+    /// As [`extract_and_fit_gmm`](Self::extract_and_fit_gmm), in a run whose projection and mixture are
+    /// learned together ([`crate::layer`]); the layer's artifact.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) when they are not; as [`layer::fit`](crate::layer::fit).
+    pub fn fit_layer(&self, data: &Path, split: &str) -> Result<Stamp> {
+        self.begin();
+        self.require_fitted()?;
+        self.require_layer()?;
+        self.bring_models(data, &self.split_of(data, split)?, Until::Layer)
+    }
+
     /// The sample's file, and the images that could not be drawn from.
     ///
     /// # Errors
     /// [`Error::Artifact`](crate::Error::Artifact) when it is damaged.
     pub fn left_out_of_sample(&self) -> Result<(PathBuf, Vec<Skipped>)> {
-        left_out_of(self.fitted().next().unwrap_or(&self.home))
+        match self.fitted().find(|place| !place.config.layer.reads()) {
+            Some(place) => left_out_of(place),
+            None => Ok((self.home.path(Kind::Sample), Vec::new())),
+        }
     }
 
     /// Encodes a split with the run's models, which are fitted to it first when there are none.
@@ -213,11 +228,12 @@ impl Run<'_> {
                 &c.descriptors,
                 none,
             ));
-            needs.push(crate::gmm::memory::need(
-                c.sample.rows,
-                c.gmm.components,
-                c.pca.output_dim(),
-            ));
+            let (k, d) = (c.gmm.components, c.pca.output_dim());
+            needs.push(crate::gmm::memory::need(c.sample.rows, k, d));
+            if c.layer.learns() {
+                let sizes = [c.descriptors.dim(), d, k];
+                needs.push(crate::layer::memory::need(&c.layer, images, classes, sizes));
+            }
         }
         needs.iter().try_for_each(|need| memory.workers(need).map(|_| ()))
     }

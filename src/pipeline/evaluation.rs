@@ -95,7 +95,8 @@ impl Run<'_> {
         let settings = self.config().to_toml();
         let stages = [("Classifier", summary(&model))];
         let stages: Vec<(&str, &str)> = stages.iter().map(|(n, t)| (*n, t.as_str())).collect();
-        files.insert(page.clone(), html::report(&report, &settings, &stages));
+        let curves = self.learning_curves()?;
+        files.insert(page.clone(), html::report(&report, &settings, &stages, &curves));
         let outputs = self.home.results().outputs(&group, &origin, files.keys().chain([&path]))?;
         let mut hashes = BTreeMap::new();
         for (path, text) in &files {

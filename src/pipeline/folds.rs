@@ -30,6 +30,11 @@ impl<'p> Run<'p> {
         self.fitted().next().is_some()
     }
 
+    /// Whether a channel learns its models from labels.
+    pub(crate) fn learns(&self) -> bool {
+        self.fitted().any(|place| place.config.layer.learns())
+    }
+
     /// The split that the models were fitted to.
     pub(crate) fn fitted_to(&self) -> Result<Option<String>> {
         Ok(self.home.source()?.map(|source| source.split))

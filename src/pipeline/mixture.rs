@@ -1,8 +1,9 @@
-//! The mixture, fitted to the projected sample.
+//! The mixture, fitted to the projected sample; where a layer is on, the layer's.
 
 use ndarray::Array2;
 use serde_json::Value;
 
+use super::layer::load_layer;
 use super::pca::load_projection;
 use super::place::Place;
 use super::result::Stamp;
@@ -54,14 +55,17 @@ impl Stage for FitGmm<'_, '_> {
 
     fn summary(made: &[Made<Gmm, FitReport>]) -> String {
         let of_one = |Made { model, report, .. }: &Made<Gmm, FitReport>| {
-            let history = &report.mean_log_likelihood;
+            let components = counted(model.components(), "component");
+            let (rows, dim, history) = (report.rows, model.dim(), &report.mean_log_likelihood);
+            let Some((last, before)) = history.split_last() else {
+                return format!("{components} on {dim} values, as given");
+            };
+            let iterations = match report.of_layer {
+                true => counted(history.len(), "epoch"),
+                false => counted(before.len(), "iteration"),
+            };
             format!(
-                "{} on {} × {} values, {}, mean log-likelihood {:.3}",
-                counted(model.components(), "component"),
-                report.rows,
-                model.dim(),
-                counted(history.len() - 1, "iteration"),
-                history[history.len() - 1]
+                "{components} on {rows} × {dim} values, {iterations}, mean log-likelihood {last:.3}"
             )
         };
         made.iter().map(of_one).collect::<Vec<_>>().join("; ")
@@ -75,6 +79,13 @@ impl Stage for FitGmm<'_, '_> {
 impl FitGmm<'_, '_> {
     fn fit(&self) -> Result<Made<Gmm, FitReport>> {
         let (config, progress) = (&self.place.config, self.place.work.progress);
+        if config.layer.is_on() {
+            let (_, mixture, layer) = load_layer(self.place)?;
+            let history = &layer.history[..layer.best_epoch];
+            let history = history.iter().map(|epoch| epoch.mean_log_likelihood).collect();
+            let report = FitReport::of_layer(&mixture, history, layer.rows);
+            return Ok(Made { model: mixture, report, lacking: Vec::new() });
+        }
         let projected = projected_sample(self.place)?;
         let fit = gmm::fit(projected.view(), &config.gmm, config.seed, progress)?;
         Ok(Made { model: fit.gmm, report: fit.report, lacking: Vec::new() })

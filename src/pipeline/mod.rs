@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! sample → pca → gmm → fisher/<split> → svm → scores and evaluation of <split>
+//!   └→ layer ┘ (where projection and mixture are learned together)
 //! ```
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `place`, `result` | where stages work, what became of one |
 //! | `stage` | a stage as a value; the one place that decides reuse, refuse or make |
-//! | `sample`, `pca`, `mixture`, `vectors`, `classifier` | one stage each |
+//! | `sample`, `layer`, `pca`, `mixture`, `vectors`, `classifier` | one stage each |
 //! | `evaluation`, `leak` | figures and files for people |
 //! | `reading` | what a run holds, read and nothing else |
 //! | `run`, `joint`, `models`, `commands` | the open folder, its channels joined, what it can be asked for |
@@ -30,6 +31,7 @@ mod describe;
 mod evaluation;
 mod folds;
 mod joint;
+mod layer;
 mod leak;
 mod mixture;
 mod models;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::layer::bring_layer;
 use super::mixture::bring_mixture;
 use super::pca::bring_pca;
 use super::place::Place;
@@ -19,6 +20,8 @@ pub(crate) enum Until {
     Sample,
     Pca,
     Mixture,
+    /// As `Mixture`; the layers are what is asked for.
+    Layer,
 }
 
 impl Run<'_> {
@@ -33,17 +36,38 @@ impl Run<'_> {
             self.home.record_source(data, &split.name)?;
             return Ok(self.joint_stamp(Vec::new()));
         }
-        let samples = bring_samples(&places, split)?;
+        // Models of a file need no sample.
+        let drawn = |place: &&Place<'_>| !place.config.layer.reads();
+        let sampled: Vec<_> = places.iter().copied().filter(drawn).collect();
+        let samples = if sampled.is_empty() { Vec::new() } else { bring_samples(&sampled, split)? };
         self.home.record_source(data, &split.name)?;
         if until == Until::Sample {
             return Ok(self.joint_stamp(samples));
         }
+        let mut samples = samples.iter();
         let mut last = Vec::new();
-        for (place, sample) in places.into_iter().zip(&samples) {
-            let pca = bring_pca(place, sample)?;
-            last.push(if until == Until::Pca { pca } else { bring_mixture(place, &pca)? });
+        for place in places {
+            let sample = drawn(&place).then(|| samples.next().expect("one a place"));
+            let layer = match place.config.layer.is_on() {
+                true => Some(bring_layer(place, split, sample)?),
+                false => None,
+            };
+            let parent = layer.as_ref().or(sample).expect("a projection is made from something");
+            let pca = bring_pca(place, parent)?;
+            let mixture = if until == Until::Pca { pca } else { bring_mixture(place, &pca)? };
+            last.push(layer.filter(|_| until == Until::Layer).unwrap_or(mixture));
         }
         Ok(self.joint_stamp(last))
+    }
+
+    /// Refuses to go on where no channel learns with its features.
+    pub(crate) fn require_layer(&self) -> Result<()> {
+        Error::require(
+            self.fitted().any(|place| place.config.layer.is_on()),
+            "layer.joint",
+            false,
+            "true for this command, of the run or of one of its channels: --set layer.joint=true",
+        )
     }
 
     /// Refuses to fit models where no channel has any.

@@ -19,6 +19,8 @@ pub struct Options {
     pub labels: Option<PathBuf>,
     /// Network in place of the configuration's (`network.file`).
     pub network: Option<PathBuf>,
+    /// Learn a layer, where neither the run nor one of its channels has one (`layer.joint`).
+    pub learn: bool,
     /// Seed in place of the configuration's.
     pub seed: Option<u64>,
     /// Make again what was made with other settings or from other data.
@@ -52,9 +54,17 @@ pub(crate) fn in_force(dir: &Path, options: &Options) -> Result<Sourced> {
     if let Some(seed) = options.seed {
         sourced.set_seed(seed);
     }
+    if options.learn && !has_layer(&sourced.config) {
+        sourced.set("layer.joint=true")?;
+    }
     absolute_paths(&mut sourced.config)?;
     check(&sourced.config).map_err(|error| sourced.blame(error))?;
     Ok(sourced)
+}
+
+/// Whether a layer is on anywhere, or was turned off by name.
+fn has_layer(config: &Config) -> bool {
+    config.layer.is_on() || config.channel.iter().any(|channel| !channel.layer.is_empty())
 }
 
 /// What is wrong with the name itself is the option's fault, what is wrong in the file the file's.
@@ -69,8 +79,8 @@ fn of_option(name: &str, error: Error) -> Error {
 
 /// Paths are written down as absolute ones: the next command may start elsewhere.
 fn absolute_paths(config: &mut Config) -> Result<()> {
-    const KEYS: [&str; 4] =
-        ["descriptors.folder", "descriptors.file", "network.file", "network.library"];
+    const KEYS: [&str; 5] =
+        ["descriptors.folder", "descriptors.file", "network.file", "network.library", "layer.file"];
     let absolute = |key: &str, path: &Path| {
         let path = std::path::absolute(path).map_err(Error::io("find", path))?;
         let text = "a path in UTF-8, which can be written into a configuration";
@@ -78,8 +88,13 @@ fn absolute_paths(config: &mut Config) -> Result<()> {
         Ok(path)
     };
     let (descriptors, network) = (&mut config.descriptors, &mut config.network);
-    let paths =
-        [&mut descriptors.folder, &mut descriptors.file, &mut network.file, &mut network.library];
+    let paths = [
+        &mut descriptors.folder,
+        &mut descriptors.file,
+        &mut network.file,
+        &mut network.library,
+        &mut config.layer.file,
+    ];
     let paths = KEYS.into_iter().zip(paths).chain([("data.labels", &mut config.data.labels)]);
     for (key, path) in paths {
         if !path.as_os_str().is_empty() {
@@ -90,6 +105,7 @@ fn absolute_paths(config: &mut Config) -> Result<()> {
         for full in KEYS {
             let table = match full.split_once('.') {
                 Some(("network", key)) => channel.network.get_mut(key),
+                Some(("layer", key)) => channel.layer.get_mut(key),
                 Some((_, key)) => channel.descriptors.get_mut(key),
                 None => None,
             };

@@ -1,7 +1,8 @@
-//! The projection, fitted to the sample.
+//! The projection, fitted to the sample; where a layer is on, the layer's.
 
 use serde_json::Value;
 
+use super::layer::{load_layer, parent_of_projection};
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
@@ -16,12 +17,13 @@ struct FitPca<'a, 'p> {
     inputs: Inputs,
 }
 
-/// Brings the projection of a place up to date with its sample.
+/// Brings the projection of a place up to date with what it is made from: the sample, or the layer.
 ///
 /// # Errors
 /// As [`Projection::fit`].
-pub(crate) fn bring_pca(place: &Place<'_>, sample: &Stamp) -> Result<Stamp> {
-    let parents = [("sample.safetensors", sample.fingerprint.as_str())];
+pub(crate) fn bring_pca(place: &Place<'_>, parent: &Stamp) -> Result<Stamp> {
+    let name = parent_of_projection(place).file_name();
+    let parents = [(name, parent.fingerprint.as_str())];
     let settings = place.settings(Kind::Pca);
     let inputs = Inputs::new(Kind::Pca.name(), settings, &parents, Value::Null);
     Ok(bring_up_to_date(&[FitPca { place, inputs }])?.remove(0).stamp)
@@ -47,9 +49,15 @@ impl Stage for FitPca<'_, '_> {
     fn summary(made: &[Made<Projection, PcaReport>]) -> String {
         let of_one = |Made { model, report, .. }: &Made<Projection, PcaReport>| {
             let dimensions = counted(model.components().nrows(), "dimension");
-            let (input, kept) = (model.input_dim(), 100.0 * model.kept());
+            let input = model.input_dim();
             let descriptors = counted(report.rows, "descriptor");
-            format!("{input} → {dimensions}, {kept:.1} % of the variance of {descriptors}")
+            match report.variance_kept {
+                None => format!("{input} → {dimensions}, as given"),
+                Some(kept) => {
+                    let kept = 100.0 * kept;
+                    format!("{input} → {dimensions}, {kept:.1} % of the variance of {descriptors}")
+                }
+            }
         };
         made.iter().map(of_one).collect::<Vec<_>>().join("; ")
     }
@@ -62,6 +70,12 @@ impl Stage for FitPca<'_, '_> {
 impl FitPca<'_, '_> {
     fn fit(&self) -> Result<Made<Projection, PcaReport>> {
         let progress = self.place.work.progress;
+        if self.place.config.layer.is_on() {
+            let (pca, _, layer) = load_layer(self.place)?;
+            let mut report = PcaReport::new(&pca, layer.rows);
+            report.variance_kept = layer.variance_kept;
+            return Ok(Made { model: pca, report, lacking: Vec::new() });
+        }
         let path = self.place.path(Kind::Sample);
         let artifact = open_stage(&path, Kind::Sample)?;
         let rows = artifact.matrix("rows")?;
@@ -79,11 +93,12 @@ impl FitPca<'_, '_> {
 /// The stored projection and its fingerprint.
 ///
 /// # Errors
-/// [`Error::Artifact`] when it is damaged or was fitted to another sample than the run's.
+/// [`Error::Artifact`] when it is damaged or was made from another sample or layer than the run's.
 pub(crate) fn load_projection(place: &Place<'_>) -> Result<(Projection, String)> {
     let artifact = open_stage(&place.path(Kind::Pca), Kind::Pca)?;
-    if let Some(sample) = require_parent(&artifact, &place.path(Kind::Sample))? {
-        place.refuse_settings_of(&sample, Kind::Sample)?;
+    let parent = parent_of_projection(place);
+    if let Some(found) = require_parent(&artifact, &place.path(parent))? {
+        place.refuse_settings_of(&found, parent)?;
     }
     Ok((projection_of(&artifact)?, artifact.header().fingerprint.clone()))
 }

@@ -112,6 +112,9 @@ impl<'p> Run<'p> {
         let sourced = in_force(dir, &options)?;
         let run = Self::with(dir, sourced, &options, None, progress)?;
         for Part { place, .. } in run.parts.iter().filter(|p| p.place.path(Kind::Pca).exists()) {
+            if place.config.layer.reads() {
+                continue;
+            }
             let sample = place.path(Kind::Sample);
             if !sample.exists() {
                 progress.note(&format!(

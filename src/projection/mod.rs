@@ -66,6 +66,12 @@ impl Append {
         }
     }
 
+    /// What is appended to a descriptor here: the first [`len`](Self::len) of these.
+    pub fn values(self, position: Position) -> [f32; 3] {
+        let scale = if self == Self::Xys { OCTAVE * position.scale.log2() } else { 0.0 };
+        [position.x - 0.5, position.y - 0.5, scale]
+    }
+
     /// True when nothing is appended.
     pub fn is_empty(self) -> bool {
         self.len() == 0
@@ -105,7 +111,7 @@ pub struct Projection {
     mean: Array1<f32>,
     /// `k × D`, one component a row, already divided by its deviation when whitened.
     components: Array2<f32>,
-    /// Variance along every component before whitening, descending.
+    /// Variance along every component before whitening; descending, unless they were learned.
     variances: Vec<f32>,
     /// Share of the data's variance that the components keep.
     kept: f64,
@@ -183,6 +189,35 @@ impl Projection {
         )
     }
 
+    /// This projection with learned `components` (`k × D`): variances along them, and the share of the
+    /// variance in the space that they span, are those of `covariance`.
+    ///
+    /// # Errors
+    /// As [`from_parts`](Self::from_parts).
+    pub fn learned(&self, components: Array2<f32>, covariance: &Covariance) -> Result<Self> {
+        let c = covariance.covariance();
+        let along = |v: &Array1<f64>| v.dot(&c.dot(v));
+        let mut basis: Vec<Array1<f64>> = Vec::new();
+        let mut variances = Vec::new();
+        for row in components.rows() {
+            let mut v = row.mapv(f64::from);
+            variances.push(along(&v) as f32);
+            let length = v.dot(&v).sqrt();
+            // Twice, since one pass of Gram-Schmidt leaves rounding errors.
+            for _ in 0..2 {
+                basis.iter().for_each(|b| v.scaled_add(-b.dot(&v), b));
+            }
+            let left = v.dot(&v).sqrt();
+            if left > 1e-9 * length {
+                basis.push(v / left);
+            }
+        }
+        let total = c.diag().sum();
+        let kept = if total > 0.0 { basis.iter().map(along).sum::<f64>() / total } else { 1.0 };
+        let mean = self.mean.clone();
+        Self::from_parts(mean, components, variances, kept.min(1.0), self.l2, self.append)
+    }
+
     /// Leaves descriptors of `dimension` values as they are.
     ///
     /// # Errors
@@ -244,7 +279,7 @@ impl Projection {
         self.components.view()
     }
 
-    /// Variance along every component, descending.
+    /// Variance along every component; descending, unless they were learned.
     pub fn variances(&self) -> &[f32] {
         &self.variances
     }
@@ -315,11 +350,7 @@ impl Projection {
         let projected = product.chunks_exact(k).zip(out.chunks_exact_mut(width));
         for ((projected, out), position) in projected.zip(positions) {
             out[..k].copy_from_slice(projected);
-            out[k] = position.x - 0.5;
-            out[k + 1] = position.y - 0.5;
-            if self.append == Append::Xys {
-                out[k + 2] = OCTAVE * position.scale.log2();
-            }
+            out[k..].copy_from_slice(&self.append.values(*position)[..self.append.len()]);
         }
         Ok(())
     }

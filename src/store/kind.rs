@@ -3,7 +3,8 @@
 //! | kind | stage | made from |
 //! |---|---|---|
 //! | `sample` | `extract` | image files |
-//! | `pca` | `fit-pca` | the sample |
+//! | `layer` | `fit-layer` | the sample, image files and labels; or a file of another program |
+//! | `pca` | `fit-pca` | the sample, or the layer |
 //! | `gmm` | `fit-gmm` | the projection |
 //! | `fisher` | `encode` | image files, projection and mixture |
 //! | `svm` | `train-svm` | the vectors and labels of a split |
@@ -20,6 +21,8 @@ use crate::descriptors::Kind::{Pooled, Vectors};
 pub(crate) enum Kind {
     /// Descriptors to learn from.
     Sample,
+    /// Projection and mixture that were learned together.
+    Layer,
     /// The projection.
     Pca,
     /// The mixture.
@@ -44,7 +47,7 @@ struct Row {
 }
 
 /// In the order in which they are made.
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 6] = [
     Row {
         kind: Kind::Sample,
         name: "sample",
@@ -58,18 +61,36 @@ const ROWS: [Row; 5] = [
         },
     },
     Row {
+        kind: Kind::Layer,
+        name: "layer",
+        stage: "fit-layer",
+        path: "layer.safetensors",
+        settings: |c, _| match c.layer.learns() {
+            true => json!({ "seed": c.seed, "pca": c.pca, "gmm": c.gmm, "layer": layer(c) }),
+            false => json!({ "pca": after_file(c), "layer": layer(c) }),
+        },
+    },
+    Row {
         kind: Kind::Pca,
         name: "pca",
         stage: "fit-pca",
         path: "pca.safetensors",
-        settings: |c, _| json!({ "pca": c.pca }),
+        settings: |c, _| match (c.layer.is_on(), c.layer.learns()) {
+            (false, _) => json!({ "pca": c.pca }),
+            (true, true) => json!({ "pca": c.pca, "layer": layer(c) }),
+            (true, false) => json!({ "pca": after_file(c), "layer": layer(c) }),
+        },
     },
     Row {
         kind: Kind::Gmm,
         name: "gmm",
         stage: "fit-gmm",
         path: "gmm.safetensors",
-        settings: |c, _| json!({ "seed": c.seed, "gmm": c.gmm }),
+        settings: |c, _| match (c.layer.is_on(), c.layer.learns()) {
+            (false, _) => json!({ "seed": c.seed, "gmm": c.gmm }),
+            (true, true) => json!({ "gmm": c.gmm, "layer": layer(c) }),
+            (true, false) => json!({ "layer": layer(c) }),
+        },
     },
     Row {
         kind: Kind::Fisher,
@@ -117,6 +138,18 @@ fn descriptors(config: &Config) -> Value {
     descriptors
 }
 
+/// What the settings of the projection say of one that is read.
+fn after_file(config: &Config) -> Value {
+    json!({ "l2": config.pca.l2, "append": config.pca.append })
+}
+
+/// Settings of the layer, without the place of its file.
+fn layer(config: &Config) -> Value {
+    let mut layer = json!(config.layer);
+    layer["file"].take();
+    layer
+}
+
 impl Kind {
     /// All kinds, in the order in which they are made.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -142,6 +175,12 @@ impl Kind {
         self.row().path
     }
 
+    /// The name of its file; of vectors, of the folder of all splits'.
+    pub(crate) fn file_name(self) -> &'static str {
+        let path = self.path();
+        path.rsplit_once('/').map_or(path, |(_, name)| name)
+    }
+
     /// The settings that it depends on. `vectors` are those that give the joint vector its meaning.
     pub(crate) fn settings(self, config: &Config, vectors: &Value) -> Value {
         (self.row().settings)(config, vectors)
@@ -154,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_one_row_with_names_of_its_own() {
-        let kinds = [Kind::Sample, Kind::Pca, Kind::Gmm, Kind::Fisher, Kind::Svm];
+        let kinds = [Kind::Sample, Kind::Layer, Kind::Pca, Kind::Gmm, Kind::Fisher, Kind::Svm];
         assert!(Kind::all().eq(kinds));
         let of: [fn(Kind) -> &'static str; 3] = [Kind::name, Kind::stage, Kind::path];
         for text in of {

@@ -6,6 +6,7 @@
 //! | `kind` | the kinds of artifacts, a row each |
 //! | `inputs` | what an artifact is made from, its fingerprint, and what has changed since |
 //! | `stored` | what models are on disk, both ways |
+//! | `layer` | a learned layer and the state between its epochs |
 //! | `index` | what the shards of an encoded split hold |
 //! | `outputs` | results for people, and what becomes of them |
 //! | `source`, `figures` | `source.json`, `eval/<split>.json` |
@@ -17,6 +18,7 @@ mod folder;
 mod index;
 mod inputs;
 mod kind;
+mod layer;
 mod outputs;
 #[doc(hidden)]
 pub mod parsers;
@@ -33,6 +35,7 @@ pub(crate) use inputs::{
     parent_print, require_parent, was_waiting,
 };
 pub(crate) use kind::Kind;
+pub(crate) use layer::{LayerModels, LayerReport, layer_models_of, read_state, write_state};
 pub(crate) use outputs::{Notes, Origin, Outputs, Results};
 pub(crate) use paths::Paths;
 pub(crate) use source::Source;

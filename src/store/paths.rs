@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.toml  source.json  outputs.json
-//! descriptors/sample.safetensors  pca.safetensors  gmm.safetensors  fisher/<split>/{index.json,NNNNN.safetensors}
+//! descriptors/sample.safetensors  layer.safetensors  layer.state.safetensors  pca.safetensors  gmm.safetensors  fisher/<split>/{index.json,NNNNN.safetensors}
 //! channels/<name>/…                        the line above, for each of several channels
 //! svm.safetensors
 //! eval/<split>.json  eval/<split>/{*.svg,predictions.csv}  scores/<split>.csv  results/*.txt  report_<split>.html
@@ -52,6 +52,11 @@ impl Paths {
 
     pub(crate) fn outputs(&self) -> PathBuf {
         self.dir.join("outputs.json")
+    }
+
+    /// What a layer has come to between two epochs.
+    pub(crate) fn layer_state(&self) -> PathBuf {
+        self.dir.join("layer.state.safetensors")
     }
 
     /// The artifact of a kind of which a folder has one.

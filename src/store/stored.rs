@@ -53,20 +53,21 @@ pub(crate) fn positions_of(artifact: &Artifact) -> Result<Vec<Position>> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PcaReport {
     pub(crate) rows: usize,
+    /// Share of the variance of the rows; unknown of a projection that another program learned.
     #[serde(default = "whole")]
-    variance_kept: f64,
+    pub(crate) variance_kept: Option<f64>,
     #[serde(default)]
     l2: bool,
     append: Append,
 }
 
-fn whole() -> f64 {
-    1.0
+fn whole() -> Option<f64> {
+    Some(1.0)
 }
 
 impl PcaReport {
     pub(crate) fn new(pca: &Projection, rows: usize) -> Self {
-        Self { rows, variance_kept: pca.kept(), l2: pca.l2(), append: pca.append() }
+        Self { rows, variance_kept: Some(pca.kept()), l2: pca.l2(), append: pca.append() }
     }
 }
 
@@ -88,7 +89,7 @@ pub(crate) fn projection_of(artifact: &Artifact) -> Result<Projection> {
         Array1::from(artifact.f32("mean")?.1.to_vec()),
         artifact.matrix("components")?.to_owned(),
         artifact.f32("variances")?.1.to_vec(),
-        report.variance_kept,
+        report.variance_kept.unwrap_or(1.0),
         report.l2,
         report.append,
     )

@@ -72,6 +72,7 @@ fn the_help_of_the_program() {
       extract         Draw the training descriptors
       fit-pca         Fit the PCA (and what it needs)
       fit-gmm         Fit the Gaussian mixture (and what it needs)
+      fit-layer       Learn projection and mixture together, from labels (and fit what that starts from)
       encode          Encode every image of a split as a Fisher vector
       train-svm       Train the one-vs-rest classifier on an encoded split
       eval            Score and evaluate a split

@@ -337,8 +337,12 @@ fn long_curves_are_thinned_and_short_ones_whole() {
 #[test]
 fn the_page_is_whole_and_escaped() {
     let report = random_report(30, &names(&[NASTY, "plain", "<script>alert(1)</script>"]), true);
-    let page =
-        html::report(&report, "# </pre><b>\n[gmm]\ncomponents = 256\n", &[("gmm & co", "<i>")]);
+    let page = html::report(
+        &report,
+        "# </pre><b>\n[gmm]\ncomponents = 256\n",
+        &[("gmm & co", "<i>")],
+        &[],
+    );
     assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
     assert!(!page.contains("<script") && !page.contains("a<b>") && !page.contains("</pre><b>"));
     assert!(page.contains("&lt;script&gt;") && page.contains("gmm &amp; co"));
@@ -358,7 +362,7 @@ fn names_are_plain_in_tables_pages_and_cells() {
     let names = names(&[NASTY, "=1+1", "@x\ty", "\u{202e}exe", "-1", "'=1", r"\u{1b}"]);
     let report = random_report(30, &names, true);
     let settings = "run = \"\u{1b}[31m\u{fffe}\"\n[gmm]\n";
-    let page = html::report(&report, settings, &[("s\u{7}", "\u{9b}x")]);
+    let page = html::report(&report, settings, &[("s\u{7}", "\u{9b}x")], &[]);
     let odd = |c: char| c.is_control() && c != '\n' || ['\u{fffe}', '\u{202e}'].contains(&c);
     assert!(!page.contains(odd) && page.contains("\n[gmm]"), "{page:?}");
     assert!(!report.table().contains(odd), "{:?}", report.table());
@@ -388,7 +392,7 @@ fn the_page_of_an_empty_report_renders() {
         decision: Decision::BestClass,
     })
     .unwrap();
-    let page = html::report(&report, "", &[]);
+    let page = html::report(&report, "", &[], &[]);
     assert!(page.contains("There are no classes.") && !page.contains("<svg"));
     assert!(
         roxmltree::Document::parse(&svg::confusion(report.confusion.as_ref().unwrap())).is_ok()

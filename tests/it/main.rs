@@ -33,6 +33,7 @@ mod gmm;
 mod image;
 mod image_formats;
 mod label_tables;
+mod layer;
 mod messages;
 mod network;
 mod network_relevance;
