@@ -80,7 +80,9 @@ fn absolute_paths(config: &mut Config) -> Result<()> {
     let (descriptors, network) = (&mut config.descriptors, &mut config.network);
     let paths =
         [&mut descriptors.folder, &mut descriptors.file, &mut network.file, &mut network.library];
-    let paths = KEYS.into_iter().zip(paths).chain([("data.labels", &mut config.data.labels)]);
+    let data = &mut config.data;
+    let of_data = [("data.labels", &mut data.labels), ("data.boxes", &mut data.boxes)];
+    let paths = KEYS.into_iter().zip(paths).chain(of_data);
     for (key, path) in paths {
         if !path.as_os_str().is_empty() {
             *path = absolute(key, path)?;

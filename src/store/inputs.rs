@@ -234,6 +234,10 @@ pub(crate) fn in_words(changes: &[Change]) -> String {
         if key == "data.unread" && old == "null" {
             return Some(format!("images of its split that cannot be read now: {new}"));
         }
+        if key == "data.areas" {
+            let text = "the boxes or parts of its images (descriptors.within) have changed";
+            return Some(text.to_owned());
+        }
         if key == "data.vectors" {
             return Some("rows of the file of vectors (descriptors.file) have changed".to_owned());
         }
