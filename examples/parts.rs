@@ -15,6 +15,9 @@
 //! with parts in order, in an order drawn for every image, and with half of the visible parts of every image left
 //! out (in both splits). Figures are means over [`DRAWS`] draws.
 
+// The table is what it is for.
+#![allow(clippy::print_stdout)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

@@ -190,7 +190,8 @@ pub(super) fn none(root: &Path, kind: AreaKind) -> Error {
     let (within, from) = match kind {
         AreaKind::Boxes => (
             "boxes",
-            "<object> in annotations (.xml), bounding_boxes.txt of CUB-200-2011, or boxes.csv",
+            "<object> in annotations (.xml), a table of labels with boxes, bounding_boxes.txt of \
+             CUB-200-2011, or boxes.csv",
         ),
         AreaKind::Parts => (
             "parts",

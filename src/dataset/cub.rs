@@ -265,14 +265,17 @@ fn parts(
 mod tests {
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "a fixture, not an artifact")]
+    fn put(folder: &Path, name: &str, text: &str) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     /// Three birds: one with two parts to be seen, one with none, one without a line.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
+        let write = |name: &str, text: &str| put(folder.path(), name, text);
         write(IMAGES, "1 001.Auk/a 1.png\n2 001.Auk/b.png\n3 002.Booby/c.png\n");
         write(LABELS, "1 1\n2 1\n3 2\n");
         write(SPLIT, "1 1\n2 0\n3 1\n");
@@ -333,7 +336,7 @@ mod tests {
             (PARTS, "1 1 5 5\n", "part_locs.txt:1: `1 5 5` where 4 numbers"),
         ] {
             let folder = folder();
-            std::fs::write(folder.path().join(name), text).unwrap();
+            put(folder.path(), name, text);
             let refused = open(folder.path(), 0.2).err().unwrap().to_string();
             assert!(refused.contains(words), "{words}: {refused}");
         }

@@ -29,8 +29,7 @@ mod voc;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use image::RgbImage;
 
 pub use params::Synthetic;
 pub use parts::{DISTRACTORS, HIDDEN_PARTS, PART_CLASSES, PARTS, PartsGenerator};
@@ -42,9 +41,6 @@ use self::scene::Scene;
 use crate::Result;
 use crate::dataset::Label;
 use crate::random::Seed;
-
-/// JPEG quality of the stored images.
-const JPEG_QUALITY: u8 = 90;
 
 /// Draws the images and writes out the lists and annotations of a synthetic data set.
 ///
@@ -83,11 +79,7 @@ impl Generator {
 
     /// Where an image belongs, below the data set's folder.
     pub fn image_path(&self, index: usize) -> PathBuf {
-        Self::path_of(index)
-    }
-
-    fn path_of(index: usize) -> PathBuf {
-        format!("JPEGImages/{}.jpg", Self::id(index)).into()
+        voc::image_path(index)
     }
 
     /// Draws one image. It depends on seed, settings and `index` alone.
@@ -98,7 +90,7 @@ impl Generator {
 
     /// One image as the bytes of its file, a JPEG of quality 90.
     pub fn jpeg(&self, index: usize) -> Vec<u8> {
-        jpeg_of(&self.image(index))
+        voc::jpeg(&self.image(index))
     }
 
     /// The label of one image for each of [`CLASSES`].
@@ -158,13 +150,4 @@ impl Generator {
         }
         voc::annotation(&self.params, index, &objects)
     }
-}
-
-/// An image as the bytes of a JPEG.
-fn jpeg_of(image: &RgbImage) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
-        .write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8)
-        .expect("the sides were checked, and memory does not fail to write");
-    bytes
 }

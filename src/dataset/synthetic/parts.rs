@@ -17,7 +17,7 @@ use image::RgbImage;
 use super::canvas::{Canvas, Colour, grey, mix, smooth, unit};
 use super::params::Synthetic;
 use super::texture::{Background, develop};
-use super::{jpeg_of, voc};
+use super::voc;
 use crate::Result;
 use crate::dataset::Label;
 use crate::random::{Seed, Stream};
@@ -102,7 +102,7 @@ impl PartsGenerator {
 
     /// Where an image belongs, below the data set's folder.
     pub fn image_path(&self, index: usize) -> PathBuf {
-        super::Generator::path_of(index)
+        voc::image_path(index)
     }
 
     /// Draws one image. It depends on seed, settings and `index` alone.
@@ -128,7 +128,7 @@ impl PartsGenerator {
 
     /// One image as the bytes of its file, a JPEG.
     pub fn jpeg(&self, index: usize) -> Vec<u8> {
-        jpeg_of(&self.image(index))
+        voc::jpeg(&self.image(index))
     }
 
     /// The class of an image, a place in [`PART_CLASSES`].

@@ -1,14 +1,34 @@
-//! The files of a PASCAL VOC folder beside its images, as generators write them.
+//! The files of a PASCAL VOC folder, as generators write them.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder, RgbImage};
+
 use super::params::Synthetic;
 use crate::dataset::Label;
+
+/// JPEG quality of the stored images.
+const JPEG_QUALITY: u8 = 90;
 
 /// Name of an image.
 pub(super) fn id(index: usize) -> String {
     format!("{:06}", index + 1)
+}
+
+/// Where an image belongs.
+pub(super) fn image_path(index: usize) -> PathBuf {
+    format!("JPEGImages/{}.jpg", id(index)).into()
+}
+
+/// An image as the bytes of its file.
+pub(super) fn jpeg(image: &RgbImage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
+        .write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8)
+        .expect("the sides were checked, and memory does not fail to write");
+    bytes
 }
 
 /// The lists of both splits and their class lists, as paths below the data set's folder with their contents.
