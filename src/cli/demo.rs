@@ -1,7 +1,8 @@
-//! `fvtool demo`: the whole pipeline on data it draws itself, three heatmaps, and an audit.
+//! `fvtool demo`: the whole pipeline on data it draws itself, three heatmaps, and an audit; or data with parts
+//! alone.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::dataset::synthetic::Synthetic;
 use crate::explain::{AuditOptions, Drawing, Only, Selection};
@@ -33,12 +34,18 @@ pub struct Demo {
     /// Leave out the text tag that most images of a star carry in a corner
     #[arg(long)]
     no_tag: bool,
+    /// Only draw images whose classes differ by annotated parts of objects, into a folder of data
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "no_tag"])]
+    parts: Option<PathBuf>,
 }
 
 pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let seed = Seed(global.seed.unwrap_or(DATA_SEED));
+    if let Some(folder) = &args.parts {
+        return draw_parts(folder, seed, ui);
+    }
     let _held = pipeline::demo::claim(&args.out)?;
     let data = args.out.join("data");
-    let seed = Seed(global.seed.unwrap_or(DATA_SEED));
     ui.say(&format!("drawing a synthetic VOC-style data set into {}", data.display()));
     let params = Synthetic { plant_tag: !args.no_tag, ..Synthetic::default() };
     pipeline::demo::write_data(&data, &params, seed, ui.progress())?;
@@ -81,5 +88,21 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
         run.dir().display()
     );
     ui.say(&column("why", &why));
+    Ok(Outcome::Done)
+}
+
+/// Draws data with parts, and says what to do with them.
+fn draw_parts(folder: &Path, seed: Seed, ui: &Ui) -> anyhow::Result<Outcome> {
+    let _held = pipeline::demo::claim_parts(folder)?;
+    ui.say(&format!("drawing a synthetic VOC-style data set with parts into {}", folder.display()));
+    pipeline::demo::write_parts(folder, &Synthetic::default(), seed, ui.progress())?;
+    for within in ["image", "boxes", "parts"] {
+        let next = format!(
+            "fvtool run --data {} --train train --test test --run runs/{within} \
+             --set descriptors.within={within}",
+            folder.display()
+        );
+        ui.say(&column("next", &next));
+    }
     Ok(Outcome::Done)
 }

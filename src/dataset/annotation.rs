@@ -1,14 +1,14 @@
 //! PASCAL VOC's `Annotations/<id>.xml`: the objects of one image.
 //!
 //! Names of elements and truth values count in any case, since annotation programs differ. Only the
-//! `object` elements directly below the root count; their `part`s do not. An element of an object that
+//! `object` elements directly below the root count as objects; their `part`s are kept beside them. An element of an object that
 //! is not read and not known to be harmless is reported, since it may change what the object means.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use roxmltree::Node;
 
-use super::items::{Object, Ruler};
+use super::items::{Area, Object, Ruler};
 use super::place::at_line;
 use super::xml;
 use crate::{Error, Result};
@@ -53,6 +53,8 @@ pub(super) struct Annotation {
     pub filename: Option<String>,
     /// Elements of objects that are set and not read, by name.
     pub unread: Vec<String>,
+    /// Where the first part stands that cannot be read, and why; only who asks for parts is told.
+    pub broken_part: Option<(PathBuf, String)>,
 }
 
 /// An object with its class by name.
@@ -62,6 +64,16 @@ pub(super) struct Named {
     /// Left, top, right, bottom as written.
     pub edges: [f32; 4],
     pub difficult: bool,
+    pub parts: Vec<Part>,
+}
+
+/// A part of an object that can be seen.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    /// May be empty.
+    pub name: String,
+    /// Left, top, right, bottom as written.
+    pub edges: [f32; 4],
 }
 
 impl Annotation {
@@ -76,22 +88,42 @@ impl Annotation {
     /// Its objects of known classes (sorted), with their edges counted from 0. Those that are written count from
     /// 1, as PASCAL VOC has it, unless `from_zero`.
     pub fn known_objects(&self, classes: &[String], from_zero: bool) -> Vec<Object> {
-        let ruler = match (self.shares, self.size) {
-            (true, _) => Ruler::Shares,
-            (false, Some(size)) => Ruler::PixelsOf(size),
-            (false, None) => Ruler::Pixels,
-        };
+        let ruler = self.ruler();
         let known = self.objects.iter().filter_map(|named| {
             let class = classes.binary_search(&named.class).ok()?;
-            let [left, top, right, bottom] = named.edges;
-            let bounds = match (ruler, from_zero) {
-                (Ruler::Shares, _) => named.edges,
-                (_, false) => named.edges.map(|edge| edge - 1.0),
-                (_, true) => [left, top, (right - 1.0).max(left), (bottom - 1.0).max(top)],
-            };
+            let bounds = counted_from_zero(ruler, named.edges, from_zero);
             Some(Object { class, bounds, ruler, difficult: named.difficult })
         });
         known.collect()
+    }
+
+    /// The parts of its objects of known classes, as [`known_objects`](Self::known_objects).
+    pub fn known_parts(&self, classes: &[String], from_zero: bool) -> Vec<Area> {
+        let ruler = self.ruler();
+        let known = self.objects.iter().filter(|named| classes.binary_search(&named.class).is_ok());
+        let area = |part: &Part| {
+            let bounds = counted_from_zero(ruler, part.edges, from_zero);
+            Area { name: part.name.clone(), bounds, ruler, of_point: false }
+        };
+        known.flat_map(|named| named.parts.iter().map(area)).collect()
+    }
+
+    fn ruler(&self) -> Ruler {
+        match (self.shares, self.size) {
+            (true, _) => Ruler::Shares,
+            (false, Some(size)) => Ruler::PixelsOf(size),
+            (false, None) => Ruler::Pixels,
+        }
+    }
+}
+
+/// Edges as written, counted from 0 with both ends inclusive.
+fn counted_from_zero(ruler: Ruler, edges: [f32; 4], from_zero: bool) -> [f32; 4] {
+    let [left, top, right, bottom] = edges;
+    match (ruler, from_zero) {
+        (Ruler::Shares, _) => edges,
+        (_, false) => edges.map(|edge| edge - 1.0),
+        (_, true) => [left, top, (right - 1.0).max(left), (bottom - 1.0).max(top)],
     }
 }
 
@@ -136,6 +168,15 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Annotation> {
         read.objects.push(named);
     }
     read.shares = shares == Some(true);
+    for (object, named) in elements(root, "object").zip(&mut read.objects) {
+        match parts_of(path, object, read.shares) {
+            Ok(parts) => named.parts = parts,
+            Err(Error::Data { path, problem }) => {
+                read.broken_part.get_or_insert((path, problem));
+            }
+            Err(other) => return Err(other),
+        }
+    }
     if let Some(size) = only(path, root, "size")? {
         let side = |name| -> Result<Option<u32>> {
             let text = only(path, size, name)?.map(text_in).unwrap_or_default();
@@ -194,6 +235,14 @@ fn parse_object(path: &Path, object: Node<'_, '_>, unread: &mut Vec<String>) -> 
     };
     let bounding_box = only(path, object, "bndbox")?
         .ok_or_else(|| broken(path, object, "an <object> without <bndbox>"))?;
+    let edges = edges_of(path, bounding_box)?;
+    unread.extend(set_and_unread(object, &["name", "difficult", "bndbox"]));
+    unread.extend(set_and_unread(bounding_box, &["xmin", "ymin", "xmax", "ymax"]));
+    Ok(Named { class, edges, difficult, parts: Vec::new() })
+}
+
+/// The edges of a `bndbox`, as written.
+fn edges_of(path: &Path, bounding_box: Node<'_, '_>) -> Result<[f32; 4]> {
     let mut edges = [0.0; 4];
     for (edge, name) in edges.iter_mut().zip(["xmin", "ymin", "xmax", "ymax"]) {
         let text = text_of(path, bounding_box, name)?;
@@ -208,9 +257,35 @@ fn parse_object(path: &Path, object: Node<'_, '_>, unread: &mut Vec<String>) -> 
             "the box ends before it begins; xmin ≤ xmax and ymin ≤ ymax must hold",
         ));
     }
-    unread.extend(set_and_unread(object, &["name", "difficult", "bndbox"]));
-    unread.extend(set_and_unread(bounding_box, &["xmin", "ymin", "xmax", "ymax"]));
-    Ok(Named { class, edges, difficult })
+    Ok(edges)
+}
+
+/// The parts of an object, without those that are said not to be visible. `of_shares`: as the boxes of
+/// objects are.
+fn parts_of(path: &Path, object: Node<'_, '_>, of_shares: bool) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for part in elements(object, "part") {
+        if let Some(node) = only(path, part, "visible")? {
+            let text = text_in(node);
+            let visible = truth(&text).ok_or_else(|| {
+                broken(path, node, &format!("<visible> is `{text}`; write 0 or 1"))
+            })?;
+            if !visible {
+                continue;
+            }
+        }
+        let bounding_box = only(path, part, "bndbox")?
+            .ok_or_else(|| broken(path, part, "a <part> without <bndbox>"))?;
+        let edges = edges_of(path, bounding_box)?;
+        if of_shares && edges.iter().any(|edge| !(0.0..=1.0).contains(edge)) {
+            let problem =
+                "a part in pixels of an object whose box is in shares of width and height";
+            return Err(broken(path, part, problem));
+        }
+        let name = only(path, part, "name")?.map(text_in).unwrap_or_default();
+        parts.push(Part { name, edges });
+    }
+    Ok(parts)
 }
 
 /// The names of elements in `parent` that are neither read nor harmless, and say something.
@@ -318,10 +393,43 @@ mod tests {
     fn parts_do_not_count() {
         let part = format!("<part><name>head</name>{BOX}</part>");
         let text = object(&format!("<name> dog </name><difficult>1</difficult>{BOX}{part}"));
-        let expected =
-            Named { class: "dog".into(), edges: [1.0, 2.5, 10.0, 20.0], difficult: true };
-        assert_eq!(read(&text), Annotation { objects: vec![expected], ..Annotation::default() });
+        let edges = [1.0, 2.5, 10.0, 20.0];
+        let parts = vec![Part { name: "head".into(), edges }];
+        let expected = Named { class: "dog".into(), edges, difficult: true, parts };
+        let expected = Annotation { objects: vec![expected], ..Annotation::default() };
+        assert_eq!(read(&text), expected);
+        assert_eq!(read(&text).known_objects(&["dog".into()], false).len(), 1);
         assert_eq!(read("<annotation/>"), Annotation::default());
+    }
+
+    #[test]
+    fn parts_that_cannot_be_seen_are_left_out_and_bad_ones_remembered() {
+        let part = |inner: &str| format!("<part>{inner}</part>");
+        let seen = part(&format!("<name>hand</name><visible>1</visible>{BOX}"));
+        let hidden = part("<name>foot</name><visible>0</visible>");
+        let read = read(&object(&format!("<name>dog</name>{BOX}{seen}{hidden}")));
+        let parts = read.known_parts(&["dog".into()], false);
+        assert_eq!((parts.len(), parts[0].bounds), (1, [0.0, 1.5, 9.0, 19.0]));
+        assert!(read.known_parts(&["cat".into()], false).is_empty() && read.broken_part.is_none());
+        for (inner, words) in [
+            ("<name>hand</name>", "a <part> without <bndbox>"),
+            ("<visible>perhaps</visible>", "<visible> is `perhaps`"),
+            (
+                "<bndbox><xmin>9</xmin><ymin>1</ymin><xmax>2</xmax><ymax>3</ymax></bndbox>",
+                "ends before",
+            ),
+            (
+                "<bndbox><xmin>NaN</xmin><ymin>1</ymin><xmax>2</xmax><ymax>3</ymax></bndbox>",
+                "is `NaN`",
+            ),
+        ] {
+            let text = object(&format!("<name>dog</name>{BOX}\n{}", part(inner)));
+            let annotation = parse(Path::new("a.xml"), &text).unwrap();
+            let (place, problem) = annotation.broken_part.unwrap();
+            assert!(problem.contains(words), "{problem}");
+            assert_eq!(place, Path::new("a.xml:4"));
+            assert_eq!(annotation.objects.len(), 1);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! A box that reaches over the border is cut there; one that lies outside, or reaches further than half
 //! the picture beyond it, is of another picture and refused.
 
-use super::items::{Object, Ruler};
+use super::items::{Area, Object, Ruler};
 
 /// What was done with the boxes of an image that the user should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,17 @@ const SMALLEST_PX: f32 = 8.0;
 /// # Errors
 /// Why the boxes cannot be placed with certainty.
 pub fn place(objects: &[Object], upright: [usize; 2], orientation: u8) -> Result<Placed, String> {
-    let Some(ruler) = objects.first().map(|object| object.ruler) else {
+    let areas: Vec<Area> = objects.iter().map(Area::from).collect();
+    place_areas(&areas, upright, orientation)
+}
+
+/// As [`place`], of areas with one ruler. One that was drawn round a point may reach over the border
+/// without a word; its middle may not.
+///
+/// # Errors
+/// As [`place`].
+pub fn place_areas(given: &[Area], upright: [usize; 2], orientation: u8) -> Result<Placed, String> {
+    let Some(ruler) = given.first().map(|area| area.ruler) else {
         return Ok(Placed::default());
     };
     let size = upright.map(|side| side as f32);
@@ -78,12 +88,12 @@ pub fn place(objects: &[Object], upright: [usize; 2], orientation: u8) -> Result
     let lying = if quarter { [size[1], size[0]] } else { size };
     let turned_at_all = orientation > 1;
     // Edges of areas, not of pixels, can be scaled and turned.
-    let mut areas: Vec<[f32; 4]> = objects
+    let mut areas: Vec<[f32; 4]> = given
         .iter()
-        .map(|object| {
-            let [left, top, right, bottom] = object.bounds;
+        .map(|area| {
+            let [left, top, right, bottom] = area.bounds;
             match ruler {
-                Ruler::Shares => object.bounds,
+                Ruler::Shares => area.bounds,
                 _ => [left, top, right + 1.0, bottom + 1.0],
             }
         })
@@ -96,7 +106,11 @@ pub fn place(objects: &[Object], upright: [usize; 2], orientation: u8) -> Result
             remarks.extend(turned_at_all.then_some(Remark::Undecided));
         }
         Ruler::Pixels => {
-            let fit = |size: [f32; 2]| areas.iter().all(|area| beyond(*area, size) <= ROUNDING_PX);
+            let fits = |(area, given): (&[f32; 4], &Area), size: [f32; 2]| {
+                let area = if given.of_point { middle(*area) } else { *area };
+                beyond(area, size) <= ROUNDING_PX
+            };
+            let fit = |size: [f32; 2]| areas.iter().zip(given).all(|pair| fits(pair, size));
             if quarter && !fit(size) && fit(lying) {
                 turn(&mut areas, lying, orientation);
                 remarks.push(Remark::Turned);
@@ -132,19 +146,21 @@ pub fn place(objects: &[Object], upright: [usize; 2], orientation: u8) -> Result
     }
     let mut cut = false;
     let mut bounds = Vec::with_capacity(areas.len());
-    for (area, object) in areas.iter().zip(objects) {
+    for (area, given) in areas.iter().zip(given) {
         let [left, top, right, bottom] = *area;
-        let outside = right <= 0.0 || bottom <= 0.0 || left >= size[0] || top >= size[1];
         let reach = beyond(*area, size);
-        if outside || reach > FARTHEST * size[0].max(size[1]) {
+        let far = reach > FARTHEST * size[0].max(size[1]);
+        let [x0, y0, x1, y1] = if given.of_point { middle(*area) } else { *area };
+        let outside = x1 <= 0.0 || y1 <= 0.0 || x0 >= size[0] || y0 >= size[1];
+        if outside || far && !given.of_point {
             let [width, height] = upright;
-            let shown = object.bounds.map(|edge| edge.to_string()).join(", ");
+            let shown = given.bounds.map(|edge| edge.to_string()).join(", ");
             return Err(format!(
                 "the box {shown} of its annotation (left, top, right, bottom, from 0) does not lie in \
                  the picture of {width} × {height} pixels; correct the box"
             ));
         }
-        cut |= reach > ROUNDING_PX;
+        cut |= reach > ROUNDING_PX && !given.of_point;
         bounds.push([
             left.max(0.0),
             top.max(0.0),
@@ -154,6 +170,12 @@ pub fn place(objects: &[Object], upright: [usize; 2], orientation: u8) -> Result
     }
     remarks.extend(cut.then_some(Remark::Cut));
     Ok(Placed { bounds, remarks })
+}
+
+/// The middle of an area, as one without a width.
+fn middle([left, top, right, bottom]: [f32; 4]) -> [f32; 4] {
+    let [x, y] = [f32::midpoint(left, right), f32::midpoint(top, bottom)];
+    [x, y, x, y]
 }
 
 /// How far an area reaches over the border of a picture.

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use super::divided::{Divided, Labelled, draw};
 use super::form::{Form, no_class_folders, refuse_devkits, wrapped, wraps_itself};
 use super::inventory::Tally;
-use super::items::Item;
+use super::items::{Areas, Item};
 use super::layouts::{self, is_images_name, is_split_name};
 use super::names::{Name, image_rank, some};
 use super::params::{Layout, Params};
@@ -67,7 +67,7 @@ pub(super) fn open(root: &Path, params: &Params, seed: Seed) -> Result<Divided> 
     let form_given = match params.layout {
         Layout::Splits => Some(Form::Splits),
         Layout::Classes => Some(Form::Classes),
-        Layout::Auto | Layout::Voc | Layout::Folders | Layout::Table => None,
+        Layout::Auto | Layout::Voc | Layout::Folders | Layout::Table | Layout::Cub => None,
     };
     let mut reader = Reader {
         root,
@@ -196,7 +196,7 @@ fn divided(files: Classes, train_fraction: f64, seed: Seed, notes: &mut Vec<Stri
 /// An image of one class.
 fn labelled(class: usize, id: String, path: PathBuf) -> Labelled {
     Labelled {
-        item: Item { id, path, objects: Vec::new(), group: None },
+        item: Item { id, path, objects: Vec::new(), areas: Areas::default(), group: None },
         classes: vec![class],
         ignored: Vec::new(),
     }

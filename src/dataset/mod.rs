@@ -1,7 +1,8 @@
 //! Labelled images: items, labels per class, boxes and splits. Names files, opens no pixels.
 //!
-//! Four layouts are read: PASCAL VOC devkit folders ([`voc`]), one folder per class ([`folder`]), images with a
-//! table of labels (`table`), and images with an annotation each (`annotated`). [`synthetic`] draws a VOC-style folder for the demo and the tests.
+//! Five layouts are read: PASCAL VOC devkit folders ([`voc`]), one folder per class ([`folder`]), images with a
+//! table of labels (`table`), images with an annotation each (`annotated`), and CUB-200-2011 (`cub`). Places of
+//! objects and parts come from annotations, or from tables of their own (`areas`). [`synthetic`] draws a VOC-style folder for the demo and the tests.
 //!
 //! Opening looks only at folders and lists; what is missing or contradictory there is an error that
 //! names the file and line. Nothing depends on the order in which a file system lists its entries.
@@ -9,8 +10,10 @@
 mod agreement;
 mod annotated;
 mod annotation;
+mod areas;
 pub mod boxes;
 mod classes;
+mod cub;
 mod devkit;
 mod divided;
 pub mod folder;
@@ -40,7 +43,7 @@ use std::sync::OnceLock;
 pub use classes::{labels_for, one_class, require_two_classes};
 pub use folds::Folds;
 pub use inventory::{Inventory, LeftOut};
-pub use items::{Item, Object, Ruler, Split};
+pub use items::{Area, AreaKind, Areas, Item, Object, Ruler, Split};
 pub use label::Label;
 pub use names::IMAGE_ENDINGS;
 pub use params::{Layout, Params};
@@ -73,6 +76,9 @@ pub struct Dataset {
     notes: Vec<String>,
     /// The files of a devkit, once they were looked at.
     devkit: OnceLock<Devkit>,
+    /// The tables of boxes and parts, and what they hold, once they were asked for.
+    area_files: Vec<PathBuf>,
+    areas: OnceLock<areas::Tables>,
 }
 
 #[derive(Debug, Clone)]
@@ -138,6 +144,12 @@ impl Dataset {
                      each folder here and in VOCdevkit/*",
                 ));
             }
+            (None, Layout::Cub) => {
+                (Source::Table(cub::open(root, params.parts_side)?), root.to_owned())
+            }
+            (None, Layout::Auto) if cub::is_one(root) => {
+                (Source::Table(cub::open(root, params.parts_side)?), root.to_owned())
+            }
             (None, _) => {
                 let source = match folder::open(root, params, seed) {
                     Ok(folders) => Source::Folders(folders),
@@ -170,7 +182,9 @@ impl Dataset {
                 params.train_fraction
             ));
         }
-        let dataset = Self { given, root: voc_root, source, notes, devkit: OnceLock::new() };
+        let area_files = areas::paths(&voc_root, &params.boxes)?;
+        let (root, devkit, areas) = (voc_root, OnceLock::new(), OnceLock::new());
+        let dataset = Self { given, root, source, notes, devkit, area_files, areas };
         dataset.check_names()?;
         Ok(dataset)
     }
@@ -182,7 +196,7 @@ impl Dataset {
     }
 
     /// The layout found: [`Layout::Voc`], [`Layout::Folders`] or [`Layout::Table`] (also of
-    /// images with an annotation each).
+    /// images with an annotation each, and of CUB-200-2011).
     pub fn layout(&self) -> Layout {
         match self.source {
             Source::Voc(_) => Layout::Voc,
@@ -291,17 +305,68 @@ impl Dataset {
         Ok(self.devkit.get_or_init(|| devkit))
     }
 
+    /// What the tables of boxes and parts hold.
+    fn areas(&self) -> Result<&areas::Tables> {
+        if let Some(areas) = self.areas.get() {
+            return Ok(areas);
+        }
+        let read = match self.area_files.is_empty() {
+            true => areas::Tables::default(),
+            false => {
+                let splits = self.splits().into_iter().map(|name| self.whole_split(&name));
+                let splits: Vec<Split> = splits.collect::<Result<_>>()?;
+                let items: Vec<&Item> = splits.iter().flat_map(|split| &split.items).collect();
+                areas::Tables::read(&self.area_files, &self.root, &items)?
+            }
+        };
+        Ok(self.areas.get_or_init(|| read))
+    }
+
+    /// As [`split`](Self::split), with the places of these kinds for every image that has any
+    /// ([`Item::areas`]).
+    ///
+    /// # Errors
+    /// As [`split`](Self::split); [`Error::Data`] for a part or a table of boxes that cannot be read, for a table
+    /// of other images, and when no image of the data folder has a place of a kind; [`Error::Io`].
+    pub fn split_with(&self, name: &str, kinds: &[AreaKind]) -> Result<Split> {
+        let mut split = self.whole_split(name)?;
+        if kinds.is_empty() {
+            split.items.iter_mut().for_each(|item| item.areas = Areas::default());
+            return Ok(split);
+        }
+        let tables = self.areas()?;
+        areas::keep(&mut split.items, kinds, tables)?;
+        split.notes.extend_from_slice(&tables.notes);
+        for &kind in kinds {
+            let has =
+                |split: &Split| split.items.iter().any(|item| !item.areas.of(kind).is_empty());
+            if has(&split) {
+                continue;
+            }
+            let mut others = self.splits().into_iter();
+            let elsewhere = others.try_fold(false, |found, other| {
+                let mut other = self.whole_split(&other)?;
+                areas::keep(&mut other.items, &[kind], tables)?;
+                Ok::<_, Error>(found || has(&other))
+            })?;
+            if !elsewhere {
+                return Err(areas::none(&self.root, kind));
+            }
+        }
+        Ok(split)
+    }
+
     /// Every image of every split, each once.
     fn all(&self) -> Result<Split> {
         let mut names = self.splits().into_iter();
         let mut all = match names.next() {
-            Some(name) => self.split(&name)?,
+            Some(name) => self.whole_split(&name)?,
             None => return Err(Error::data(&self.root, "there is no split".to_owned())),
         };
         let mut known: BTreeMap<String, usize> =
             all.items.iter().enumerate().map(|(i, item)| (item.id.clone(), i)).collect();
         for name in names {
-            let split = self.split(&name)?;
+            let split = self.whole_split(&name)?;
             for (item, labels) in split.items.into_iter().zip(split.labels) {
                 match known.get(&item.id) {
                     Some(&there) if all.labels[there] == labels => {}
@@ -343,6 +408,11 @@ impl Dataset {
     /// is broken or contradicts another, with path and line; [`Error::Io`] for one that cannot be
     /// read.
     pub fn split(&self, name: &str) -> Result<Split> {
+        self.split_with(name, &[])
+    }
+
+    /// A split with all that annotations say of parts.
+    fn whole_split(&self, name: &str) -> Result<Split> {
         if name == ALL && !self.splits().iter().any(|split| split == ALL) {
             return self.all();
         }

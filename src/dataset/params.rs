@@ -24,6 +24,8 @@ pub enum Layout {
     Classes,
     /// Images with a table of labels.
     Table,
+    /// CUB-200-2011: `images.txt`, `image_class_labels.txt`, `train_test_split.txt` beside `images`.
+    Cub,
 }
 
 crate::parameters! {
@@ -31,7 +33,8 @@ crate::parameters! {
     #[group = "data"]
     pub struct Params {
         /// Layout of the data folder: `auto` looks for PASCAL VOC's `ImageSets/Main` or
-        /// `JPEGImages`, then for a folder per class, then for a table of labels; `voc`, `folders`, `table`. Where it is not
+        /// `JPEGImages`, then for the lists of CUB-200-2011, then for a folder per class, then for a table of labels;
+        /// `voc`, `cub`, `folders`, `table`. Where it is not
         /// clear whether the folders at the top are splits or classes: `splits`, `classes`.
         pub layout: Layout = Layout::Auto;
         /// Share of each class's images that go into the split `train`; the others go into `test`. Each
@@ -52,6 +55,12 @@ crate::parameters! {
         pub group_column: String = String::new();
         /// What stands between several labels of an image. Empty: `|` or `;`, where a label has one.
         pub label_separator: String = String::new();
+        /// Table of boxes and parts (docs/PARTS.md), for `descriptors.within`. Empty: `boxes.csv` and `parts.csv` in
+        /// the data folder, where they are there; otherwise annotations.
+        pub boxes: PathBuf = PathBuf::new();
+        /// Side of the square round a part of which only a point is known (CUB-200-2011), as a share of the longer
+        /// side of its object's box.
+        pub parts_side: f64 = 0.2, in above(0.0).up_to(2.0);
     }
 }
 

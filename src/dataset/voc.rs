@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use super::agreement::{self, Contradictions};
 use super::annotation::{self, Annotation};
 use super::inventory::Inventory;
-use super::items::{Item, Split};
+use super::items::{Areas, Item, Split};
 use super::label::Label;
 use super::listing::list;
 use super::lists::{self, Ids, Kind};
@@ -241,12 +241,11 @@ impl Voc {
         let items = items
             .map(|((id, path), annotation)| {
                 let annotation = annotation.unwrap_or_default();
-                Item {
-                    id,
-                    path,
-                    objects: annotation.known_objects(&self.classes, from_zero > 0),
-                    group: None,
-                }
+                let objects = annotation.known_objects(&self.classes, from_zero > 0);
+                let parts = annotation.known_parts(&self.classes, from_zero > 0);
+                let broken_part = annotation.broken_part;
+                let areas = Areas { parts, broken_part, ..Areas::default() };
+                Item { id, path, objects, areas, group: None }
             })
             .collect();
         Ok(Some(Split {

@@ -63,10 +63,15 @@ impl Describer {
             };
             let sides = [Side::AsItIs, Side::Mirrored];
             let mut rows = rows.rows().into_iter();
+            let (mut given, _) = channel.encoder.source().picture(photo, None)?;
             for side in sides.into_iter().take(1 + usize::from(channel.encoder.is_mirrored())) {
                 let start = start_of(&mut starts, tap, channel, photo, side)?;
                 let places = tap.places(&start.scales);
-                for ([scale, cell], of_row) in places.into_iter().zip(rows.by_ref()) {
+                // A row may lie outside the areas that rows are taken from, or count several times.
+                let origins = given.origins();
+                given.mirror();
+                for (origin, of_row) in origins.into_iter().zip(rows.by_ref()) {
+                    let [scale, cell] = places[origin];
                     let map = tap.map(&start.scales, scale);
                     let values = cell * map.channels..(cell + 1) * map.channels;
                     let to = &mut tap.of_outputs(&mut start.relevance[scale])[values.clone()];

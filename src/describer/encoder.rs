@@ -196,14 +196,18 @@ impl ImageEncoder {
         id: Option<&str>,
         worker: &mut Worker,
     ) -> Result<(Vec<f32>, Noticed)> {
-        let (picture, mut noticed) = self.source.picture(photo, id)?;
+        let (mut picture, mut noticed) = self.source.picture(photo, id)?;
+        let asked_within = picture.inside.is_some();
         self.encoder.begin(&mut worker.workspace);
-        self.project(picture, worker, &mut |block, workspace| {
+        self.project(&mut picture, worker, &mut |block, workspace| {
             noticed.add(&self.extractor, block.frames);
             self.encoder.push(block.rows, block.positions, workspace)
         })?;
         if noticed.counts()[0] == 0 {
             return Err(self.source.without_descriptors(photo, id, &self.extractor));
+        }
+        if asked_within && picture.inside.is_none() {
+            noticed.none_within();
         }
         Ok((self.encoder.finish(&mut worker.workspace)?, noticed))
     }
@@ -234,11 +238,11 @@ impl ImageEncoder {
         id: Option<&str>,
         worker: &mut Worker,
     ) -> Result<Examined<'_>> {
-        let (picture, _) = self.source.picture(photo, id)?;
+        let (mut picture, _) = self.source.picture(photo, id)?;
         let width = picture.width;
         let (mut frames, mut positions) = (Vec::new(), Vec::new());
         let mut contributions = Contributions::new(&self.encoder);
-        self.project(picture, worker, &mut |block, _| {
+        self.project(&mut picture, worker, &mut |block, _| {
             let place = |frame: &Frame| match block.side {
                 Side::AsItIs => *frame,
                 Side::Mirrored => Frame { x: (width - 1) as f32 - frame.x, ..*frame },
@@ -258,32 +262,32 @@ impl ImageEncoder {
     /// where these count too.
     fn project(
         &self,
-        mut picture: Picture,
+        picture: &mut Picture,
         worker: &mut Worker,
         consume: &mut Consume<'_>,
     ) -> Result<()> {
-        self.project_side(&picture, Side::AsItIs, worker, consume)?;
+        self.project_side(picture, Side::AsItIs, worker, consume)?;
         if self.mirrored {
             picture.mirror();
-            self.project_side(&picture, Side::Mirrored, worker, consume)?;
+            self.project_side(picture, Side::Mirrored, worker, consume)?;
         }
         Ok(())
     }
 
     fn project_side(
         &self,
-        picture: &Picture,
+        picture: &mut Picture,
         side: Side,
         worker: &mut Worker,
         consume: &mut Consume<'_>,
     ) -> Result<()> {
         let Worker { scratch, projected, product, workspace } = worker;
-        let mut outcome = Ok(());
+        let (mut outcome, [width, height]) = (Ok(()), [picture.width, picture.height]);
         picture.for_each_block(&self.extractor, scratch, &mut |rows, frames| {
             if outcome.is_err() {
                 return;
             }
-            let positions = Frame::positions(frames, picture.width, picture.height);
+            let positions = Frame::positions(frames, width, height);
             let shape = (rows.nrows(), self.projection.output_dim());
             projected.resize(shape.0 * shape.1, 0.0);
             outcome = self.projection.apply(rows, &positions, product, projected).and_then(|()| {

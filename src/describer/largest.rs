@@ -37,5 +37,6 @@ pub fn largest<'s>(
     let networks = sources.iter().map(|source| source.network_bytes(size));
     let (file, network) = (files.max().unwrap_or(0), networks.max().unwrap_or(0));
     let kept = sources.iter().map(|source| source.kept_bytes()).sum();
-    Largest { size, image_file, file, network, kept }
+    let repeats = sources.iter().map(|source| source.most_repeats(items)).max().unwrap_or(1);
+    Largest { size, image_file, file, network, kept, repeats }
 }

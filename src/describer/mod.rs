@@ -59,7 +59,7 @@ pub use photos::Photos;
 pub use reader::Reader;
 pub use sampler::{Drawn, Sampler, sampled_images};
 pub use seen::{Seen, file_hash};
-pub use source::Source;
+pub use source::{Source, area_kind};
 pub use stored::{Stored, store};
 
 use photos::numbered;

@@ -19,7 +19,7 @@ use super::looked::Looked;
 use super::pass::{Pass, Scales, Side};
 use crate::config::Config;
 use crate::descriptors::cells::{self, Cells};
-use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture};
+use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture, Within};
 use crate::encoding::{self, normalise::Step};
 use crate::error::{Error, Result};
 use crate::network::relevance::Rule;
@@ -154,6 +154,10 @@ impl Tap {
         let rows = config.descriptors.kind == Kind::Network;
         let range = "the name of a map when descriptors.kind is network (a vector fits pooled)";
         Error::require(!rows || output.sight.is_some(), "network.output", name, range)?;
+        let within = config.descriptors.within;
+        let range = "image when network.output is a vector, which is of all of its image";
+        let fits = within == Within::Image || output.sight.is_some();
+        Error::require(fits, "descriptors.within", within.words(), range)?;
         let range =
             format!("a value of at most {MOST_VALUES} numbers (it has {})", output.channels);
         Error::require(output.channels <= MOST_VALUES, "network.output", name, &range)?;
@@ -230,7 +234,8 @@ impl Tap {
         };
         let own = rows(Side::AsItIs)?;
         let mirrored = if mirrored { Some(rows(Side::Mirrored)?) } else { None };
-        Ok(Picture { width, height, content: Content::Given { own, mirrored } })
+        let content = Content::Given { own, mirrored };
+        Ok(Picture { width, height, content, inside: None })
     }
 
     /// What to say of an image without a row.

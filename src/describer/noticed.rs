@@ -1,5 +1,6 @@
 //! What is noticed of images that are used, but may not be what their user takes them for: blank ones,
-//! those with empty descriptors, those that use little of their range.
+//! those with empty descriptors, those that use little of their range, those without the parts that
+//! descriptors are to be taken from.
 //!
 //! ```text
 //! file remarks + planes ─ Noticed (one image) ─ counted over images ─ Noted ─ sentences
@@ -7,8 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::descriptors::{Content, Extractor, Frame, Picture};
-use crate::image;
+use crate::descriptors::{Content, Extractor, Frame, Picture, Within};
+use crate::image::{self, Marks};
 
 /// An image of which this share of the descriptors is empty has nearly only such.
 const NEARLY_ALL: f64 = 0.95;
@@ -20,6 +21,11 @@ pub struct Noticed {
     blank: bool,
     descriptors: usize,
     empty: usize,
+    without_boxes: bool,
+    without_parts: bool,
+    none_within: bool,
+    cut: bool,
+    undecided: bool,
 }
 
 impl Noticed {
@@ -42,16 +48,34 @@ impl Noticed {
         self.empty += frames.iter().filter(|frame| extractor.is_empty(frame)).count();
     }
 
+    /// Notes what is to be said of the `count` areas that its descriptors are to be taken from.
+    pub fn marked(&mut self, within: Within, count: usize, marks: &Marks) {
+        self.without_boxes = within == Within::Boxes && count == 0;
+        self.without_parts = within == Within::Parts && count == 0;
+        (self.cut, self.undecided) = (marks.cut, marks.undecided);
+    }
+
+    /// Notes that no descriptor lies in them.
+    pub fn none_within(&mut self) {
+        self.none_within = true;
+    }
+
     /// Descriptors, and the empty ones.
     pub fn counts(&self) -> [usize; 2] {
         [self.descriptors, self.empty]
     }
 
-    /// Of two channels of one image: their descriptors together, and the rest as in the first.
+    /// Of two channels of one image: their descriptors and what was noticed of areas together, and the rest as in
+    /// the first.
     pub fn joined(self, other: Self) -> Self {
         Self {
             descriptors: self.descriptors + other.descriptors,
             empty: self.empty + other.empty,
+            without_boxes: self.without_boxes || other.without_boxes,
+            without_parts: self.without_parts || other.without_parts,
+            none_within: self.none_within || other.none_within,
+            cut: self.cut || other.cut,
+            undecided: self.undecided || other.undecided,
             ..self
         }
     }
@@ -76,6 +100,21 @@ pub struct Noted {
     /// Files of several frames or pages, of which the first full one is used.
     #[serde(skip_serializing_if = "is_zero")]
     pub several_pictures: usize,
+    /// Images without a box, whose descriptors were to be taken from boxes; described as a whole.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without_boxes: usize,
+    /// The same of visible parts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without_parts: usize,
+    /// Images with boxes or parts in which no descriptor lies; described as a whole.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub none_within: usize,
+    /// Images whose boxes or parts were cut at the border.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cut: usize,
+    /// Images of which nothing tells whether boxes were drawn before they were turned upright.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub undecided: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -99,6 +138,11 @@ impl Noted {
             dark: usize::from(dark.is_some()),
             largest: dark,
             several_pictures: usize::from(image.of_file.several_pictures),
+            without_boxes: usize::from(image.without_boxes),
+            without_parts: usize::from(image.without_parts),
+            none_within: usize::from(image.none_within),
+            cut: usize::from(image.cut),
+            undecided: usize::from(image.undecided),
         });
     }
 
@@ -108,6 +152,11 @@ impl Noted {
         self.empty += other.empty;
         self.dark += other.dark;
         self.several_pictures += other.several_pictures;
+        self.without_boxes += other.without_boxes;
+        self.without_parts += other.without_parts;
+        self.none_within += other.none_within;
+        self.cut += other.cut;
+        self.undecided += other.undecided;
         let share = |largest: &[f64; 2]| largest[0] / largest[1];
         self.largest = [self.largest, other.largest]
             .into_iter()
@@ -154,6 +203,32 @@ impl Noted {
                 count(self.several_pictures, "holds", "hold")
             ));
         }
+        for (number, what) in [(self.without_boxes, "box"), (self.without_parts, "visible part")] {
+            if number > 0 {
+                let has = count(number, "has", "have");
+                said.push(format!("{has} no {what}: described as a whole"));
+            }
+        }
+        if self.none_within > 0 {
+            said.push(format!(
+                "{} no descriptor within boxes or parts (descriptors.within), which are too small for that: \
+                 described as a whole",
+                count(self.none_within, "has", "have")
+            ));
+        }
+        if self.cut > 0 {
+            said.push(format!(
+                "{} boxes or parts that reach over the border, and are cut there",
+                count(self.cut, "has", "have")
+            ));
+        }
+        if self.undecided > 0 {
+            said.push(format!(
+                "{} turned upright by EXIF data, and nothing tells whether boxes and parts were drawn before or \
+                 after; they are taken as drawn after",
+                count(self.undecided, "is", "are")
+            ));
+        }
         said
     }
 }
@@ -182,6 +257,17 @@ mod tests {
         assert!(said[1].starts_with("2 of 6 images of split `test` are blank"), "{said:?}");
         assert!(said[2].starts_with("1 of 6 images of split `test` has (nearly) only empty"));
         assert!(said[3].starts_with("2 of 6 images of split `test` hold several"), "{said:?}");
+        let mut noted = Noted::default();
+        let mut image = Noticed::default();
+        image.marked(Within::Parts, 0, &Marks::default());
+        noted.add(&image);
+        image.marked(Within::Boxes, 1, &Marks { cut: true, ..Marks::default() });
+        image.none_within();
+        noted.add(&image);
+        let said = noted.sentences(3, "", 0.1);
+        assert_eq!(said[0], "1 of 3 images has no visible part: described as a whole");
+        assert!(said[1].starts_with("1 of 3 images has no descriptor within"), "{said:?}");
+        assert!(said[2].contains("reach over the border") && said.len() == 3, "{said:?}");
         let text = serde_json::to_string(&Noted { blank: 1, ..Noted::default() }).unwrap();
         assert_eq!(text, r#"{"blank":1}"#);
     }

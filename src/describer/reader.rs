@@ -1,16 +1,17 @@
 //! Images of a list, each read and decoded once, as they were seen first.
 //!
 //! ```text
-//! Item ─ one read ─ same bytes as seen before? ─ decode ─ Photo ─ every channel
+//! Item ─ one read ─ same bytes as seen before? ─ decode ─ its areas marked ─ Photo ─ every channel
 //! ```
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use super::seen::Seen;
-use crate::dataset::Item;
+use crate::dataset::boxes::{Remark, place_areas};
+use crate::dataset::{AreaKind, Item};
 use crate::error::{Error, Result};
-use crate::image::{self, Photo};
+use crate::image::{self, Marks, Photo};
 
 /// Reads images. Shared between workers.
 #[derive(Debug, Clone)]
@@ -30,12 +31,12 @@ impl Reader {
         &self.image
     }
 
-    /// Reads and decodes an image. A file that is refused by its first bytes alone may just have been
+    /// Reads and decodes an image, and marks the areas of the item in it. A file that is refused by its first bytes alone may just have been
     /// half-written: if it is whole, it is looked at once more.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read, or is not as it was seen first; [`Error::Image`] when it
-    /// cannot be used.
+    /// cannot be used, or an area does not lie in it.
     pub fn read(&self, item: &Item) -> Result<Photo> {
         let path = &item.path;
         let checked = Cell::new(false);
@@ -43,14 +44,37 @@ impl Reader {
             checked.set(true);
             self.seen.check(path, bytes)
         };
-        match Photo::open_if(path, &self.image, &check) {
+        let photo = match Photo::open_if(path, &self.image, &check) {
             Err(Error::Image { .. }) if !checked.get() => {
                 self.seen.check_file(path).map_err(Error::io("read", path))?;
                 Photo::open_if(path, &self.image, &check)
             }
             outcome => outcome,
-        }
+        }?;
+        let marks = marks_of(item, &photo).map_err(|problem| photo.refuse(problem))?;
+        Ok(photo.with_marks(marks))
     }
+}
+
+/// The areas of an item, placed in its image.
+fn marks_of(item: &Item, photo: &Photo) -> Result<Marks, String> {
+    let mut marks = Marks::default();
+    for kind in AreaKind::ALL {
+        let placed = place_areas(item.areas.of(kind), photo.size_in_file(), photo.orientation())?;
+        // Inclusive edges are a pixel short of the edges of an area.
+        let edges = placed
+            .bounds
+            .iter()
+            .map(|&[left, top, right, bottom]| [left, top, right + 1.0, bottom + 1.0]);
+        let to = match kind {
+            AreaKind::Boxes => &mut marks.boxes,
+            AreaKind::Parts => &mut marks.parts,
+        };
+        to.extend(edges);
+        marks.cut |= placed.remarks.contains(&Remark::Cut);
+        marks.undecided |= placed.remarks.contains(&Remark::Undecided);
+    }
+    Ok(marks)
 }
 
 #[cfg(test)]

@@ -94,9 +94,15 @@ impl Sampler {
         number: usize,
         scratch: &mut Scratch,
     ) -> Result<Drawn> {
-        let (picture, _) = self.source.picture(photo, id)?;
-        let Descriptors { rows, frames } =
-            sample::draw(&self.extractor, &picture, self.quota, self.seed, number as u64, scratch);
+        let (mut picture, _) = self.source.picture(photo, id)?;
+        let Descriptors { rows, frames } = sample::draw(
+            &self.extractor,
+            &mut picture,
+            self.quota,
+            self.seed,
+            number as u64,
+            scratch,
+        );
         let positions = Frame::positions(&frames, picture.width, picture.height);
         let empty = frames.iter().filter(|frame| self.extractor.is_empty(frame)).count();
         Ok(Drawn { rows, positions, empty })

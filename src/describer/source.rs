@@ -24,8 +24,8 @@ use super::noticed::Noticed;
 use super::pass::{Scales, Side};
 use super::seen::Seen;
 use crate::config::Config;
-use crate::dataset::Item;
-use crate::descriptors::{Content, Extractor, Picture};
+use crate::dataset::{Area, AreaKind, Item, Ruler};
+use crate::descriptors::{Content, Counting, Extractor, Inside, Picture, Within};
 use crate::error::{Error, Result};
 use crate::image::{self, Colours, Photo};
 use crate::words::counted;
@@ -38,6 +38,7 @@ pub struct Source {
     given: Option<Given>,
     vectors: Option<Arc<GivenVectors>>,
     network: Option<Tap>,
+    within: Within,
     /// Whether descriptors of the mirror image are wanted too.
     mirrored: bool,
     seen: Arc<Seen>,
@@ -53,7 +54,8 @@ impl Source {
         let (colours, given) = (params.colours(), Given::of(params));
         let (network, mirrored) = (seen.networks().tap(config)?, config.encoding.mirrored);
         let vectors = seen.networks().vectors(config)?;
-        Ok(Self { image, colours, given, vectors, network, mirrored, seen: Arc::clone(seen) })
+        let (within, seen) = (params.within, Arc::clone(seen));
+        Ok(Self { image, colours, given, vectors, network, within, mirrored, seen })
     }
 
     /// Width and height in pixels at which a photo is described; its frames are in these pixels.
@@ -62,13 +64,35 @@ impl Source {
     }
 
     /// A photo as this channel describes it, and what was noticed of it so far. `id` names the image in
-    /// its data set; descriptors of kinds `files` and `vectors` are found by it.
+    /// its data set; descriptors of kinds `files` and `vectors` are found by it. Rows are taken within the photo's
+    /// marks where `descriptors.within` says so, and it has any.
     ///
     /// # Errors
     /// For these kinds: [`Error::Image`] or [`Error::InMemory`] when `id` is `None`, otherwise as
     /// [`Given::read`] and [`GivenVectors::read`]. Of a network: [`Error::Image`] or [`Error::InMemory`] with what goes wrong when it
     /// runs.
     pub fn picture(&self, photo: &Looked<'_>, id: Option<&str>) -> Result<(Picture, Noticed)> {
+        let (mut picture, mut noticed) = self.whole_picture(photo, id)?;
+        let marks = photo.marks();
+        let (areas, counting) = match self.within {
+            Within::Image => return Ok((picture, noticed)),
+            Within::Boxes => (&marks.boxes, Counting::Union),
+            Within::Parts => (&marks.parts, Counting::Each),
+        };
+        noticed.marked(self.within, areas.len(), marks);
+        if !areas.is_empty() {
+            let (in_file, size) = (photo.size_in_file(), [picture.width, picture.height]);
+            let [x, y] = [0, 1].map(|axis| size[axis] as f32 / in_file[axis] as f32);
+            let scaled = areas
+                .iter()
+                .map(|&[left, top, right, bottom]| [left * x, top * y, right * x, bottom * y]);
+            picture.inside = Some(Inside::new(scaled.collect(), counting, size));
+        }
+        Ok((picture, noticed))
+    }
+
+    /// As [`picture`](Self::picture), wherever rows are to be taken from.
+    fn whole_picture(&self, photo: &Looked<'_>, id: Option<&str>) -> Result<(Picture, Noticed)> {
         if let Some(tap) = &self.network {
             let noticed = Noticed::new(photo.remarks(), &photo.colours(&self.image));
             return Ok((tap.picture(photo, &self.image, self.mirrored)?, noticed));
@@ -85,7 +109,7 @@ impl Source {
             let [width, height] = self.size(photo);
             let own = vectors.read(with_id("vectors")?, photo, [width, height])?;
             let content = Content::Given { own, mirrored: None };
-            let picture = Picture { width, height, content };
+            let picture = Picture { width, height, content, inside: None };
             let noticed = Noticed::new(photo.remarks(), &picture);
             return Ok((picture, noticed));
         }
@@ -169,6 +193,9 @@ impl Source {
                 hash["unread"] = (unread[0] + unread[1]).into();
             }
         }
+        if let Some(kind) = self.areas() {
+            hash["areas"] = hash_of_areas(items, kind).into();
+        }
         if let Some(vectors) = &self.vectors {
             let (of_rows, without) = vectors.hash(items, &go_on)?;
             hash["vectors"] = of_rows.into();
@@ -178,6 +205,38 @@ impl Source {
             }
         }
         Ok(hash)
+    }
+
+    /// The places of images that rows are taken from.
+    fn areas(&self) -> Option<AreaKind> {
+        area_kind(self.within)
+    }
+
+    /// How often a row of one of these images may count at most, on average over the image.
+    pub fn most_repeats(&self, items: &[Item]) -> u64 {
+        if self.within != Within::Parts {
+            return 1;
+        }
+        let share = |item: &Item| -> f64 {
+            let area = |ruler, [left, top, right, bottom]: [f32; 4]| match ruler {
+                Ruler::Shares => f64::from((right - left) * (bottom - top)),
+                _ => f64::from((right - left + 1.0) * (bottom - top + 1.0)),
+            };
+            let parts = item.areas.of(AreaKind::Parts);
+            let total: f64 = parts.iter().map(|part| area(part.ruler, part.bounds)).sum();
+            let whole = match parts.first().map(|part| part.ruler) {
+                Some(Ruler::Shares) => 1.0,
+                Some(Ruler::PixelsOf([width, height])) => f64::from(width) * f64::from(height),
+                Some(Ruler::Pixels) => match image::stated_size(&item.path) {
+                    Ok([width, height]) => width as f64 * height as f64,
+                    Err(_) => return 1.0,
+                },
+                None => return 1.0,
+            };
+            // No area is larger than the image.
+            (total / whole).min(parts.len() as f64)
+        };
+        items.iter().map(share).fold(1.0, f64::max).ceil() as u64
     }
 
     /// Bytes of the largest file of given descriptors; 0 for the other kinds.
@@ -196,4 +255,31 @@ impl Source {
     pub fn network_bytes(&self, size: [usize; 2]) -> u64 {
         self.network.as_ref().map_or(0, |tap| tap.bytes(size))
     }
+}
+
+/// The places of images that a setting asks for.
+pub fn area_kind(within: Within) -> Option<AreaKind> {
+    match within {
+        Within::Image => None,
+        Within::Boxes => Some(AreaKind::Boxes),
+        Within::Parts => Some(AreaKind::Parts),
+    }
+}
+
+/// Hash of the places of these images. The order and the names of an image's places have no effect.
+fn hash_of_areas(items: &[Item], kind: AreaKind) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for item in items {
+        let line = |area: &Area| {
+            let edges = area.bounds.map(|edge| edge.to_bits().to_string()).join(" ");
+            format!("{edges} {:?} {}\n", area.ruler, area.of_point)
+        };
+        let mut lines: Vec<String> = item.areas.of(kind).iter().map(line).collect();
+        lines.sort_unstable();
+        hasher.update(item.id.as_bytes()).update(b"\n");
+        lines.iter().for_each(|line| {
+            hasher.update(line.as_bytes());
+        });
+    }
+    hasher.finalize().to_hex().to_string()
 }

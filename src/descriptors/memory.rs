@@ -22,6 +22,8 @@ pub struct Largest {
     pub network: u64,
     /// Bytes that are kept of files of vectors, however many workers there are.
     pub kept: u64,
+    /// How often a descriptor counts at most; 0 where no image was looked at.
+    pub repeats: u64,
 }
 
 impl Largest {

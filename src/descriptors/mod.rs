@@ -25,6 +25,7 @@ mod dense_sift;
 mod describe;
 mod extractor;
 mod frame;
+mod inside;
 mod kinds;
 pub mod memory;
 mod multiscale;
@@ -37,5 +38,8 @@ pub use bins::{BINS, DIM};
 pub use describe::{Consume, Describe, Descriptors, Scratch};
 pub use extractor::Extractor;
 pub use frame::{Frame, Square};
-pub use params::{Keep, Kind, LowContrast, MOST_VALUES, Normalisation, Params, Seen, Window};
+pub use inside::{Counting, Inside};
+pub use params::{
+    Keep, Kind, LowContrast, MOST_VALUES, Normalisation, Params, Seen, Window, Within,
+};
 pub use picture::{Content, Picture};

@@ -106,6 +106,18 @@ pub enum Keep {
     AboveMeanNorm,
 }
 
+/// Where in an image descriptors are taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Within {
+    /// All of it.
+    Image,
+    /// Those whose centre lies in a box of an object.
+    Boxes,
+    /// Those whose centre lies in a visible part of an object, once for each part.
+    Parts,
+}
+
 crate::parameters! {
     /// Which descriptors an image has. Config group `descriptors`. The defaults are those of
     /// Chatfield et al. 2011.
@@ -161,6 +173,21 @@ crate::parameters! {
         /// image, or of a network longer than the mean.
         pub keep: Keep = Keep::All, when "kind = sift or network":
             |p| matches!(p.kind, Kind::Sift | Kind::Network);
+        /// Where descriptors are taken from: all of the `image`, those whose centre lies in one of the image's
+        /// `boxes`, or in its visible `parts`, once for each part (docs/PARTS.md). An image without any is
+        /// described as a whole.
+        pub within: Within = Within::Image;
+    }
+}
+
+impl Within {
+    /// As a configuration says it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Boxes => "boxes",
+            Self::Parts => "parts",
+        }
     }
 }
 
@@ -180,6 +207,9 @@ impl Params {
         let value = if named { file.to_string() } else { "empty".into() };
         let range = "a .npy or .safetensors file when descriptors.kind is vectors";
         Error::require(named, key, value, range)?;
+        let whole = self.within == Within::Image || self.kind != Kind::Vectors;
+        let range = "image when descriptors.kind is vectors: a vector is of all of its image";
+        Error::require(whole, "descriptors.within", self.within.words(), range)?;
         self.check_ranges()
     }
 }

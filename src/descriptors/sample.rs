@@ -42,7 +42,7 @@ pub fn quota(total_rows: usize, images: usize) -> usize {
 /// `item` is its number in its split. Only what is drawn is stored.
 pub fn draw(
     extractor: &Extractor,
-    picture: &Picture,
+    picture: &mut Picture,
     quota: usize,
     seed: Seed,
     item: u64,
@@ -94,7 +94,7 @@ mod tests {
             let extractor = Extractor::new(&params).unwrap();
             let all = extractor.extract(&image, scratch);
             let mut take = |quota, seed, item| {
-                draw(&extractor, &vec![image.clone()].into(), quota, Seed(seed), item, scratch)
+                draw(&extractor, &mut vec![image.clone()].into(), quota, Seed(seed), item, scratch)
             };
             let first = take(10, 3, 0);
             assert_eq!(first.rows.dim(), (10, DIM));
@@ -114,6 +114,6 @@ mod tests {
         }
         let tiny = Plane::from_fn(3, 3, |_, _| 0.5);
         let extractor = Extractor::new(&Default::default()).unwrap();
-        assert!(draw(&extractor, &vec![tiny].into(), 5, Seed(3), 0, scratch).frames.is_empty());
+        assert!(draw(&extractor, &mut vec![tiny].into(), 5, Seed(3), 0, scratch).frames.is_empty());
     }
 }

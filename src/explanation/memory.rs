@@ -22,7 +22,7 @@ pub fn need(
     let count = |e: Extractor| e.count(width, height) as u64;
     let sides = if encoding.mirrored { 2 } else { 1 };
     let given = largest.file / (4 * input as u64);
-    let n = sides * Extractor::new(descriptors).map_or(0, count) + given;
+    let n = largest.repeats.max(1) * (sides * Extractor::new(descriptors).map_or(0, count) + given);
     let pixels = (width * height) as u64;
     let each = image_bytes(descriptors, largest)
         + encoder_bytes(encoding, components, dim, input)

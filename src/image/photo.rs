@@ -15,6 +15,7 @@ use ::image::{DynamicImage, Rgb, RgbImage};
 
 use super::colours::Colours;
 use super::decode::{Check, Decoded, Remarks, decode, of_bytes, of_pixels};
+use super::marks::Marks;
 use super::params::Params;
 use super::plane::Plane;
 use super::planes::{luminance, opponent, red_green_blue};
@@ -40,6 +41,7 @@ pub struct Photo {
     orientation: u8,
     remarks: Remarks,
     path: Option<PathBuf>,
+    marks: Marks,
 }
 
 impl fmt::Debug for Photo {
@@ -55,7 +57,8 @@ impl fmt::Debug for Photo {
 /// outside is cut). For another range use [`Photo::from_pixels`].
 impl From<DynamicImage> for Photo {
     fn from(pixels: DynamicImage) -> Self {
-        Self { pixels, orientation: UPRIGHT, remarks: Remarks::default(), path: None }
+        let (remarks, marks) = Default::default();
+        Self { pixels, orientation: UPRIGHT, remarks, path: None, marks }
     }
 }
 
@@ -108,7 +111,18 @@ impl Photo {
 
     fn new(decoded: Decoded, path: Option<PathBuf>) -> Self {
         let Decoded { image: pixels, orientation, remarks } = decoded;
-        Self { pixels, orientation, remarks, path }
+        Self { pixels, orientation, remarks, path, marks: Marks::default() }
+    }
+
+    /// The same photo with marked areas, which descriptors may be taken from (`descriptors.within`).
+    #[must_use]
+    pub fn with_marks(self, marks: Marks) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// The areas that it was marked with.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// The file, where there is one.

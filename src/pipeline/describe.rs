@@ -8,7 +8,7 @@ use super::result::Stamp;
 use super::run::Run;
 use crate::artifacts::{Artifact, Tensor, write_description};
 use crate::dataset::Item;
-use crate::describer::{ImageEncoder, Looked, Reader, Workers};
+use crate::describer::{ImageEncoder, Looked, Noted, Reader, Workers};
 use crate::descriptors::{Frame, Scratch};
 use crate::error::{Error, Result};
 use crate::store::Inputs;
@@ -40,6 +40,10 @@ impl Run<'_> {
         }
         let described = describer.describe(&photo, Some(&item.id), &mut Workers::default())?;
         tensors.push(("vector".to_owned(), vec![described.vector.len()], described.vector));
+        let mut noted = Noted::default();
+        noted.add(&described.noticed);
+        let threshold = self.config().descriptors.contrast_threshold;
+        noted.sentences(1, "", threshold).iter().for_each(|note| work.progress.note(note));
 
         let parents: Vec<(&str, &str)> =
             mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())).collect();

@@ -95,7 +95,9 @@ fn absolute_paths(config: &mut Config) -> Result<()> {
         &mut network.library,
         &mut config.layer.file,
     ];
-    let paths = KEYS.into_iter().zip(paths).chain([("data.labels", &mut config.data.labels)]);
+    let data = &mut config.data;
+    let of_data = [("data.labels", &mut data.labels), ("data.boxes", &mut data.boxes)];
+    let paths = KEYS.into_iter().zip(paths).chain(of_data);
     for (key, path) in paths {
         if !path.as_os_str().is_empty() {
             *path = absolute(key, path)?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::options::{Options, in_force};
 use super::place::{Place, Work};
 use super::result::StageResult;
+use super::source::area_kinds;
 use crate::artifacts::{RunLock, write_atomically};
 use crate::config::{Config, Sourced};
 use crate::dataset::{Dataset, require_two_classes};
@@ -189,7 +190,7 @@ impl<'p> Run<'p> {
         let config = in_force(dir, options)?.config;
         let dataset = Dataset::open(data, &config.data, config.seed)?;
         for name in splits {
-            let split = dataset.split(name)?;
+            let split = dataset.split_with(name, &area_kinds(&config)?)?;
             if trained == Some(name) {
                 require_two_classes(&split)?;
             }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::place::Place;
-use crate::dataset::{Dataset, Split};
+use crate::config::Config;
+use crate::dataset::{AreaKind, Dataset, Split};
+use crate::describer::area_kind;
 use crate::error::{Error, Result};
 use crate::store::{Notes, Source};
 
@@ -22,6 +24,26 @@ pub fn require_apart(run: &Path, data: &Path) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// The places of images that a configuration takes descriptors from, in any of its channels.
+///
+/// # Errors
+/// [`Error::Config`] for a channel that cannot be read.
+pub(crate) fn area_kinds(config: &Config) -> Result<Vec<AreaKind>> {
+    let mut kinds: Vec<AreaKind> = match config.channel.is_empty() {
+        true => area_kind(config.descriptors.within).into_iter().collect(),
+        false => {
+            let of_channel = |channel| -> Result<Option<AreaKind>> {
+                Ok(area_kind(config.of_channel(channel)?.descriptors.within))
+            };
+            let kinds: Vec<_> = config.channel.iter().map(of_channel).collect::<Result<_>>()?;
+            kinds.into_iter().flatten().collect()
+        }
+    };
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(kinds)
 }
 
 impl Place<'_> {
@@ -68,7 +90,7 @@ impl Place<'_> {
 
     /// Opens a split, and says once what there is to say of its lists and annotations.
     pub(crate) fn split(&self, dataset: &Dataset, name: &str) -> Result<Split> {
-        let split = dataset.split(name)?;
+        let split = dataset.split_with(name, &area_kinds(&self.config)?)?;
         split.notes.iter().for_each(|note| self.work.note_once(note));
         Ok(split)
     }

@@ -234,6 +234,12 @@ pub(crate) fn in_words(changes: &[Change]) -> String {
         if key == "data.unread" && old == "null" {
             return Some(format!("images of its split that cannot be read now: {new}"));
         }
+        if key == "data.areas" {
+            // Where there were none before, or are none now, the setting says so.
+            let both = old != "null" && new != "null";
+            let text = "the boxes or parts of its images (descriptors.within) have changed";
+            return both.then(|| text.to_owned());
+        }
         if key == "data.vectors" {
             return Some("rows of the file of vectors (descriptors.file) have changed".to_owned());
         }

@@ -40,6 +40,7 @@ mod network_relevance;
 mod onnx;
 mod outputs;
 mod own_descriptors;
+mod parts;
 mod pipeline;
 mod pipeline_data;
 mod pipeline_explain;

@@ -14,21 +14,25 @@
 //!
 //! Everything is a function of seed, settings and index: images may be drawn in any order, on any
 //! number of threads. Nothing is written here.
+//!
+//! [`PartsGenerator`] draws another one, whose classes differ by parts of objects.
 
 mod canvas;
 mod draw;
 mod params;
+mod parts;
 mod scene;
 mod shapes;
 mod texture;
+mod voc;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use image::RgbImage;
 
 pub use params::Synthetic;
+pub use parts::{DISTRACTORS, HIDDEN_PARTS, PART_CLASSES, PARTS, PartsGenerator};
 pub use scene::{TAG_WITH_STAR, WAVES_WITH_SPIRAL, WAVES_WITHOUT_SPIRAL};
 pub use shapes::{CLASSES, SPIRAL, STAR};
 pub use texture::Background;
@@ -37,9 +41,6 @@ use self::scene::Scene;
 use crate::Result;
 use crate::dataset::Label;
 use crate::random::Seed;
-
-/// JPEG quality of the stored images.
-const JPEG_QUALITY: u8 = 90;
 
 /// Draws the images and writes out the lists and annotations of a synthetic data set.
 ///
@@ -73,12 +74,12 @@ impl Generator {
 
     /// Name of an image.
     pub fn id(index: usize) -> String {
-        format!("{:06}", index + 1)
+        voc::id(index)
     }
 
     /// Where an image belongs, below the data set's folder.
     pub fn image_path(&self, index: usize) -> PathBuf {
-        format!("JPEGImages/{}.jpg", Self::id(index)).into()
+        voc::image_path(index)
     }
 
     /// Draws one image. It depends on seed, settings and `index` alone.
@@ -89,12 +90,7 @@ impl Generator {
 
     /// One image as the bytes of its file, a JPEG of quality 90.
     pub fn jpeg(&self, index: usize) -> Vec<u8> {
-        let image = self.image(index);
-        let mut bytes = Vec::new();
-        JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
-            .write_image(&image, image.width(), image.height(), ExtendedColorType::Rgb8)
-            .expect("the sides were checked, and memory does not fail to write");
-        bytes
+        voc::jpeg(&self.image(index))
     }
 
     /// The label of one image for each of [`CLASSES`].
@@ -123,27 +119,10 @@ impl Generator {
     /// lists of both splits, their class lists, and an annotation for each image.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let scenes: Vec<Scene> = (0..self.images()).map(|index| self.scene(index)).collect();
-        let mut files = Vec::new();
-        let splits = [
-            ("train", 0..self.params.train_images),
-            ("test", self.params.train_images..self.images()),
-        ];
-        for (split, range) in splits {
-            let ids: String = range.clone().map(|index| Self::id(index) + "\n").collect();
-            files.push((format!("ImageSets/Main/{split}.txt").into(), ids.into_bytes()));
-            for (class, name) in CLASSES.iter().enumerate() {
-                let mut list = String::new();
-                for index in range.clone() {
-                    let label = scenes[index].label(class).number();
-                    _ = writeln!(list, "{} {label:2}", Self::id(index));
-                }
-                let path = format!("ImageSets/Main/{name}_{split}.txt").into();
-                files.push((path, list.into_bytes()));
-            }
-        }
+        let label = |index: usize, class: usize| scenes[index].label(class);
+        let mut files = voc::lists(&self.params, &CLASSES, label);
         for (index, scene) in scenes.iter().enumerate() {
-            let path = format!("Annotations/{}.xml", Self::id(index)).into();
-            files.push((path, self.annotation(index, scene).into_bytes()));
+            files.push((voc::annotation_path(index), self.annotation(index, scene)));
         }
         files
     }
@@ -152,36 +131,23 @@ impl Generator {
         Scene::plan(&self.params, self.seed, index)
     }
 
-    fn annotation(&self, index: usize, scene: &Scene) -> String {
+    fn annotation(&self, index: usize, scene: &Scene) -> Vec<u8> {
         let Synthetic { width_px: width, height_px: height, .. } = self.params;
-        let id = Self::id(index);
-        let mut xml = format!(
-            "<annotation>\n\
-             \t<folder>synthetic</folder>\n\
-             \t<filename>{id}.jpg</filename>\n\
-             \t<source>\n\t\t<database>drawn by fvtool</database>\n\t</source>\n\
-             \t<size>\n\t\t<width>{width}</width>\n\t\t<height>{height}</height>\n\
-             \t\t<depth>3</depth>\n\t</size>\n"
-        );
+        let mut objects = String::new();
         for thing in &scene.things {
-            let [left, top, right, bottom] = thing.bounds(width, height);
+            let bounds = thing.bounds(width, height);
+            let [left, top, right, bottom] = bounds;
             let truncated = left == 0 || top == 0 || right + 1 == width || bottom + 1 == height;
             _ = write!(
-                xml,
+                objects,
                 "\t<object>\n\t\t<name>{}</name>\n\t\t<truncated>{}</truncated>\n\
-                 \t\t<difficult>{}</difficult>\n\
-                 \t\t<bndbox>\n\t\t\t<xmin>{}</xmin>\n\t\t\t<ymin>{}</ymin>\n\
-                 \t\t\t<xmax>{}</xmax>\n\t\t\t<ymax>{}</ymax>\n\t\t</bndbox>\n\t</object>\n",
+                 \t\t<difficult>{}</difficult>\n{}\t</object>\n",
                 CLASSES[thing.class],
                 u8::from(truncated),
                 u8::from(thing.difficult),
-                left + 1,
-                top + 1,
-                right + 1,
-                bottom + 1,
+                voc::bndbox("\t\t", bounds),
             );
         }
-        xml.push_str("</annotation>\n");
-        xml
+        voc::annotation(&self.params, index, &objects)
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn is_of_labels(path: &Path, params: &Params) -> bool {
 }
 
 /// The lines of a table with their numbers.
-fn records(path: &Path, bytes: &[u8]) -> Result<Vec<(usize, Vec<String>)>> {
+pub(in crate::dataset) fn records(path: &Path, bytes: &[u8]) -> Result<Vec<(usize, Vec<String>)>> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();

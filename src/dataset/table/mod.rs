@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use super::divided::{self, Divided, Labelled};
 use super::inventory::Tally;
-use super::items::{Item, Object, Ruler};
+use super::items::{Areas, Item, Object, Ruler};
 use super::layouts::{is_beside_name, split_word};
 use super::names::{ending, some, without_ending};
 use super::params::Params;
@@ -29,6 +29,7 @@ use super::tree::Folder;
 use crate::random::Seed;
 use crate::words::counted;
 use crate::{Error, Result};
+pub(super) use csv::records;
 use rows::{Row, Rows};
 
 /// Folders at the start of a path that may be missing on disk.
@@ -173,7 +174,8 @@ fn divided(images: Vec<Listed>) -> (Vec<String>, Splits) {
             difficult: false,
         };
         let objects = image.objects.iter().map(object).collect();
-        let item = Item { id, path: image.path.clone(), objects, group: image.group.clone() };
+        let (path, group, areas) = (image.path.clone(), image.group.clone(), Areas::default());
+        let item = Item { id, path, objects, areas, group };
         let split = image.split.clone().expect("every image has a split by now");
         let classes = image.labels.iter().map(class).collect();
         splits.entry(split).or_default().push(Labelled { item, classes, ignored: Vec::new() });
