@@ -38,7 +38,8 @@ pub fn fisher_layer<'py>(
     }
     let passed = layer.forward(view);
     let normalised = normalise(passed.gradients.view());
-    let gradient = gradient.as_array().to_owned();
+    let values = gradient.as_slice().map_err(|error| argument("gradient", error))?;
+    let gradient = ndarray::Array1::from(values.to_vec());
     let of_gradients = normalised.backward(passed.gradients.view(), gradient.view());
     let of_rows = layer.backward(&passed, of_gradients.view());
     Ok((PyArray1::from_vec(py, normalised.vector.to_vec()), of_matrix(py, of_rows)?))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch, run):
     names, code = {"__name__": "page"}, blocks(ROOT / "docs" / "PYTHON.md")
     assert len(code) >= 6
     for number, block in enumerate(code):
+        if "import torch" in block and find_spec("torch") is None:
+            continue  # the others do not need it
         exec(compile(block, f"docs/PYTHON.md, block {number}", "exec"), names)
 
 
