@@ -12,6 +12,7 @@ use fvtool::encoding::contributions::{Contributions, Sums};
 use fvtool::explanation::pixels::spread;
 use fvtool::explanation::quality::{Draws, Perturbed, Replacement, Trace, descending};
 use fvtool::explanation::{Classifier, Rule, relevance};
+use fvtool::generative::Model;
 use fvtool::gmm::Gmm;
 use fvtool::image::Photo;
 use fvtool::random::Seed;
@@ -123,10 +124,11 @@ fn replace<const ORDERS: usize>(
     classifier: Classifier<'_>,
     orders: [&[u32]; ORDERS],
 ) -> [Trace; ORDERS] {
+    let model = Model::from(gmm);
     let draws: Vec<Draws<'_>> = (0..5)
         .map(|repeat| {
             let mut stream = Seed(1).stream("draws", repeat);
-            Draws::new([(encoder, Replacement::Mixture(gmm))], orders[0].len(), &mut stream)
+            Draws::new([(encoder, Replacement::Model(&model))], orders[0].len(), &mut stream)
                 .unwrap()
         })
         .collect();

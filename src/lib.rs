@@ -3,7 +3,8 @@
 //! Data flow one way, and the modules read in that order:
 //!
 //! ```text
-//! dataset → image → network → descriptors → projection → gmm → encoding → layer → svm → evaluation → explanation
+//! dataset → image → network → descriptors → projection → gmm → generative → encoding → layer → svm →
+//! evaluation → explanation
 //! ```
 //!
 //! [`describer`] joins those from an image to its vector; [`pipeline`] runs all of them over a data set
@@ -33,6 +34,7 @@ pub mod explain;
 pub mod explanation;
 pub mod export;
 pub mod files;
+pub mod generative;
 pub mod gmm;
 pub mod image;
 pub mod layer;

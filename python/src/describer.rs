@@ -3,6 +3,9 @@
 use fvtool::config::Config;
 use fvtool::describer;
 use fvtool::encoding::Place;
+use fvtool::generative::Model;
+use fvtool::gmm::Family;
+use fvtool::projection::Projection;
 use numpy::PyArray2;
 use pyo3::prelude::*;
 
@@ -22,7 +25,7 @@ pub struct Describer {
     pub describer: describer::Describer,
 }
 
-type Models = Vec<(fvtool::projection::Projection, fvtool::gmm::Gmm)>;
+type Models = Vec<(Projection, Model)>;
 
 impl Describer {
     /// A describer of a configuration and its models.
@@ -38,8 +41,9 @@ impl Describer {
     #[new]
     fn new(toml: &str, models: Vec<(Py<Pca>, Bound<'_, PyAny>)>) -> PyResult<Self> {
         let config = Config::parse(toml, "pickled settings").map_err(of_library)?;
-        let model =
-            |(pca, gmm): (Py<Pca>, Bound<'_, PyAny>)| Ok((pca.get().0.clone(), of_argument(&gmm)?));
+        let model = |(pca, gmm): (Py<Pca>, Bound<'_, PyAny>)| {
+            Ok((pca.get().0.clone(), of_argument(&gmm)?.into()))
+        };
         let models = models.into_iter().map(model).collect::<PyResult<_>>()?;
         Self::of(config, models).map_err(of_library)
     }
@@ -55,6 +59,7 @@ impl Describer {
         threads: Option<usize>,
     ) -> PyResult<Self> {
         let config = config(preset, &overrides(settings)?, seed)?;
+        require_gaussian(&config).map_err(of_library)?;
         let images = Images::of(images, &config.image)?;
         busy(py, threads, |watch| {
             let models = describer::Describer::models(&config, &images, watch)?;
@@ -86,16 +91,12 @@ impl Describer {
     }
 
     /// Name, projection, mixture and factor in the joint vector of each channel.
-    pub fn channels(&self) -> Vec<(String, Pca, Mixture, f32)> {
+    pub fn channels(&self) -> PyResult<Vec<(String, Pca, Mixture, f32)>> {
         let channels = self.describer.channels().iter().zip(&self.models);
-        let channel = |(channel, (pca, gmm)): (&describer::Channel, &(_, fvtool::gmm::Gmm))| {
-            let pca: &fvtool::projection::Projection = pca;
-            (
-                channel.encoder.name().to_owned(),
-                Pca(pca.clone()),
-                Mixture::from(gmm.clone()),
-                channel.factor,
-            )
+        let channel = |(channel, (pca, model)): (&describer::Channel, &(Projection, Model))| {
+            let gmm = model.gaussian().map_err(of_library)?;
+            let name = channel.encoder.name().to_owned();
+            Ok((name, Pca(pca.clone()), Mixture::from(gmm.clone()), channel.factor))
         };
         channels.map(channel).collect()
     }
@@ -107,8 +108,11 @@ impl Describer {
             let layout = encoder.layout().clone();
             let start = if name.is_empty() { String::new() } else { format!("{name}_") };
             let in_words = move |place: Place| {
-                let Place { region, order, component, dimension } = place;
-                let end = dimension.map_or_else(String::new, |dimension| format!("_d{dimension}"));
+                let Place { region, order, component, dimension, factor } = place;
+                let part = |letter: char, number: Option<usize>| {
+                    number.map_or_else(String::new, |number| format!("_{letter}{number}"))
+                };
+                let end = part('d', dimension) + &part('f', factor);
                 format!("{start}region{region}_order{order}_k{component}{end}")
             };
             (0..layout.len()).filter_map(move |index| layout.place(index).map(&in_words))
@@ -116,8 +120,33 @@ impl Describer {
         self.describer.channels().iter().flat_map(of_channel).collect()
     }
 
-    fn __getnewargs__(&self) -> (String, Vec<(Pca, Mixture)>) {
+    fn __getnewargs__(&self) -> PyResult<(String, Vec<(Pca, Mixture)>)> {
         let model = |(_, pca, gmm, _)| (pca, gmm);
-        (self.config.to_toml(), self.channels().into_iter().map(model).collect())
+        Ok((self.config.to_toml(), self.channels()?.into_iter().map(model).collect()))
     }
+}
+
+impl Describer {
+    /// The projection of each channel, with its name.
+    pub fn projections(&self) -> Vec<(String, Pca)> {
+        let channels = self.describer.channels().iter().zip(&self.models);
+        let of = |(channel, (pca, _)): (&describer::Channel, &(Projection, Model))| {
+            (channel.encoder.name().to_owned(), Pca(pca.clone()))
+        };
+        channels.map(of).collect()
+    }
+}
+
+/// Refuses, before any work, models that there is no class for in Python.
+fn require_gaussian(config: &Config) -> fvtool::Result<()> {
+    let check = |config: &Config| {
+        let family = config.gmm.family;
+        let range = "gaussian in Python; the program (`fvtool run`) fits the other families";
+        let holds = family == Family::Gaussian || config.descriptors.kind.is_one_vector();
+        fvtool::Error::require(holds, "gmm.family", family.name(), range)
+    };
+    if config.channel.is_empty() {
+        return check(config);
+    }
+    config.channel.iter().try_for_each(|channel| check(&config.of_channel(channel)?))
 }

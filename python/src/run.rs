@@ -61,12 +61,12 @@ impl Run {
         Describer::of(config, models).map_err(of_library)
     }
 
-    /// The models of a channel by its name; the only one where none is named.
-    fn channel(&self, py: Python<'_>, name: Option<&str>) -> PyResult<(Pca, Mixture)> {
-        let mut channels = self.models(py)?.channels();
-        let names: Vec<String> = channels.iter().map(|(name, ..)| name.clone()).collect();
+    /// The run's models and the number of a channel by its name; of the only one where none is named.
+    fn channel(&self, py: Python<'_>, name: Option<&str>) -> PyResult<(Describer, usize)> {
+        let models = self.models(py)?;
+        let names: Vec<String> = models.projections().into_iter().map(|(name, _)| name).collect();
         let place = match name {
-            None if channels.len() == 1 => Some(0),
+            None if names.len() == 1 => Some(0),
             None => None,
             Some(name) => names.iter().position(|known| known == name),
         };
@@ -77,8 +77,7 @@ impl Run {
             };
             return Err(argument("channel", text));
         };
-        let (_, pca, gmm, _) = channels.swap_remove(place);
-        Ok((pca, gmm))
+        Ok((models, place))
     }
 }
 
@@ -115,7 +114,7 @@ impl Run {
     /// Names of the channels; one of no name in a run without channels.
     #[getter]
     fn channels(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        Ok(self.models(py)?.channels().into_iter().map(|(name, ..)| name).collect())
+        Ok(self.models(py)?.projections().into_iter().map(|(name, _)| name).collect())
     }
 
     /// The settings, all of them.
@@ -182,13 +181,15 @@ impl Run {
     /// The projection of a channel.
     #[pyo3(signature = (channel = None))]
     fn pca(&self, py: Python<'_>, channel: Option<&str>) -> PyResult<Pca> {
-        Ok(self.channel(py, channel)?.0)
+        let (models, place) = self.channel(py, channel)?;
+        Ok(models.projections().swap_remove(place).1)
     }
 
     /// The mixture of a channel.
     #[pyo3(signature = (channel = None))]
     fn gmm(&self, py: Python<'_>, channel: Option<&str>) -> PyResult<Mixture> {
-        Ok(self.channel(py, channel)?.1)
+        let (models, place) = self.channel(py, channel)?;
+        Ok(models.channels()?.swap_remove(place).2)
     }
 
     /// The classifier as a dict: `classes` (M names), `weights` (M×dim), `bias` (M), and `sigmoids` (M times

@@ -42,13 +42,16 @@ pub fn run(args: &Run, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow:
     }
     write_evaluated(&run, &evaluated, global, ui, out)?;
     let (folder, of_data) = (args.run.run.display(), data.display());
-    ui.say(&column(
-        "next",
-        &format!(
-            "which pixels decided: fvtool explain --data {of_data} --split {test} --run {folder}"
-        ),
-    ));
-    ui.say(&column("", &format!("new images: fvtool predict --run {folder} --csv IMAGES")));
+    let predict = format!("new images: fvtool predict --run {folder} --csv IMAGES");
+    let explain = format!(
+        "which pixels decided: fvtool explain --data {of_data} --split {test} --run {folder}"
+    );
+    // Not where it would be refused.
+    let explain = run.require_explainable().is_ok().then_some(explain);
+    let mut heading = "next";
+    for text in explain.into_iter().chain([predict]) {
+        ui.say(&column(std::mem::take(&mut heading), &text));
+    }
     let (of_train, of_test) = (of_training.skipped, evaluated.encoded.skipped);
     let list = if of_train > 0 { &of_training.stamp.path } else { &evaluated.encoded.stamp.path };
     Ok(Outcome::of_skipped(of_train + of_test, list, &args.faults))

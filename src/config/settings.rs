@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::Channel;
 use crate::descriptors::sample;
 use crate::error::{Error, Result};
+use crate::generative::Parts;
 use crate::random::Seed;
 use crate::{
     dataset, descriptors, encoding, evaluation, gmm, image, layer, network, projection, svm,
@@ -95,8 +96,18 @@ impl Config {
         if !self.channel.is_empty() {
             return Ok(());
         }
+        if !self.descriptors.kind.is_one_vector() {
+            self.gmm.check_factors(self.pca.output_dim())?;
+            Parts::of(&self.gmm, self.pca.output_dim()).check_orders(&self.encoding.orders)?;
+        }
         Error::require(
-            self.gmm.components <= self.sample.rows,
+            !self.layer.is_on() || self.gmm.family == gmm::Family::Gaussian,
+            "gmm.family",
+            self.gmm.family,
+            "gaussian where a layer learns (layer.joint) or is read (layer.file)",
+        )?;
+        Error::require(
+            !self.gmm.family.is_mixture() || self.gmm.components <= self.sample.rows,
             "gmm.components",
             self.gmm.components,
             &format!("at most sample.rows ({})", self.sample.rows),
@@ -129,6 +140,11 @@ impl Config {
                 Some("it needs descriptors.kind = network or pooled")
             }
             ("encoding", "mirrored" | "storage") => None,
+            ("encoding", "orders" | "order_weights" | "assignment" | "posterior_threshold")
+                if self.gmm.family == gmm::Family::Vae && !kind.is_one_vector() =>
+            {
+                Some("gmm.family is vae: its vectors have no orders and no posteriors")
+            }
             ("sample" | "pca" | "gmm" | "layer" | "encoding", _) if kind.is_one_vector() => {
                 Some(match kind {
                     descriptors::Kind::Vectors => {

@@ -24,7 +24,7 @@ use crate::descriptors::{Extractor, Frame, Picture, Scratch};
 use crate::encoding::contributions::{Contributions, Sums};
 use crate::encoding::{Encoder, Storage, Workspace};
 use crate::error::{Error, Result};
-use crate::gmm::Gmm;
+use crate::generative::Model;
 use crate::position::Position;
 use crate::projection::Projection;
 
@@ -84,23 +84,24 @@ impl ImageEncoder {
     pub fn new(
         config: &Config,
         projection: Projection,
-        gmm: &Gmm,
+        model: impl Into<Model>,
         seen: &Arc<Seen>,
     ) -> Result<Self> {
         let config = &seen.networks().resolved(config)?;
+        let model = model.into();
         let extractor = Extractor::new(&config.descriptors)?;
         let shape = |what, expected, got| {
             if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
         };
         shape("descriptors for the PCA", projection.input_dim(), extractor.dim())?;
-        shape("projection for the mixture", gmm.dim(), projection.output_dim())?;
+        shape("projection for the mixture", model.dim(), projection.output_dim())?;
         let (mirrored, storage) = (config.encoding.mirrored, config.encoding.storage);
         let given = config.descriptors.kind.is_given();
         let range =
             "false when descriptors.kind is files or vectors: there are none of the mirrored image";
         Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
         let (rounded, exact) = projection.of_zeros();
-        let encoder = Encoder::new(gmm, &config.encoding)?.knowing(rounded, &exact);
+        let encoder = Encoder::of_model(&model, &config.encoding)?.knowing(rounded, &exact);
         let source = Source::new(config, seen)?;
         let (name, mixture) = Default::default();
         let pooled = config.descriptors.kind.is_one_vector();
@@ -231,13 +232,14 @@ impl ImageEncoder {
     /// What the vector of a photo is made of.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode).
+    /// As [`encode`](Self::encode); [`Error::Setting`] when the model is no mixture.
     pub fn examine(
         &self,
         photo: &Looked<'_>,
         id: Option<&str>,
         worker: &mut Worker,
     ) -> Result<Examined<'_>> {
+        self.encoder.require_components()?;
         let (mut picture, _) = self.source.picture(photo, id)?;
         let width = picture.width;
         let (mut frames, mut positions) = (Vec::new(), Vec::new());

@@ -19,7 +19,8 @@ use super::seen::Seen;
 use crate::config::Config;
 use crate::descriptors::Scratch;
 use crate::error::{Error, Result};
-use crate::gmm::{self, Gmm};
+use crate::generative::{self, Model};
+use crate::gmm::Gmm;
 use crate::image::Photo;
 use crate::position::Position;
 use crate::progress::Progress;
@@ -35,9 +36,10 @@ use crate::projection::{Covariance, Projection};
 ///
 /// # Errors
 /// [`Error::Numerical`] without a value.
-pub fn pooled_models(dimension: usize) -> Result<(Projection, Gmm)> {
+pub fn pooled_models(dimension: usize) -> Result<(Projection, Model)> {
     let (means, variances) = (Array2::zeros((1, dimension)), Array2::ones((1, dimension)));
-    Ok((Projection::identity(dimension)?, Gmm::new(vec![1.0], means, variances)?))
+    let gmm = Gmm::new(vec![1.0], means, variances)?;
+    Ok((Projection::identity(dimension)?, gmm.into()))
 }
 
 /// The projection and the mixture of a channel with this configuration, fitted to photos.
@@ -45,12 +47,12 @@ pub fn pooled_models(dimension: usize) -> Result<(Projection, Gmm)> {
 /// # Errors
 /// As [`Networks::resolved`](super::Networks::resolved), for descriptors of a network;
 /// [`Error::InMemory`] or [`Error::Image`] when no photo gives a descriptor, and for descriptors of kind
-/// `files`; as [`Projection::fit`] and [`gmm::fit`].
+/// `files`; as [`Projection::fit`] and [`generative::fit`].
 pub fn fit_models(
     config: &Config,
     photos: &[Photo],
     progress: &dyn Progress,
-) -> Result<(Projection, Gmm)> {
+) -> Result<(Projection, Model)> {
     fit_models_of(config, &photos, progress)
 }
 
@@ -63,7 +65,7 @@ pub fn fit_models_of(
     config: &Config,
     photos: &dyn Photos,
     progress: &dyn Progress,
-) -> Result<(Projection, Gmm)> {
+) -> Result<(Projection, Model)> {
     let seen = Arc::new(Seen::default());
     let config = &seen.networks().resolved(config)?;
     if config.descriptors.kind.is_one_vector() {
@@ -71,7 +73,7 @@ pub fn fit_models_of(
     }
     if config.layer.reads() {
         let GivenModels { projection, mixture, .. } = GivenModels::open(config)?;
-        return Ok((projection, mixture));
+        return Ok((projection, mixture.into()));
     }
     let range =
         "false where models are fitted to photos without labels: `fvtool fit-layer` learns them";
@@ -110,6 +112,6 @@ pub fn fit_models_of(
     projection.apply(rows, &positions, &mut Vec::new(), &mut projected)?;
     let projected = ArrayView2::from_shape((rows.nrows(), projection.output_dim()), &projected)
         .expect("as many values as rows and dimensions");
-    let fit = gmm::fit(projected, &config.gmm, config.seed, progress)?;
-    Ok((projection, fit.gmm))
+    let fit = generative::fit(projected, &config.gmm, config.seed, progress)?;
+    Ok((projection, fit.model))
 }

@@ -40,7 +40,7 @@ use rayon::prelude::*;
 
 use crate::config::{Channel as Named, Config};
 use crate::error::{Error, Result};
-use crate::gmm::Gmm;
+use crate::generative::Model;
 use crate::image::Photo;
 use crate::linalg::Pool;
 use crate::progress::{Progress, Silent};
@@ -154,7 +154,10 @@ impl Describer {
     /// # Errors
     /// [`Error::Shape`] when there are not as many pairs as channels, or a pair does not fit its channel;
     /// [`Error::Setting`] and [`Error::Config`] for a wrong configuration.
-    pub fn from_models(config: &Config, models: Vec<(Projection, Gmm)>) -> Result<Self> {
+    pub fn from_models<M: Into<Model>>(
+        config: &Config,
+        models: Vec<(Projection, M)>,
+    ) -> Result<Self> {
         config.validate()?;
         let channels = channels_of(config)?;
         let (expected, got) = (channels.len(), models.len());
@@ -162,8 +165,8 @@ impl Describer {
             return Err(Error::Shape { what: "pairs of models for the channels", expected, got });
         }
         let seen = Arc::new(Seen::default());
-        let encoder = |(channel, (projection, gmm)): (Settings, (Projection, Gmm))| {
-            let encoder = ImageEncoder::new(&channel.config, projection, &gmm, &seen)?;
+        let encoder = |(channel, (projection, model)): (Settings, (Projection, M))| {
+            let encoder = ImageEncoder::new(&channel.config, projection, model, &seen)?;
             Ok((encoder.named(channel.name), channel.weight))
         };
         Self::new(channels.into_iter().zip(models).map(encoder).collect::<Result<_>>()?)
@@ -186,7 +189,7 @@ impl Describer {
         config: &Config,
         photos: &dyn Photos,
         progress: &dyn Progress,
-    ) -> Result<Vec<(Projection, Gmm)>> {
+    ) -> Result<Vec<(Projection, Model)>> {
         config.validate()?;
         let channels = channels_of(config)?;
         let models =
@@ -447,7 +450,7 @@ mod tests {
         let channel = describer.channels()[0].encoder.clone();
         assert!(matches!(Describer::new(vec![(channel, 0.0)]), Err(Error::Setting { .. })));
         assert!(matches!(Describer::new(Vec::new()), Err(Error::Missing { .. })));
-        let one = Describer::from_models(&config, Vec::new()).unwrap_err();
+        let one = Describer::from_models(&config, Vec::<(Projection, Model)>::new()).unwrap_err();
         assert!(one.to_string().contains("expected 3 values, got 0"), "{one}");
         let given = Config { channel: Vec::new(), ..config }
             .with_overrides(

@@ -22,6 +22,7 @@ use crate::descriptors::cells::{self, Cells};
 use crate::descriptors::{Content, Descriptors, Kind, MOST_VALUES, Picture, Within};
 use crate::encoding::{self, normalise::Step};
 use crate::error::{Error, Result};
+use crate::gmm::{self, Family};
 use crate::network::relevance::Rule;
 use crate::network::{EngineKind, Map, Square};
 use crate::{image, projection};
@@ -63,7 +64,7 @@ impl Networks {
         config.descriptors.dimension = dimension;
         if config.descriptors.kind.is_one_vector() {
             config.pca = projection::Params { dimension, ..Default::default() };
-            config.gmm.components = 1;
+            config.gmm = gmm::Params { components: 1, family: Family::Gaussian, ..config.gmm };
             let encoding::Params { mirrored, storage, .. } = config.encoding;
             config.encoding = encoding::Params {
                 orders: vec![1],

@@ -7,17 +7,20 @@
 //! order 0: m = (γ_lk − w_k)/√w_k     order 1: m = γ_lk z_lk/√w_k     order 2: m = γ_lk (z_lk² − 1)/√(2w_k)
 //! ```
 //!
-//! (and the scales of [`Raw`](super::Scaling::Raw) where that is set). `m(l)` is a row of an `N × dim` array
+//! (and the scales of [`Raw`](super::Scaling::Raw) where that is set); of other mixtures than the Gaussian one
+//! the columns of [`Components`] and their scales. `m(l)` is a row of an `N × dim` array
 //! that would have gigabytes. Held here are the descriptors (`N × D`) and the posteriors that count,
 //! a list for every component: enough for the column sums ([`Contributions::sums`]) and for products
 //! `Σ_d m_d(l) c_d` with all classes' coefficients at once ([`Contributions::weigh`]).
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
+pub use super::basis::Value;
+use super::basis::{Basis, Columns, Scales, beyond};
 use super::encoder::Encoder;
-use super::params::Scaling;
 use super::real::Real;
 use crate::error::{Error, Result};
+use crate::generative;
 use crate::gmm::Scratch;
 use crate::linalg;
 use crate::position::Position;
@@ -25,15 +28,6 @@ use crate::widest;
 
 /// Pairs whose contributions are held at once.
 const CHUNK: usize = 256;
-
-/// Contributions with their sign or by their absolute value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// `m_d(l)`.
-    Signed,
-    /// `|m_d(l)|`.
-    Absolute,
-}
 
 /// Sums over the descriptors of an image, `dim` values each, in the layout of the vectors.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,9 +42,7 @@ pub struct Sums {
 #[derive(Debug)]
 pub struct Contributions<'e> {
     encoder: &'e Encoder,
-    /// `μ_k` and `1/σ_k` of the descriptors' own coordinates, `K × D` each.
-    means: Array2<f32>,
-    inverse_sigmas: Array2<f32>,
+    basis: Basis<'e>,
     /// `N × D`.
     rows: Vec<f32>,
     /// The spatial cell of every row.
@@ -58,6 +50,7 @@ pub struct Contributions<'e> {
     /// (row, posterior) pairs that count, at `cell · K + k`, rows ascending.
     pairs: Vec<Vec<(u32, f32)>>,
     scratch: Scratch,
+    of_family: generative::Scratch,
 }
 
 /// Pairs of an image by row: (component, posterior).
@@ -67,45 +60,18 @@ pub struct ByRow {
     pairs: Vec<(u32, f32)>,
 }
 
-/// The columns of one component's contributions: order 1, order 2, order 0, as far as they are in
-/// the vector.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    dim: usize,
-    first: bool,
-    second: bool,
-    zeroth: bool,
-}
-
-impl Columns {
-    fn width(self) -> usize {
-        self.dim * (usize::from(self.first) + usize::from(self.second)) + usize::from(self.zeroth)
-    }
-}
-
 impl<'e> Contributions<'e> {
     /// An image without descriptors yet.
     pub fn new(encoder: &'e Encoder) -> Self {
-        let (k, d) = (encoder.evaluator.components(), encoder.evaluator.dim());
-        let mut means = Array2::zeros((k, d));
-        let mut inverse_sigmas = Array2::zeros((k, d));
-        for i in 0..k {
-            let component = encoder.evaluator.component(i);
-            for j in 0..d {
-                let scale = encoder.evaluator.scale(j);
-                let centre = encoder.evaluator.centre(j);
-                means[[i, j]] = (component.means[j] * scale + centre) as f32;
-                inverse_sigmas[[i, j]] = (1.0 / (component.variances[j].sqrt() * scale)) as f32;
-            }
-        }
+        let k = encoder.layout.components();
         Self {
             encoder,
-            means,
-            inverse_sigmas,
+            basis: Basis::new(encoder),
             rows: Vec::new(),
             cells: Vec::new(),
             pairs: vec![Vec::new(); encoder.cells.count() * k],
             scratch: Scratch::default(),
+            of_family: generative::Scratch::default(),
         }
     }
 
@@ -124,10 +90,10 @@ impl<'e> Contributions<'e> {
         self.encoder
     }
 
-    /// Adds descriptors; arguments and errors as of [`Encoder::push`].
+    /// Adds descriptors; arguments as of [`Encoder::push`].
     ///
     /// # Errors
-    /// As [`Encoder::push`].
+    /// As [`Encoder::push`], and [`Error::Setting`] when the model is no mixture.
     pub fn push(&mut self, rows: ArrayView2<'_, f32>, positions: &[Position]) -> Result<()> {
         self.encoder.check(rows, positions.len())?;
         let cells: Vec<u16> = positions.iter().map(|p| self.encoder.cells.of(*p) as u16).collect();
@@ -140,20 +106,16 @@ impl<'e> Contributions<'e> {
     /// As [`Encoder::push`].
     pub(crate) fn push_in_cells(&mut self, rows: ArrayView2<'_, f32>, cells: &[u16]) -> Result<()> {
         let start = self.len();
-        let k = self.encoder.evaluator.components();
-        let Self { encoder, scratch, pairs, .. } = self;
-        encoder.evaluator.assign(
-            rows,
-            encoder.assignment,
-            scratch,
-            &mut |component, at, found| {
-                for &(row, gamma) in found {
-                    let row = at + row as usize;
-                    let cell = usize::from(cells[row]);
-                    pairs[cell * k + component].push(((start + row) as u32, gamma));
-                }
-            },
-        )?;
+        let k = self.encoder.layout.components();
+        let Self { encoder, basis, scratch, of_family, pairs, .. } = self;
+        let found = &mut |component: usize, at: usize, found: &[(u32, f32)]| {
+            for &(row, gamma) in found {
+                let row = at + row as usize;
+                let cell = usize::from(cells[row]);
+                pairs[cell * k + component].push(((start + row) as u32, gamma));
+            }
+        };
+        basis.assign(rows, encoder.assignment, (scratch, of_family), found)?;
         self.rows.extend_from_slice(rows.as_slice().expect("descriptors are row-major"));
         self.cells.extend_from_slice(cells);
         Ok(())
@@ -161,7 +123,7 @@ impl<'e> Contributions<'e> {
 
     /// The descriptors, `N × D`.
     pub fn rows(&self) -> ArrayView2<'_, f32> {
-        let shape = (self.len(), self.encoder.evaluator.dim());
+        let shape = (self.len(), self.encoder.layout.dim());
         ArrayView2::from_shape(shape, &self.rows).expect("a row for each descriptor")
     }
 
@@ -184,7 +146,7 @@ impl<'e> Contributions<'e> {
     /// # Errors
     /// [`Error::Numerical`] when a descriptor is so extreme that a sum is not finite.
     pub fn sums(&self) -> Result<Sums> {
-        let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
+        let (encoder, k) = (self.encoder, self.encoder.layout.components());
         let columns = self.columns();
         let (width, region_len) = (columns.width(), encoder.layout.region_len());
         let mut sums =
@@ -242,7 +204,7 @@ impl<'e> Contributions<'e> {
     /// # Panics
     /// When there are not `dim` rows of coefficients.
     pub fn weigh<T: Real>(&self, coefficients: ArrayView2<'_, f64>, kind: Value) -> Array2<f64> {
-        let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
+        let (encoder, k) = (self.encoder, self.encoder.layout.components());
         assert_eq!(coefficients.nrows(), encoder.len(), "coefficients per dimension");
         let classes = coefficients.ncols();
         let columns = self.columns();
@@ -302,9 +264,14 @@ impl<'e> Contributions<'e> {
     /// up to its results. What is of no coordinate (order 0) is shared by all alike.
     ///
     /// # Panics
-    /// When there are not `dim` coefficients.
+    /// When there are not `dim` coefficients, or values of the vector are of no coordinate
+    /// ([`Encoder::require_coordinates`]).
     pub fn weigh_coordinates(&self, coefficients: ArrayView1<'_, f64>, kind: Value) -> Array2<f64> {
-        let (encoder, k) = (self.encoder, self.encoder.evaluator.components());
+        assert!(
+            self.encoder.require_coordinates().is_ok(),
+            "values of the vector are of coordinates"
+        );
+        let (encoder, k) = (self.encoder, self.encoder.layout.components());
         assert_eq!(coefficients.len(), encoder.len(), "coefficients per dimension");
         let columns = self.columns();
         let (d, region_len) = (columns.dim, encoder.layout.region_len());
@@ -350,7 +317,7 @@ impl<'e> Contributions<'e> {
         let sign = if kind == Value::Signed { -1.0 } else { 1.0 };
         for cell in 0..encoder.cells.count() {
             for region in self.regions_of(cell) {
-                for component in 0..encoder.evaluator.components() {
+                for component in 0..encoder.layout.components() {
                     let (place, scale) = self.order0_place(component);
                     let from = coefficients.row(region * region_len + place);
                     let weight = sign * scale * self.weight(component);
@@ -363,7 +330,7 @@ impl<'e> Contributions<'e> {
 
     /// The pairs in the order of the descriptors.
     pub fn by_row(&self) -> ByRow {
-        let k = self.encoder.evaluator.components();
+        let k = self.encoder.layout.components();
         let mut starts = vec![0usize; self.len() + 1];
         for &(row, _) in self.pairs.iter().flatten() {
             starts[row as usize + 1] += 1;
@@ -400,7 +367,7 @@ impl<'e> Contributions<'e> {
         }
         if columns.zeroth {
             for region in self.regions_of(cell) {
-                for component in 0..self.encoder.evaluator.components() {
+                for component in 0..self.encoder.layout.components() {
                     let (place, scale) = self.order0_place(component);
                     sums[region * region_len + place] -= sign * scale * self.weight(component);
                 }
@@ -409,7 +376,11 @@ impl<'e> Contributions<'e> {
     }
 
     fn weight(&self, component: usize) -> f64 {
-        self.encoder.evaluator.component(component).weight
+        self.basis.weight(component)
+    }
+
+    fn fill(&self, component: usize, pairs: &[(u32, f32)], kind: Value, out: &mut [f32]) {
+        self.basis.fill(component, pairs, &self.rows, kind, out);
     }
 
     fn regions_of(&self, cell: usize) -> impl Iterator<Item = usize> + '_ {
@@ -418,16 +389,14 @@ impl<'e> Contributions<'e> {
     }
 
     fn columns(&self) -> Columns {
-        let layout = &self.encoder.layout;
-        let has = |order| layout.orders().contains(&order);
-        Columns { dim: layout.dim(), first: has(1), second: has(2), zeroth: has(0) }
+        self.basis.columns()
     }
 
     /// Where order 0 of a component stands in a region's vector, and its scale.
     fn order0_place(&self, component: usize) -> (usize, f64) {
         let mut places = self.encoder.layout.of_component(component);
         let (_, place) = places.find(|(order, _)| *order == 0).expect("order 0 is in the vector");
-        (place.start, self.scale(component, 0).of(0))
+        (place.start, self.basis.scale(component, 0, place.start).of(0))
     }
 
     /// Calls `block(first column, place in the region's vector, length, scales)` for each order.
@@ -441,9 +410,10 @@ impl<'e> Contributions<'e> {
             let from = match order {
                 0 => columns.width() - 1,
                 2 if columns.first => columns.dim,
+                3 => columns.width() - columns.third - usize::from(columns.zeroth),
                 _ => 0,
             };
-            block(from, place.start, place.len(), self.scale(component, order));
+            block(from, place.start, place.len(), self.basis.scale(component, order, place.start));
         }
     }
 
@@ -451,99 +421,6 @@ impl<'e> Contributions<'e> {
     fn for_each_column(&self, component: usize, mut column: impl FnMut(usize, usize, f64)) {
         self.for_each_block(component, |from, place, len, scales| {
             (0..len).for_each(|j| column(from + j, place + j, scales.of(j)));
-        });
-    }
-
-    fn scale(&self, component: usize, order: u8) -> Scales<'_> {
-        let weight = self.weight(component);
-        if weight <= 0.0 {
-            return Scales { constant: 0.0, sigmas: None };
-        }
-        let scaling = self.encoder.params.scaling;
-        let constant = 1.0 / scaling.root(order, weight);
-        let sigmas = (scaling == Scaling::Raw && order > 0).then(|| {
-            let inverse = self.inverse_sigmas.row(component);
-            (inverse.to_slice().expect("an array's rows are contiguous"), order)
-        });
-        Scales { constant: constant * self.encoder.params.order_weight(order), sigmas }
-    }
-
-    /// The unscaled contributions of `pairs` to a component, `pairs × width`: `γz`, `γ(z² − 1)`, and
-    /// for order 0 what a pair adds to the `∓w` of every descriptor.
-    fn fill(&self, component: usize, pairs: &[(u32, f32)], kind: Value, out: &mut [f32]) {
-        let columns = self.columns();
-        let (d, width) = (columns.dim, columns.width());
-        let mean = self.means.row(component).to_slice().expect("contiguous");
-        let inverse = self.inverse_sigmas.row(component).to_slice().expect("contiguous");
-        let rows = &self.rows[..];
-        let absolute = kind == Value::Absolute;
-        widest!(<'a> |pairs: &'a [(u32, f32)], rows: &'a [f32], mean: &'a [f32], inverse: &'a [f32], out: &'a mut [f32], d: usize, width: usize, columns: Columns, absolute: bool| -> () {
-            for (&(row, gamma), out) in pairs.iter().zip(out.chunks_exact_mut(width)) {
-                let row = &rows[row as usize * d..][..d];
-                let mut rest = out;
-                if columns.first {
-                    let (block, after) = rest.split_at_mut(d);
-                    rest = after;
-                    for j in 0..d {
-                        block[j] = gamma * ((row[j] - mean[j]) * inverse[j]);
-                    }
-                    if absolute {
-                        block.iter_mut().for_each(|v| *v = v.abs());
-                    }
-                }
-                if columns.second {
-                    let block = &mut rest[..d];
-                    for j in 0..d {
-                        let z = (row[j] - mean[j]) * inverse[j];
-                        block[j] = gamma * (z * z - 1.0);
-                    }
-                    if absolute {
-                        block.iter_mut().for_each(|v| *v = v.abs());
-                    }
-                }
-            }
-        });
-        if columns.zeroth {
-            let weight = self.weight(component);
-            for (&(_, gamma), out) in pairs.iter().zip(out.chunks_exact_mut(width)) {
-                out[width - 1] = if absolute { beyond(gamma, weight) as f32 } else { gamma };
-            }
-        }
-    }
-}
-
-/// `|γ − w| − w`.
-fn beyond(gamma: f32, weight: f64) -> f64 {
-    (f64::from(gamma) - weight).abs() - weight
-}
-
-/// Scales of one order's columns.
-#[derive(Debug, Clone, Copy)]
-struct Scales<'a> {
-    constant: f64,
-    /// `1/σ` per column and the power of σ that the scale has.
-    sigmas: Option<(&'a [f32], u8)>,
-}
-
-impl Scales<'_> {
-    fn of(&self, j: usize) -> f64 {
-        self.constant
-            * self.sigmas.map_or(1.0, |(inverse, power)| {
-                (1.0 / f64::from(inverse[j])).powi(i32::from(power))
-            })
-    }
-
-    /// Adds `factor · scale · value` to `to`.
-    fn add(&self, factor: f64, values: &[f32], to: &mut [f64]) {
-        if self.sigmas.is_some() {
-            for ((to, &value), j) in to.iter_mut().zip(values).zip(0..) {
-                *to += factor * self.of(j) * f64::from(value);
-            }
-            return;
-        }
-        let factor = factor * self.constant;
-        widest!(<'a> |values: &'a [f32], to: &'a mut [f64], factor: f64| -> () {
-            to.iter_mut().zip(values).for_each(|(to, &v)| *to += factor * f64::from(v));
         });
     }
 }

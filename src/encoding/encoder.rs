@@ -1,32 +1,50 @@
 //! The encoder of images: sums by spatial cell, then regions, gradients and normalisation.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2, s};
 
 use super::layout::Layout;
 use super::normalise::{self, Exponents};
 use super::params::{AssignmentKind, Params};
-use super::{fisher, spatial::Cells};
+use super::{
+    fisher::{self, Scaled},
+    spatial::Cells,
+};
 use crate::error::{Error, Result};
-use crate::gmm::{Assignment, Evaluator, Gmm, Scratch, Statistics};
+use crate::generative::{self, Generative, Model, Sums};
+use crate::gmm::{Assignment, Evaluator, Family, Gmm, Scratch, Statistics};
 use crate::linalg::{self, BLOCK_ROWS};
 use crate::position::Position;
 
-/// Encodes images under one mixture. Shared between threads; each worker has a [`Workspace`].
+/// Encodes images under one model. Shared between threads; each worker has a [`Workspace`].
 #[derive(Debug, Clone)]
 pub struct Encoder {
-    pub(super) evaluator: Evaluator,
+    pub(super) core: Core,
     pub(super) params: Params,
     pub(super) layout: Layout,
     pub(super) assignment: Assignment,
     pub(super) cells: Cells,
 }
 
+/// What sums descriptors.
+#[derive(Debug, Clone)]
+pub(super) enum Core {
+    /// The Gaussian mixture's own way.
+    Gaussian(Box<Evaluator>),
+    /// Any other family.
+    Family(Arc<dyn Generative>, Arc<Scaled>),
+}
+
 /// Buffers of one worker, reused from image to image.
 #[derive(Debug, Default)]
 pub struct Workspace {
     scratch: Scratch,
+    of_family: generative::Scratch,
     /// One sum per spatial cell.
     sums: Vec<Statistics>,
+    /// The same of another family than the Gaussian one.
+    family_sums: Vec<Sums>,
     /// Rows waiting per cell, so that the mixture always sees full blocks.
     waiting: Vec<Waiting>,
 }
@@ -43,17 +61,42 @@ impl Encoder {
     /// # Errors
     /// [`Error::Setting`] when a setting is out of range.
     pub fn new(gmm: &Gmm, params: &Params) -> Result<Self> {
+        let evaluate = |_: &Layout| Core::Gaussian(Box::new(Evaluator::new(gmm)));
+        Self::of_core(generative::Parts::gaussian(gmm.components(), gmm.dim()), params, evaluate)
+    }
+
+    /// An encoder for a model of any family.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when a setting is out of range, or asks for orders that the family does not have.
+    pub fn of_model(model: &Model, params: &Params) -> Result<Self> {
+        match (model, model.generative()) {
+            (Model::Gaussian(gmm), _) => Self::new(gmm, params),
+            (_, None) => unreachable!("every other family is behind the trait"),
+            (_, Some(model)) => Self::of_core(model.parts(), params, |layout| {
+                let scaled = Scaled::new(&*model, params, layout);
+                Core::Family(Arc::clone(&model), scaled.into())
+            }),
+        }
+    }
+
+    fn of_core(
+        parts: generative::Parts,
+        params: &Params,
+        core: impl FnOnce(&Layout) -> Core,
+    ) -> Result<Self> {
         params.validate()?;
+        parts.check_orders(&params.orders)?;
         let assignment = match params.assignment {
             AssignmentKind::Soft => {
                 Assignment::Soft { threshold: params.posterior_threshold as f32 }
             }
             AssignmentKind::Hard => Assignment::Hard,
         };
-        let evaluator = Evaluator::new(gmm);
+        let layout = Layout::of_parts(params, parts);
         Ok(Self {
-            layout: Layout::of(params, evaluator.components(), evaluator.dim()),
-            evaluator,
+            core: core(&layout),
+            layout,
             params: params.clone(),
             assignment,
             cells: Cells::new(&params.regions),
@@ -61,12 +104,15 @@ impl Encoder {
     }
 
     /// Takes descriptors that begin with `rounded` for the point `exact`, of which they are the f32
-    /// numbers: what [`crate::projection::Projection::of_zeros`] says of an empty descriptor.
+    /// numbers: what [`crate::projection::Projection::of_zeros`] says of an empty descriptor. Other families
+    /// than the Gaussian one take them as they are.
     ///
     /// # Panics
     /// When the two are of different lengths, or longer than a descriptor.
     pub fn knowing(mut self, rounded: Vec<f32>, exact: &[f64]) -> Self {
-        self.evaluator = self.evaluator.knowing(rounded, exact);
+        if let Core::Gaussian(evaluator) = self.core {
+            self.core = Core::Gaussian(Box::new(evaluator.knowing(rounded, exact)));
+        }
         self
     }
 
@@ -81,19 +127,87 @@ impl Encoder {
         self.layout.len()
     }
 
+    /// Refuses to say what single descriptors add to vectors of a model whose score is no sum over components.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the family and those that can be explained.
+    pub fn require_components(&self) -> Result<()> {
+        match &self.core {
+            Core::Family(model, _) if model.components().is_none() => {
+                Err(self.without_components())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn without_components(&self) -> Error {
+        let range = "gaussian, laplace or factor-analysers for heatmaps, context, quality and audit: relevance \
+                     goes back through components, which a vae does not have";
+        Error::setting("gmm.family", self.layout.parts().family.name(), range)
+    }
+
+    /// Refuses to share relevance out among the coordinates of descriptors where a value of the vector is not of
+    /// one of them.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the family and those for which it works.
+    pub fn require_coordinates(&self) -> Result<()> {
+        self.require_components()?;
+        let family = self.layout.parts().family;
+        let range = "gaussian or laplace for --network-rule: values of factor analysers are of all coordinates of \
+                     a descriptor, and what each of these is worth is not defined; leave --network-rule out";
+        Error::require(family != Family::FactorAnalysers, "gmm.family", family.name(), range)
+    }
+
     /// Starts a new image.
     pub fn begin(&self, workspace: &mut Workspace) {
-        let (k, d) = (self.evaluator.components(), self.evaluator.dim());
-        let fits = workspace.sums.len() == self.cells.count()
-            && workspace.sums.iter().all(|s| s.order1().dim() == (k, d));
-        if fits {
-            workspace.sums.iter_mut().for_each(Statistics::clear);
-            workspace.waiting.iter_mut().for_each(|waiting| waiting.count = 0);
+        let (k, d) = (self.layout.components(), self.layout.dim());
+        let (cells, len) = (self.cells.count(), self.layout.region_len());
+        match self.core {
+            Core::Gaussian(_) => {
+                let fits = workspace.sums.len() == cells
+                    && workspace.sums.iter().all(|s| s.order1().dim() == (k, d));
+                if fits {
+                    workspace.sums.iter_mut().for_each(Statistics::clear);
+                } else {
+                    workspace.sums = vec![Statistics::zeros(k, d); cells];
+                }
+            }
+            Core::Family(..) => {
+                let fits = workspace.family_sums.len() == cells
+                    && workspace.family_sums.iter().all(|s| s.values.len() == len);
+                if fits {
+                    workspace.family_sums.iter_mut().for_each(Sums::clear);
+                } else {
+                    workspace.family_sums = vec![Sums::zeros(len); cells];
+                }
+            }
+        }
+        let waiting = &mut workspace.waiting;
+        if waiting.len() == cells && waiting.iter().all(|w| w.rows.dim() == (BLOCK_ROWS, d)) {
+            waiting.iter_mut().for_each(|waiting| waiting.count = 0);
         } else {
-            workspace.sums = vec![Statistics::zeros(k, d); self.cells.count()];
-            workspace.waiting = (0..self.cells.count())
-                .map(|_| Waiting { rows: Array2::zeros((BLOCK_ROWS, d)), count: 0 })
-                .collect();
+            let empty = || Waiting { rows: Array2::zeros((BLOCK_ROWS, d)), count: 0 };
+            *waiting = std::iter::repeat_with(empty).take(cells).collect();
+        }
+    }
+
+    /// Adds rows to the sums of a cell.
+    fn accumulate(
+        &self,
+        cell: usize,
+        rows: ArrayView2<'_, f32>,
+        scratch: (&mut Scratch, &mut generative::Scratch),
+        sums: (&mut [Statistics], &mut [Sums]),
+    ) -> Result<()> {
+        match &self.core {
+            Core::Gaussian(evaluator) => {
+                evaluator.accumulate(rows, self.assignment, scratch.0, &mut sums.0[cell])
+            }
+            Core::Family(model, _) => {
+                let orders = self.layout.orders();
+                model.add(rows, orders, self.assignment, scratch.1, &mut sums.1[cell])
+            }
         }
     }
 
@@ -110,14 +224,14 @@ impl Encoder {
         workspace: &mut Workspace,
     ) -> Result<()> {
         self.check(rows, positions.len())?;
-        let d = self.evaluator.dim();
+        let d = self.layout.dim();
         let mut done = 0;
         if self.cells.count() == 1 && workspace.waiting[0].count == 0 {
             // Whole blocks of the only cell need not wait, and come out the same.
             done = rows.nrows() / BLOCK_ROWS * BLOCK_ROWS;
-            let Workspace { scratch, sums, .. } = workspace;
+            let Workspace { scratch, of_family, sums, family_sums, .. } = workspace;
             let whole = rows.slice(s![..done, ..]);
-            self.evaluator.accumulate(whole, self.assignment, scratch, &mut sums[0])?;
+            self.accumulate(0, whole, (scratch, of_family), (sums, family_sums))?;
         }
         let values = rows.as_slice().expect("descriptors are row-major");
         for (row, position) in values.chunks_exact(d).zip(positions).skip(done) {
@@ -145,9 +259,19 @@ impl Encoder {
         }
         let mut vector = vec![0.0f32; self.len()];
         for (region, out) in vector.chunks_exact_mut(self.layout.region_len()).enumerate() {
-            let mut sums = Statistics::zeros(self.layout.components(), self.layout.dim());
-            self.cells.of_region(region).for_each(|cell| sums.add(&workspace.sums[cell]));
-            fisher::gradient(&self.evaluator, &sums, &self.params, &self.layout, out);
+            let cells = self.cells.of_region(region);
+            match &self.core {
+                Core::Gaussian(evaluator) => {
+                    let mut sums = Statistics::zeros(self.layout.components(), self.layout.dim());
+                    cells.for_each(|cell| sums.add(&workspace.sums[cell]));
+                    fisher::gradient(evaluator, &sums, &self.params, &self.layout, out);
+                }
+                Core::Family(_, scaled) => {
+                    let mut sums = Sums::zeros(self.layout.region_len());
+                    cells.for_each(|cell| sums.add(&workspace.family_sums[cell]));
+                    scaled.gradient(&sums, &self.params, out);
+                }
+            }
         }
         self.normalise(&mut vector);
         match linalg::first_not_finite(&vector) {
@@ -186,7 +310,7 @@ impl Encoder {
     }
 
     pub(super) fn check(&self, rows: ArrayView2<'_, f32>, positions: usize) -> Result<()> {
-        let d = self.evaluator.dim();
+        let d = self.layout.dim();
         if rows.ncols() != d {
             return Err(Error::Shape { what: "descriptors", expected: d, got: rows.ncols() });
         }
@@ -198,14 +322,10 @@ impl Encoder {
     }
 
     fn flush(&self, cell: usize, workspace: &mut Workspace) -> Result<()> {
-        let waiting = &mut workspace.waiting[cell];
+        let Workspace { scratch, of_family, sums, family_sums, waiting } = workspace;
+        let waiting = &mut waiting[cell];
         let rows = waiting.rows.slice(s![..waiting.count, ..]);
-        self.evaluator.accumulate(
-            rows,
-            self.assignment,
-            &mut workspace.scratch,
-            &mut workspace.sums[cell],
-        )?;
+        self.accumulate(cell, rows, (scratch, of_family), (sums, family_sums))?;
         waiting.count = 0;
         Ok(())
     }

@@ -11,7 +11,57 @@
 
 use super::layout::Layout;
 use super::params::{Params, Scaling};
-use crate::gmm::{Evaluator, Statistics};
+use crate::generative::{Generative, Sums};
+use crate::gmm::{Evaluator, Family, Statistics};
+
+/// What turns the sums of a model's columns into the values of a region.
+#[derive(Debug, Clone)]
+pub(super) struct Scaled {
+    /// The expectation of each column.
+    pub expectation: Vec<f64>,
+    /// What its sum is multiplied by, before it is divided by the divisor; 0 where it says nothing.
+    pub scale: Vec<f64>,
+}
+
+impl Scaled {
+    /// Of a model's columns in the orders of a layout: `order weight / √information`, or the weight alone
+    /// for plain gradients.
+    pub fn new(model: &dyn Generative, params: &Params, layout: &Layout) -> Self {
+        let (mut expectation, mut scale) = (Vec::new(), Vec::new());
+        for &order in layout.orders() {
+            let weight = match layout.parts().family {
+                // The weights are those of other orders.
+                Family::Vae => 1.0,
+                _ => params.order_weight(order),
+            };
+            for [expected, information] in model.moments(order) {
+                expectation.push(expected);
+                let fisher = 1.0 / information.sqrt();
+                let says_something = information > 0.0 && fisher.is_finite();
+                scale.push(match (says_something, params.scaling) {
+                    (false, _) => 0.0,
+                    (true, Scaling::Fisher) => weight * fisher,
+                    (true, Scaling::Raw) => weight,
+                });
+            }
+        }
+        Self { expectation, scale }
+    }
+
+    /// Writes the values of one region. Zero when no row was summed.
+    pub fn gradient(&self, sums: &Sums, params: &Params, out: &mut [f32]) {
+        out.fill(0.0);
+        if sums.rows == 0 {
+            return;
+        }
+        let n = sums.rows as f64;
+        let divisor = params.divisor.of(n);
+        let columns = sums.values.iter().zip(&self.expectation).zip(&self.scale);
+        for (out, ((sum, expected), scale)) in out.iter_mut().zip(columns) {
+            *out = ((sum - n * expected) * scale / divisor) as f32;
+        }
+    }
+}
 
 /// Writes the gradient of one region. Zero when no row was summed, and in the values of components
 /// without weight.

@@ -6,17 +6,20 @@
 //! ```text
 //! [g_1 … g_K | u_1 … u_K | v_1 … v_K]      order 0: 1 value a component; orders 1 and 2: D values
 //! ```
+//!
+//! Vectors of factor analysers may have a block of order 3: `D·q` values a component, dimension by dimension.
+//! Those of an autoencoder have one of order 1 alone, whose components are the units of a layer.
 
 use std::ops::Range;
 
 use super::params::Params;
+use crate::generative::Parts;
 
 /// The layout of the vectors of one encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     orders: Vec<u8>,
-    components: usize,
-    dim: usize,
+    parts: Parts,
     regions: usize,
 }
 
@@ -31,13 +34,25 @@ pub struct Place {
     pub component: usize,
     /// The dimension of the descriptors; `None` in order 0.
     pub dimension: Option<usize>,
+    /// The factor, in order 3 alone.
+    pub factor: Option<usize>,
 }
 
 impl Layout {
     /// The layout under `params`, for a mixture of `components` in `dim` dimensions.
     pub fn of(params: &Params, components: usize, dim: usize) -> Self {
+        Self::of_parts(params, Parts::gaussian(components, dim))
+    }
+
+    /// The layout under `params`, for a model of these sizes.
+    pub fn of_parts(params: &Params, parts: Parts) -> Self {
         let regions = params.regions.iter().map(|grid| grid.regions()).sum();
-        Self { orders: params.orders.clone(), components, dim, regions }
+        Self { orders: parts.orders(&params.orders), parts, regions }
+    }
+
+    /// The sizes of the model.
+    pub fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// Orders of the gradient, ascending.
@@ -47,12 +62,12 @@ impl Layout {
 
     /// Components `K` of the mixture.
     pub fn components(&self) -> usize {
-        self.components
+        self.parts.components
     }
 
     /// Dimensions `D` of the descriptors.
     pub fn dim(&self) -> usize {
-        self.dim
+        self.parts.dim
     }
 
     /// Regions of the image.
@@ -73,12 +88,12 @@ impl Layout {
 
     /// Values of one order in a region.
     pub fn block_len(&self, order: u8) -> usize {
-        self.components * self.component_len(order)
+        self.parts.len(order)
     }
 
     /// Values of one component in the block of an order.
     pub fn component_len(&self, order: u8) -> usize {
-        if order == 0 { 1 } else { self.dim }
+        self.parts.width(order)
     }
 
     /// Where a region's values stand in the vector.
@@ -113,14 +128,17 @@ impl Layout {
         let (region, within) = (index / self.region_len(), index % self.region_len());
         let (order, block) = self.blocks().find(|(_, block)| block.contains(&within))?;
         let (at, len) = (within - block.start, self.component_len(order));
-        let dimension = (order > 0).then_some(at % len);
-        Some(Place { region, order, component: at / len, dimension })
+        let values = len / self.parts.dim.max(1);
+        let dimension = (order > 0).then(|| at % len / values);
+        let factor = (order == 3).then(|| at % values);
+        Some(Place { region, order, component: at / len, dimension, factor })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gmm::Family;
 
     /// Three components, two dimensions, 1 + 3 regions: every value has one place, and the ranges lead
     /// back to it.
@@ -143,5 +161,22 @@ mod tests {
             }
             assert_eq!(layout.place(layout.len()), None);
         }
+    }
+
+    /// Two components, three dimensions, two factors: loadings stand dimension by dimension.
+    #[test]
+    fn loadings_have_a_dimension_and_a_factor() {
+        let parts = Parts { family: Family::FactorAnalysers, components: 2, dim: 3, factors: 2 };
+        let params = Params { orders: vec![0, 1, 3], ..Params::default() };
+        let layout = Layout::of_parts(&params, parts);
+        assert_eq!((layout.len(), layout.block_len(3)), (2 + 6 + 12, 12));
+        let at = |index: usize| {
+            let place = layout.place(8 + index).unwrap();
+            (place.order, place.component, place.dimension, place.factor)
+        };
+        assert_eq!(at(1), (3, 0, Some(0), Some(1)));
+        assert_eq!(at(6 + 4), (3, 1, Some(2), Some(0)));
+        let vae = Layout::of_parts(&params, Parts { family: Family::Vae, ..parts });
+        assert_eq!((vae.orders(), vae.len()), (&[1][..], 6));
     }
 }

@@ -14,6 +14,7 @@
 //! vector ([`normalise`]).
 //! Source: PSM10, SPMV13 in `docs/REFERENCES.md`.
 
+mod basis;
 pub mod contributions;
 mod encoder;
 mod fisher;

@@ -10,8 +10,8 @@ crate::parameters! {
     /// Settings of the Fisher vector (group `encoding`).
     #[group = "encoding"]
     pub struct Params {
-        /// Orders of the gradient: 0 (weights), 1 (means), 2 (variances).
-        pub orders: Vec<u8> = vec![1, 2], in ascending(0..=2);
+        /// Orders of the gradient: 0 (weights), 1 (means), 2 (variances); and 3 (loadings) with gmm.family = factor-analysers.
+        pub orders: Vec<u8> = vec![1, 2], in ascending(0..=3);
         /// One weight per entry of `orders`, applied before normalisation; empty means 1. The power step therefore acts on weighted values.
         pub order_weights: Vec<f64> = Vec::new(), in 1e-6..=1e6;
         /// Grids `ROWSxCOLUMNS` over the image; each of their cells gets a Fisher vector of its own. `["1x1", "3x1"]` is the whole image and three horizontal stripes.
@@ -25,7 +25,7 @@ crate::parameters! {
             when "assignment = soft": |p| p.assignment == AssignmentKind::Soft;
         /// `n`: the mean over descriptors; `sqrt-n`: the sum over √N (Korsch et al., eq. 13–14).
         pub divisor: Divisor = Divisor::N;
-        /// `fisher`: scaled by the Fisher information; `raw`: plain gradients, with the opposite sign in order 2 (the convention of gist danoneata/9927923).
+        /// `fisher`: scaled by the Fisher information; `raw`: plain gradients, of gaussian mixtures with the opposite sign in order 2 (the convention of gist danoneata/9927923).
         pub scaling: Scaling = Scaling::Fisher;
         /// Exponent ρ of the signed power step.
         pub power: f64 = 0.5, in 0.001..=1.0,

@@ -21,7 +21,7 @@ use crate::explanation::memory::need;
 use crate::explanation::pixels::{Map, spread};
 use crate::explanation::quality::{Draws, Perturbed, Replacement, Store};
 use crate::explanation::{Classifier, Relevance, Rule, coordinates, relevance};
-use crate::gmm::Gmm;
+use crate::generative::{Model as Mixture, Parts};
 use crate::image::Photo;
 use crate::linalg::{Joined, Pool, Rows};
 use crate::memory::Need;
@@ -39,7 +39,7 @@ pub(super) struct Explainer {
     reader: Reader,
     describer: Describer,
     /// The mixture of each channel.
-    mixtures: Vec<Gmm>,
+    mixtures: Vec<Mixture>,
     pub(super) model: Model,
     /// For the model's classes.
     pub(super) labels: Vec<Vec<Label>>,
@@ -145,8 +145,8 @@ impl Run<'_> {
         };
         let of_place = |place: &crate::pipeline::Place<'_>| {
             let c = &place.config;
-            let model_size = [c.gmm.components, c.pca.output_dim()];
-            need(&c.descriptors, &c.encoding, model_size, largest, model.classes.len())
+            let parts = Parts::of(&c.gmm, c.pca.output_dim());
+            need(&c.descriptors, &c.encoding, parts, largest, model.classes.len())
         };
         let needs = self.places().into_iter().map(of_place);
         let need = Need::together(needs.chain(back_through(&describer, rules, largest.size)?));
@@ -224,6 +224,9 @@ fn back_through(describer: &Describer, rules: Rules, size: [usize; 2]) -> Result
         let what = "a network in this run, which --network-rule is for".into();
         let hint = "leave --network-rule out".into();
         return Err(Error::Missing { what, hint });
+    }
+    for channel in describer.channels().iter().filter(|part| part.encoder.is_of_network()) {
+        channel.encoder.encoder().require_coordinates()?;
     }
     // Also where memory has no limit: an operator without a rule is refused before any work.
     let each = describer.pixels_bytes(size.map(|side| side.max(1)), rule)?;
@@ -437,7 +440,7 @@ impl Explainer {
         let replacements = parts.map(|((channel, part), mixture)| {
             let from = match channel.encoder.is_pooled() {
                 true => Replacement::Rows(part.contributions.rows()),
-                false => Replacement::Mixture(mixture),
+                false => Replacement::Model(mixture),
             };
             (channel.encoder.encoder(), from)
         });

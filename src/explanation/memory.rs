@@ -4,19 +4,20 @@ use crate::descriptors::memory::{Largest, image_bytes};
 use crate::descriptors::{self, Extractor};
 use crate::encoding::memory::encoder_bytes;
 use crate::encoding::{self, Layout};
+use crate::generative::Parts;
 use crate::memory::Need;
 
 /// For every worker: an image with its sums, its descriptors with their posteriors and relevance for
-/// `classes`, a few vectors and a few maps. The mixture has `components` × `dim`.
+/// `classes`, a few vectors and a few maps. The model has these `parts`.
 pub fn need(
     descriptors: &descriptors::Params,
     encoding: &encoding::Params,
-    [components, dim]: [usize; 2],
+    parts: Parts,
     largest: Largest,
     classes: usize,
 ) -> Need {
-    let (k, d, input) = (components as u64, dim as u64, descriptors.dim());
-    let len = Layout::of(encoding, components, dim).len() as u64;
+    let (k, d, input) = (parts.components as u64, parts.dim as u64, descriptors.dim());
+    let len = Layout::of_parts(encoding, parts).len() as u64;
     let classes = classes as u64;
     let [width, height] = largest.size;
     let count = |e: Extractor| e.count(width, height) as u64;
@@ -25,7 +26,7 @@ pub fn need(
     let n = largest.repeats.max(1) * (sides * Extractor::new(descriptors).map_or(0, count) + given);
     let pixels = (width * height) as u64;
     let each = image_bytes(descriptors, largest)
-        + encoder_bytes(encoding, components, dim, input)
+        + encoder_bytes(encoding, parts, input)
         + n * (4 * d + 16 * k.min(64) + 8 * classes + 32)
         + len * (40 + 8 * classes)
         + pixels * 24 * classes.min(4);

@@ -24,7 +24,7 @@ use super::relevance::Classifier;
 use crate::encoding::Encoder;
 use crate::encoding::contributions::{ByRow, Contributions};
 use crate::error::Result;
-use crate::gmm::Gmm;
+use crate::generative::Model;
 use crate::random::Stream;
 use crate::widest;
 
@@ -86,8 +86,8 @@ struct Part<'c, 'e> {
 /// Where the replacements of a part's descriptors are drawn from.
 #[derive(Debug, Clone, Copy)]
 pub enum Replacement<'g> {
-    /// The mixture of its encoder's vectors.
-    Mixture(&'g Gmm),
+    /// The model of its encoder's vectors.
+    Model(&'g Model),
     /// Rows (`N × D`, at least one), as likely one as another: the image's own, where nothing was fitted
     /// to others.
     Rows(ArrayView2<'g, f32>),
@@ -96,7 +96,7 @@ pub enum Replacement<'g> {
 impl Replacement<'_> {
     fn draw(self, count: usize, stream: &mut Stream) -> Array2<f32> {
         match self {
-            Self::Mixture(gmm) => gmm.draw(count, stream),
+            Self::Model(model) => model.draw(count, stream),
             Self::Rows(rows) => {
                 let chosen: Vec<usize> = (0..count).map(|_| stream.below(rows.nrows())).collect();
                 rows.select(Axis(0), &chosen)

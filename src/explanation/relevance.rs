@@ -126,7 +126,7 @@ pub fn relevance(
 /// classifier is of that class alone.
 ///
 /// # Errors
-/// As [`relevance`].
+/// As [`relevance`]; [`Error::Setting`] for vectors of factor analysers, whose values are of no coordinate.
 pub fn coordinates(
     contributions: &Contributions<'_>,
     sums: &Sums,
@@ -134,6 +134,7 @@ pub fn coordinates(
     classifier: Classifier<'_>,
     rule: Rule,
 ) -> Result<Array2<f64>> {
+    contributions.encoder().require_coordinates()?;
     let Shares { coefficients, even, .. } = shares(contributions, sums, vector, classifier, rule)?;
     let mut found = contributions.weigh_coordinates(coefficients.column(0), kind(rule));
     let xi = even[0] / found.len() as f64;

@@ -29,7 +29,7 @@ pub use crate::clustering as kmeans;
 pub use averages::Averages;
 pub use mixture::Mixture;
 pub use model::Gmm;
-pub use params::{FloorReference, Method, Params};
+pub use params::{Family, FloorReference, Method, Params};
 pub use posteriors::{Component, Evaluator};
 pub use report::{Fit, FitReport, StopReason};
 pub use scratch::Scratch;
@@ -43,8 +43,8 @@ use crate::random::Seed;
 /// [`Params::restarts`] starts, the first of equals.
 ///
 /// # Errors
-/// [`Error::Setting`] when there are fewer rows than components, [`Error::Numerical`] when a row
-/// has a NaN or an infinity, [`Error::Interrupted`] when the caller asked to stop.
+/// [`Error::Setting`] when there are fewer rows than components or another family is asked for,
+/// [`Error::Numerical`] when a row has a NaN or an infinity, [`Error::Interrupted`] when the caller asked to stop.
 pub fn fit(
     rows: ArrayView2<'_, f32>,
     params: &Params,
@@ -52,22 +52,16 @@ pub fn fit(
     progress: &dyn Progress,
 ) -> Result<Fit> {
     params.validate()?;
+    let family = params.family;
+    let others = "gaussian for a Gaussian mixture; other families are fitted in a run (`fvtool run`, `fit-gmm`)";
+    Error::require(family == Family::Gaussian, "gmm.family", family.name(), others)?;
     Error::require(
         params.components <= rows.nrows(),
         "gmm.components",
         params.components,
         &format!("at most the number of training rows ({})", rows.nrows()),
     )?;
-    let values = rows.as_slice().expect("training rows are row-major");
-    if let Some(place) = crate::linalg::first_not_finite(values) {
-        return Err(Error::Numerical {
-            what: "mixture fit",
-            problem: format!(
-                "training row {} has a NaN or an infinity; leave such descriptors out",
-                place / rows.ncols()
-            ),
-        });
-    }
+    require_finite(rows)?;
     let floors = em::variance_floors(rows, params);
     let mut best = fit_once(rows, params, &floors, seed, progress)?;
     let mut restarts = vec![best.mean_log_likelihood()];
@@ -81,6 +75,22 @@ pub fn fit(
     }
     best.report.restarts = restarts;
     Ok(best)
+}
+
+/// Refuses rows with a NaN or an infinity.
+///
+/// # Errors
+/// [`Error::Numerical`] naming the first such row.
+pub fn require_finite(rows: ArrayView2<'_, f32>) -> Result<()> {
+    let values = rows.as_slice().expect("training rows are row-major");
+    let Some(place) = crate::linalg::first_not_finite(values) else { return Ok(()) };
+    Err(Error::Numerical {
+        what: "mixture fit",
+        problem: format!(
+            "training row {} has a NaN or an infinity; leave such descriptors out",
+            place / rows.ncols()
+        ),
+    })
 }
 
 fn fit_once(

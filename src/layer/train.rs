@@ -128,8 +128,8 @@ pub fn fit(
         let before = state.clone();
         let epoch = learn_epoch(lesson, &taught, &mut front, &mut state, progress)?;
         state.round();
-        let diverged = |loss: f64| !(loss < DIVERGED * lesson.loss_of_zeros(&state.now.head));
-        if diverged(epoch.0) || !is_finite(&state.now) {
+        let bound = DIVERGED * lesson.loss_of_zeros(&state.now.head);
+        if !epoch.0.is_finite() || epoch.0 > bound || !is_finite(&state.now) {
             if before.best.is_none() {
                 progress.end();
                 return Err(too_fast(params));

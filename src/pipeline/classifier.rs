@@ -17,6 +17,7 @@ use crate::dataset::Label;
 use crate::dataset::one_class;
 use crate::encoding::Layout;
 use crate::error::{Error, Result};
+use crate::generative::Parts;
 use crate::linalg::Joined;
 use crate::memory::Need;
 use crate::store::{
@@ -75,7 +76,8 @@ impl Run<'_> {
     pub(crate) fn need_of_svm(&self, images: usize, classes: usize) -> Need {
         let dim = |place: &Place<'_>| {
             let config = &place.config;
-            Layout::of(&config.encoding, config.gmm.components, config.pca.output_dim()).len()
+            let parts = Parts::of(&config.gmm, config.pca.output_dim());
+            Layout::of_parts(&config.encoding, parts).len()
         };
         let dim = self.places().into_iter().map(dim).sum();
         svm::memory::need(&self.home.config.svm, images, classes, dim)

@@ -80,7 +80,7 @@ impl Run<'_> {
     /// As [`extract_and_fit_pca`](Self::extract_and_fit_pca), then the mixture.
     ///
     /// # Errors
-    /// As [`gmm::fit`](crate::gmm::fit).
+    /// As [`generative::fit`](crate::generative::fit).
     pub fn extract_and_fit_gmm(&self, data: &Path, split: &str) -> Result<Stamp> {
         self.begin();
         self.require_fitted()?;
@@ -228,10 +228,10 @@ impl Run<'_> {
                 &c.descriptors,
                 none,
             ));
-            let (k, d) = (c.gmm.components, c.pca.output_dim());
-            needs.push(crate::gmm::memory::need(c.sample.rows, k, d));
+            let need = crate::generative::memory::need;
+            needs.push(need(c.sample.rows, &c.gmm, c.pca.output_dim()));
             if c.layer.learns() {
-                let sizes = [c.descriptors.dim(), d, k];
+                let sizes = [c.descriptors.dim(), c.pca.output_dim(), c.gmm.components];
                 needs.push(crate::layer::memory::need(&c.layer, images, classes, sizes));
             }
         }

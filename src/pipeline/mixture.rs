@@ -11,7 +11,9 @@ use super::stage::{Made, Stage, bring_up_to_date};
 use crate::artifacts::Artifact;
 use crate::describer::pooled_models;
 use crate::error::{Error, Result};
-use crate::gmm::{self, FitReport, Gmm, memory};
+use crate::generative::{self, Model, Report, memory};
+use crate::gmm::Family;
+use crate::gmm::FitReport;
 use crate::memory::Need;
 use crate::projection::Projection;
 use crate::store::{
@@ -27,7 +29,7 @@ struct FitGmm<'a, 'p> {
 /// Brings the mixture of a place up to date with its projection.
 ///
 /// # Errors
-/// As [`gmm::fit`].
+/// As [`generative::fit`].
 pub(crate) fn bring_mixture(place: &Place<'_>, pca: &Stamp) -> Result<Stamp> {
     let parents = [("pca.safetensors", pca.fingerprint.as_str())];
     let settings = place.settings(Kind::Gmm);
@@ -36,8 +38,8 @@ pub(crate) fn bring_mixture(place: &Place<'_>, pca: &Stamp) -> Result<Stamp> {
 }
 
 impl Stage for FitGmm<'_, '_> {
-    type Model = Gmm;
-    type Report = FitReport;
+    type Model = Model;
+    type Report = Report;
     const KIND: Kind = Kind::Gmm;
 
     fn place(&self) -> &Place<'_> {
@@ -50,45 +52,69 @@ impl Stage for FitGmm<'_, '_> {
 
     fn need(&self) -> Need {
         let config = &self.place.config;
-        memory::need(config.sample.rows, config.gmm.components, config.pca.output_dim())
+        memory::need(config.sample.rows, &config.gmm, config.pca.output_dim())
     }
 
-    fn summary(made: &[Made<Gmm, FitReport>]) -> String {
-        let of_one = |Made { model, report, .. }: &Made<Gmm, FitReport>| {
-            let components = counted(model.components(), "component");
-            let (rows, dim, history) = (report.rows, model.dim(), &report.mean_log_likelihood);
+    fn summary(made: &[Made<Model, Report>]) -> String {
+        let of_one = |Made { model, report, .. }: &Made<Model, Report>| {
+            let (history, parts) = (report.history(), model.parts());
             let Some((last, before)) = history.split_last() else {
-                return format!("{components} on {dim} values, as given");
+                let components = counted(parts.components, "component");
+                return format!("{components} on {} values, as given", parts.dim);
             };
-            let iterations = match report.of_layer {
-                true => counted(history.len(), "epoch"),
-                false => counted(before.len(), "iteration"),
+            let [units, steps, measure] = match parts.family {
+                Family::Vae => [
+                    format!(
+                        "vae of {} and codes of {}",
+                        counted(parts.components - 1, "unit"),
+                        parts.factors
+                    ),
+                    counted(before.len(), "pass"),
+                    "mean bound of the log-likelihood".into(),
+                ],
+                family => {
+                    let of_family = match family {
+                        Family::FactorAnalysers => {
+                            format!(" of {family} with {}", counted(parts.factors, "factor"))
+                        }
+                        Family::Laplace => format!(" of {family}"),
+                        _ => String::new(),
+                    };
+                    [
+                        counted(parts.components, "component") + &of_family,
+                        match report.is_of_layer() {
+                            true => counted(history.len(), "epoch"),
+                            false => counted(before.len(), "iteration"),
+                        },
+                        "mean log-likelihood".into(),
+                    ]
+                }
             };
-            format!(
-                "{components} on {rows} × {dim} values, {iterations}, mean log-likelihood {last:.3}"
-            )
+            let (rows, dim) = (report.rows(), parts.dim);
+            format!("{units} on {rows} × {dim} values, {steps}, {measure} {last:.3}")
         };
         made.iter().map(of_one).collect::<Vec<_>>().join("; ")
     }
 
-    fn make(missing: &[&Self]) -> Result<Vec<Made<Gmm, FitReport>>> {
+    fn make(missing: &[&Self]) -> Result<Vec<Made<Model, Report>>> {
         missing.iter().map(|stage| stage.fit()).collect()
     }
 }
 
 impl FitGmm<'_, '_> {
-    fn fit(&self) -> Result<Made<Gmm, FitReport>> {
+    fn fit(&self) -> Result<Made<Model, Report>> {
         let (config, progress) = (&self.place.config, self.place.work.progress);
         if config.layer.is_on() {
             let (_, mixture, layer) = load_layer(self.place)?;
             let history = &layer.history[..layer.best_epoch];
             let history = history.iter().map(|epoch| epoch.mean_log_likelihood).collect();
             let report = FitReport::of_layer(&mixture, history, layer.rows);
-            return Ok(Made { model: mixture, report, lacking: Vec::new() });
+            let (model, report) = (Model::from(mixture), Report::Gaussian(report));
+            return Ok(Made { model, report, lacking: Vec::new() });
         }
         let projected = projected_sample(self.place)?;
-        let fit = gmm::fit(projected.view(), &config.gmm, config.seed, progress)?;
-        Ok(Made { model: fit.gmm, report: fit.report, lacking: Vec::new() })
+        let fit = generative::fit(projected.view(), &config.gmm, config.seed, progress)?;
+        Ok(Made { model: fit.model, report: fit.report, lacking: Vec::new() })
     }
 }
 
@@ -110,7 +136,7 @@ fn projected_sample(place: &Place<'_>) -> Result<Array2<f32>> {
 ///
 /// # Errors
 /// [`Error::Artifact`] when it is damaged or was fitted with another projection than the run's.
-pub(crate) fn load_mixture(place: &Place<'_>) -> Result<Gmm> {
+pub(crate) fn load_mixture(place: &Place<'_>) -> Result<Model> {
     if place.is_pooled() {
         return Ok(pooled_models(place.config.descriptors.dimension)?.1);
     }
@@ -138,7 +164,7 @@ pub(crate) fn mixture_print(place: &Place<'_>) -> Result<Option<String>> {
 /// Projection and mixture of a place.
 pub(crate) struct Models {
     pub(crate) projection: Projection,
-    pub(crate) mixture: Gmm,
+    pub(crate) mixture: Model,
     /// Fingerprints of both; nothing for a pooled place, whose models are the same for all images.
     pub(crate) prints: Option<[String; 2]>,
 }

@@ -12,6 +12,7 @@ use super::sample::bring_samples;
 use crate::dataset::Split;
 use crate::descriptors::Kind;
 use crate::error::{Error, Result};
+use crate::gmm::Family;
 use crate::store;
 
 /// How far the models are brought.
@@ -81,14 +82,23 @@ impl Run<'_> {
         )
     }
 
-    /// Refuses to explain vectors of another program: nobody knows which pixels they are of.
+    /// Refuses to explain vectors of another program: nobody knows which pixels they are of; and those of an
+    /// autoencoder, whose score is no sum over components.
     pub(crate) fn require_pixels(&self) -> Result<()> {
+        let key_of = |place: &Place<'_>, key: &str| match &place.channel {
+            Some(channel) => format!("{channel}.{key}"),
+            None => key.to_owned(),
+        };
+        let of_vae =
+            |place: &Place<'_>| !place.is_pooled() && place.config.gmm.family == Family::Vae;
+        if let Some(place) = self.places().into_iter().find(|place| of_vae(place)) {
+            let range = "gaussian, laplace or factor-analysers for heatmaps, context, quality and audit: \
+                         relevance goes back through components, which a vae does not have";
+            return Err(Error::setting(key_of(place, "gmm.family"), "vae", range));
+        }
         let of_file = |place: &&Place<'_>| place.config.descriptors.kind == Kind::Vectors;
         let Some(place) = self.places().into_iter().find(of_file) else { return Ok(()) };
-        let key = match &place.channel {
-            Some(channel) => format!("{channel}.descriptors.kind"),
-            None => "descriptors.kind".to_owned(),
-        };
+        let key = key_of(place, "descriptors.kind");
         let range = "another for heatmaps, context, quality and audit: a vector that another program made \
                      says nothing of single pixels; in a run of other channels alone they work \
                      (--set \"channel=['NAME']\")";

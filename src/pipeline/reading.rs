@@ -9,7 +9,7 @@ use crate::dataset::Label;
 use crate::describer::Describer;
 use crate::error::{Error, Result};
 use crate::evaluation::{Decision, Report};
-use crate::gmm::Gmm;
+use crate::generative::Model as Mixture;
 use crate::linalg::Rows;
 use crate::projection::Projection;
 use crate::store::{Index, Kind, SvmReport, figures_of, report_of};
@@ -97,7 +97,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`Error::Missing`] and [`Error::Artifact`], of the first that is not there or damaged.
-    pub fn stored_models(&self) -> Result<Vec<(Projection, Gmm)>> {
+    pub fn stored_models(&self) -> Result<Vec<(Projection, Mixture)>> {
         let of_place = |place: &super::place::Place<'_>| {
             load_models(place).map(|models| (models.projection, models.mixture))
         };

@@ -26,6 +26,7 @@ use crate::descriptors::memory::{Largest, image_bytes};
 use crate::encoding::Layout;
 use crate::encoding::memory::encoder_bytes;
 use crate::error::{Error, Result};
+use crate::generative::Parts;
 use crate::linalg::{Pool, Rows};
 use crate::memory::Need;
 use crate::store::{
@@ -107,7 +108,7 @@ pub(crate) fn image_encoder(place: &Place<'_>) -> Result<ImageEncoder> {
 /// The same, with the fingerprints of projection and mixture; nothing for a place of one vector an image.
 fn encoder_and_prints(place: &Place<'_>) -> Result<(ImageEncoder, Option<[String; 2]>)> {
     let Models { projection, mixture, prints } = load_models(place)?;
-    let encoder = ImageEncoder::new(&place.config, projection, &mixture, &place.work.seen)?;
+    let encoder = ImageEncoder::new(&place.config, projection, mixture, &place.work.seen)?;
     let print = prints.as_ref().map_or("", |[_, mixture]| mixture);
     let encoder = encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(print);
     Ok((encoder, prints))
@@ -417,11 +418,11 @@ impl Stage for Shard<'_, '_> {
 /// What encoding allocates with this configuration: the vectors of a shard, and for every worker an image
 /// with its sums.
 pub(crate) fn need_of_encoding(config: &crate::config::Config, largest: Largest) -> Need {
-    let (k, d) = (config.gmm.components, config.pca.output_dim());
-    let dim = Layout::of(&config.encoding, k, d).len() as u64;
+    let parts = Parts::of(&config.gmm, config.pca.output_dim());
+    let dim = Layout::of_parts(&config.encoding, parts).len() as u64;
     let shard = SHARD_IMAGES as u64;
     let each = image_bytes(&config.descriptors, largest)
-        + encoder_bytes(&config.encoding, k, d, config.descriptors.dim());
+        + encoder_bytes(&config.encoding, parts, config.descriptors.dim());
     Need {
         stage: "encode",
         fixed: shard * dim * 10 + largest.kept,

@@ -29,7 +29,9 @@ pub fn stored(path: &Path) -> Result<usize> {
             projection.apply(row.view(), &[Position::at(0.5, 0.5)], &mut Vec::new(), &mut out)?;
             Ok(out.len())
         }
-        "gmm" => Ok(Encoder::new(&mixture_of(&artifact)?, &encoding::Params::default())?.len()),
+        "gmm" => {
+            Ok(Encoder::of_model(&mixture_of(&artifact)?, &encoding::Params::default())?.len())
+        }
         "svm" => {
             let model = model_of(&artifact)?;
             let scores = model.score(&vec![0.0; model.dim()])?;

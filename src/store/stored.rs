@@ -5,6 +5,9 @@
 //! | `sample` | `rows` N × D₀, `positions` N × 3 (x, y, scale) |
 //! | `pca` | `mean` D₀, `components` D × D₀, `variances` D |
 //! | `gmm` | `weights` K, `means` K × D, `variances` K × D |
+//! | … of `laplace` | `weights` K, `locations` K × D, `scales` K × D |
+//! | … of `factor-analysers` | `weights` K, `means` K × D, `loadings` K × D × q, `noise` K × D |
+//! | … of `vae` | `centre` D, `scale` 1, `parameters`, `expectation` (H + 1) × D, `information` (H + 1) × D |
 //! | `fisher` | `vectors` N × dim in the storage asked for |
 //! | `svm` | `weights` classes × dim, `bias` classes |
 
@@ -14,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::artifacts::{Artifact, Tensor, VECTORS};
 use crate::describer::Stored as StoredVectors;
 use crate::error::{Error, Result};
-use crate::gmm::Gmm;
+use crate::generative::vae::network::Sizes;
+use crate::generative::{FactorAnalysers, Laplace, Model as Mixture, Vae};
+use crate::gmm::{Family, Gmm};
 use crate::position::Position;
 use crate::projection::{Append, Projection};
 use crate::svm::{self, Model};
@@ -106,13 +111,79 @@ impl Stored for Gmm {
     }
 }
 
-/// Reads a `gmm` artifact.
-pub(crate) fn mixture_of(artifact: &Artifact) -> Result<Gmm> {
-    Gmm::new(
-        artifact.f32("weights")?.1.to_vec(),
-        artifact.matrix("means")?.to_owned(),
-        artifact.matrix("variances")?.to_owned(),
-    )
+impl Stored for Mixture {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
+        let parts = self.parts();
+        let (k, d, q) = (parts.components, parts.dim, parts.factors);
+        match self {
+            Self::Gaussian(gmm) => gmm.tensors(),
+            Self::Laplace(model) => vec![
+                Tensor::f32("weights", [k], model.weights()),
+                Tensor::f32("locations", [k, d], slice(model.locations().to_slice())),
+                Tensor::f32("scales", [k, d], slice(model.scales().to_slice())),
+            ],
+            Self::FactorAnalysers(model) => vec![
+                Tensor::f32("weights", [k], model.weights()),
+                Tensor::f32("means", [k, d], slice(model.means().to_slice())),
+                Tensor::f32("loadings", [k, d, q], slice(model.loadings().to_slice())),
+                Tensor::f32("noise", [k, d], slice(model.noise().to_slice())),
+            ],
+            Self::Vae(model) => vec![
+                Tensor::f32("centre", [d], model.centre()),
+                Tensor::f32("scale", [1], std::slice::from_ref(model.scale_ref())),
+                Tensor::f32("parameters", [model.parameters().len()], model.parameters()),
+                Tensor::f32("expectation", [k, d], slice(model.expectation().to_slice())),
+                Tensor::f32("information", [k, d], slice(model.information().to_slice())),
+            ],
+        }
+    }
+}
+
+/// Reads a `gmm` artifact, of the family that its report names.
+pub(crate) fn mixture_of(artifact: &Artifact) -> Result<Mixture> {
+    let family = match artifact.header().report.get("family") {
+        None => Family::Gaussian,
+        Some(name) => serde_json::from_value(name.clone())
+            .map_err(|e| Error::artifact(artifact.path(), format!("damaged (its report: {e})")))?,
+    };
+    let damaged = |problem: &str| Error::artifact(artifact.path(), format!("damaged ({problem})"));
+    let owned = |name: &str| artifact.matrix(name).map(|array| array.to_owned());
+    let values = |name: &str| artifact.f32(name).map(|(_, values)| values.to_vec());
+    Ok(match family {
+        Family::Gaussian => {
+            Gmm::new(values("weights")?, owned("means")?, owned("variances")?)?.into()
+        }
+        Family::Laplace => {
+            let model = Laplace::new(values("weights")?, owned("locations")?, owned("scales")?)?;
+            Mixture::Laplace(model.into())
+        }
+        Family::FactorAnalysers => {
+            let (shape, loadings) = artifact.f32("loadings")?;
+            let &[k, d, q] = shape else {
+                return Err(damaged("tensor `loadings` does not have three dimensions"));
+            };
+            let loadings = d
+                .checked_mul(q)
+                .and_then(|columns| Array2::from_shape_vec((k, columns), loadings.to_vec()).ok());
+            let loadings = loadings.ok_or_else(|| damaged("its loadings"))?;
+            let weights = values("weights")?;
+            let model = FactorAnalysers::new(weights, owned("means")?, loadings, owned("noise")?)?;
+            Mixture::FactorAnalysers(model.into())
+        }
+        Family::Vae => {
+            let [centre, scale, parameters] = ["centre", "scale", "parameters"].map(values);
+            let (centre, parameters, expectation) = (centre?, parameters?, owned("expectation")?);
+            let [scale] = scale?[..] else {
+                return Err(damaged("tensor `scale` is not one value"));
+            };
+            let (dim, hidden) = (centre.len(), expectation.nrows().saturating_sub(1));
+            let sizes = Sizes::with_parameters(dim, hidden, parameters.len())
+                .ok_or_else(|| damaged("as many parameters as fit no code"))?;
+            let information = owned("information")?;
+            let model = Vae::new(sizes, centre, scale, parameters, expectation, information)?;
+            Mixture::Vae(model.into())
+        }
+    })
 }
 
 /// The vectors of a shard's images, of `dim` values each. [`Shards`](crate::artifacts::Shards) reads them.

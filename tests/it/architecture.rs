@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "descriptors",
     "projection",
     "gmm",
+    "generative",
     "encoding",
     "svm",
     "evaluation",

@@ -6,6 +6,7 @@ use fvtool::encoding::normalise::Step;
 use fvtool::encoding::{AssignmentKind, Divisor, Encoder, Params, Scaling, Workspace};
 use fvtool::explanation::quality::{Draws, Perturbed, Replacement, descending};
 use fvtool::explanation::{Classifier, Relevance, Rule, relevance};
+use fvtool::generative::Model;
 use fvtool::gmm::Gmm;
 use fvtool::position::Position;
 use fvtool::random::{Seed, Stream};
@@ -384,8 +385,9 @@ fn a_perturbed_image_scores_as_if_it_were_encoded_again() {
         let perturbed = Perturbed::new([(&contributions, &sums.signed[..], 1.0)]);
         let order: Vec<u32> = vec![7, 3, 50, 11, 59];
         let stream = || Seed(2).stream("draws", 0);
+        let model = Model::from(&case.gmm);
         let draws =
-            [Draws::new([(&encoder, Replacement::Mixture(&case.gmm))], 5, &mut stream()).unwrap()];
+            [Draws::new([(&encoder, Replacement::Model(&model))], 5, &mut stream()).unwrap()];
         let replacements = case.gmm.draw(5, &mut stream());
         let [trace] = perturbed.traces(case.classifier(), 1, 0.0, [&order[..]], &draws, 2);
         assert_eq!(trace.scores.len(), 4);
@@ -424,8 +426,8 @@ fn relevant_descriptors_matter_more_than_others() {
     let sums = contributions.sums().unwrap();
     let perturbed = Perturbed::new([(&contributions, &sums.signed[..], 1.0)]);
     let mut stream = Seed(3).stream("draws", 0);
-    let draws =
-        [Draws::new([(&encoder, Replacement::Mixture(&case.gmm))], 300, &mut stream).unwrap()];
+    let model = Model::from(&case.gmm);
+    let draws = [Draws::new([(&encoder, Replacement::Model(&model))], 300, &mut stream).unwrap()];
     for class in 0..3 {
         let down = descending(&relevance.of_class(class));
         let up: Vec<u32> = down.iter().rev().copied().collect();

@@ -93,7 +93,7 @@ fn neither_threads_nor_a_stop_between_epochs_change_a_bit() {
     let mut bytes = state;
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
-    fs::write(damaged.join("layer.state.safetensors"), bytes).unwrap();
+    put(&damaged, "layer.state.safetensors", bytes);
     for path in [path, damaged] {
         open(&path, LEARNED).fit_layer(&fixture().data, "train").unwrap();
         assert!(
@@ -128,6 +128,9 @@ fn other_settings_or_labels_make_it_stale_and_idle_ones_do_not() {
     assert!(refused.contains("layer.joint") && refused.contains("--set"), "{refused}");
 }
 
+/// Changes a tensor's shape and values, by its name.
+type Change = dyn Fn(&str, &mut Vec<usize>, &mut Vec<f32>);
+
 /// The tensors of a learned layer, as another program would write them.
 fn given(
     folder: &Path,
@@ -155,9 +158,8 @@ fn given(
     let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
     bytes.extend(text.as_bytes());
     bytes.extend(data);
-    let file = folder.join("models.safetensors");
-    fs::write(&file, bytes).unwrap();
-    format!("layer.file={}", file.display())
+    put(folder, "models.safetensors", bytes);
+    format!("layer.file={}", folder.join("models.safetensors").display())
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn files_that_do_not_fit_are_refused_by_what_is_wrong_with_them() {
     let learned = folder.path().join("learned");
     open(&learned, LEARNED).fit_layer(&fixture().data, "train").unwrap();
     let layer = learned.join("layer.safetensors");
-    let refused = |name: &str, change: &dyn Fn(&str, &mut Vec<usize>, &mut Vec<f32>)| {
+    let refused = |name: &str, change: &Change| {
         let file = given(folder.path(), &layer, change);
         let run = open(&folder.path().join(name), &[&file]);
         refusal(run.encode(&fixture().data, "train"))

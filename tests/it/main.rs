@@ -23,6 +23,7 @@ mod evaluation;
 mod evaluation_report;
 mod explanation;
 mod extending;
+mod families;
 mod files;
 mod folder_layouts;
 mod folders;

@@ -225,6 +225,7 @@ fn a_flag_without_effect_is_said() {
         ("quick", "svm.fusion=scores", "there is one way to describe an image"),
         ("best", "colour.descriptors.magnif=3.0", "it needs descriptors.kind = sift"),
         ("best", "gmm.decay=0.5", "it needs gmm.method = mini-batch"),
+        ("quick", "gmm.factors=4", "it needs gmm.family = factor-analysers or vae"),
     ] {
         let notes = said(config, &[flag]);
         assert_eq!(notes.len(), 1, "{flag}: {notes:?}");
@@ -234,10 +235,17 @@ fn a_flag_without_effect_is_said() {
     for (config, flags) in [
         ("quick", &["gmm.components=16", "svm.c=3.0", "seed=4"][..]),
         ("quick", &["gmm.method=mini-batch", "gmm.batch_rows=4096"]),
+        ("quick", &["gmm.family=factor-analysers", "gmm.factors=4", "gmm.components=16"]),
         ("best", &["descriptors.magnif=3.0", "svm.fusion=scores", "gmm.components=16"]),
         ("best", &["colour.descriptors.step_px=9", "channel=['colour']"]),
     ] {
         assert!(said(config, flags).is_empty(), "{flags:?}");
+    }
+    // What a family does not have.
+    for flag in ["encoding.orders=[1]", "gmm.components=16", "gmm.restarts=2", "gmm.tolerance=0.1"]
+    {
+        let notes = said("quick", &["gmm.family=vae", flag]);
+        assert!(notes.len() == 1 && notes[0].contains(flag), "{flag}: {notes:?}");
     }
     // Where every channel has its own, those of the tables above reach nobody.
     let mut sourced = Sourced::parse(
@@ -262,6 +270,9 @@ const LATER_KEYS: &[(&str, &str)] = &[
     ("descriptors", "plane"),
     ("sample", "images"),
     ("pca", "append"),
+    ("gmm", "family"),
+    ("gmm", "factors"),
+    ("gmm", "hidden"),
     ("gmm", "floor_reference"),
     ("gmm", "decay"),
     ("encoding", "mirrored"),
