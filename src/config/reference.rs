@@ -70,6 +70,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("sample", "rows = 100000"),
     ("pca", "dimension = 64\nappend = \"xy\""),
     ("gmm", "components = 256"),
+    ("layer", "joint = true\nrows_per_image = 200"),
     (
         "encoding",
         "regions = [\"1x1\", \"3x1\"]      # the whole image, and three rows of it\nstorage = \"f16\"",

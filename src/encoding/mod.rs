@@ -17,6 +17,8 @@
 mod basis;
 pub mod contributions;
 mod encoder;
+#[cfg(test)]
+mod family_tests;
 mod fisher;
 mod layout;
 pub mod memory;

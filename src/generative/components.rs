@@ -100,7 +100,7 @@ impl dyn Components + '_ {
 }
 
 /// Posteriors of a block of rows, and `ln p(x)` of each.
-pub(super) fn evaluate<M: Components + ?Sized>(
+pub(crate) fn evaluate<M: Components + ?Sized>(
     model: &M,
     rows: ArrayView2<'_, f32>,
     scratch: &mut Scratch,

@@ -1,15 +1,12 @@
 //! What fitting a model allocates.
 
+use super::laplace::em::MOST_PAIRS;
 use super::parts::Parts;
 use super::vae::network::Sizes;
 use super::vae::train::{BATCH, PIECE};
 use crate::gmm::{self, Family, Params};
 use crate::linalg::{BLOCK_ROWS, TASKS};
 use crate::memory::Need;
-
-/// Pairs of rows and components that the fit of a Laplace mixture holds for each row, at most; in
-/// descriptors of photographs it is about 4.
-const PAIRS_PER_ROW: u64 = 16;
 
 /// The projected rows, what the Gaussian mixture needs that a fit starts from, and what the family's own
 /// fit adds: sums of all tasks, pairs of rows and components, or a network with its gradients.
@@ -23,7 +20,7 @@ pub fn need(rows: usize, params: &Params, dim: usize) -> Need {
     }
     let (fixed, each, what) = match params.family {
         Family::Laplace => {
-            let pairs = k.min(PAIRS_PER_ROW);
+            let pairs = k.min(MOST_PAIRS as u64);
             // Twice, while the tasks' lists are joined; values of one dimension for each worker.
             let what = format!("2·{n}·{pairs}·8 of pairs");
             (2 * n * pairs * 8, n.min(n * pairs) * 8, what)
@@ -64,11 +61,9 @@ pub fn block_bytes(parts: &Parts) -> u64 {
     let block = BLOCK_ROWS as u64;
     match parts.family {
         Family::Gaussian => gmm_block(parts),
-        // Rows in f64, posteriors, pairs.
-        Family::Laplace => block * (8 * d + 8 * k + 8 * k.min(PAIRS_PER_ROW)) + 256 * 24 * d,
-        Family::FactorAnalysers => {
-            block * (32 * d + 8 * k + 8 * k * q + 8 * k.min(PAIRS_PER_ROW)) + 256 * 8 * (3 + q) * d
-        }
+        // Rows in f64, posteriors, pairs in vectors that double, columns of some pairs.
+        Family::Laplace => block * (8 * d + 24 * k) + 256 * 24 * d,
+        Family::FactorAnalysers => block * (32 * d + 24 * k + 8 * k * q) + 256 * 8 * (3 + q) * d,
         Family::Vae => block * 8 * (4 * 256 + 2 * k + 4 * d),
     }
 }

@@ -19,7 +19,7 @@
 //! [`Generative`], and the mixtures among them behind [`Components`]. All of it is in f64, by blocks of
 //! rows. docs/FAMILIES.md has the formulas, their sources, and what each family is worth.
 
-mod components;
+pub(crate) mod components;
 pub mod factors;
 mod fit;
 pub mod laplace;
@@ -41,6 +41,3 @@ pub use report::{FamilyReport, Report};
 pub use scratch::{Products, Scratch};
 pub use traits::{Components, Generative};
 pub use vae::Vae;
-
-#[cfg(test)]
-mod tests;

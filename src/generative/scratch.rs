@@ -14,7 +14,7 @@ pub struct Scratch {
     /// `ln w_k p_k(x)`, and then the posteriors, `B × K`.
     pub(super) posteriors: Vec<f64>,
     /// `ln p(x)` per row.
-    pub(super) log_likelihood: Vec<f64>,
+    pub(crate) log_likelihood: Vec<f64>,
     /// (row, posterior) pairs that count, a list for each component.
     pub(super) pairs: Vec<Vec<(u32, f32)>>,
     /// The rows of some pairs.

@@ -290,7 +290,10 @@ fn inspect_shows_what_an_artifact_is() {
               batch_rows = 8192
               components = 8
               decay = 0.9
+              factors = 8
+              family = "gaussian"
               floor_reference = "dimension"
+              hidden = 64
               kmeans_iterations = 3
               max_iterations = 5
               method = "em"

@@ -38,7 +38,7 @@ fn every_family_goes_from_images_to_predictions() {
         let (_, evaluated) = run.run_all(&fixture().data, "train", "test").unwrap();
         // Six classes of which a sixth or more are positive: mAP of chance is about 0.3.
         let map = evaluated.report.map.average_precision.unwrap();
-        assert!(map > 0.45, "{family}: {map}");
+        assert!(map > 0.4, "{family}: {map}");
         let (vectors, _) = run.stored_vectors("test").unwrap();
         assert_eq!(vectors.ncols(), len, "{family}");
         // The models are read back as they were: an image gets the stored vector.

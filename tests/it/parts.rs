@@ -251,7 +251,7 @@ fn cells_of_a_network_are_taken_from_parts_too() {
         assert!((kept - 1.0).abs() < 0.02, "{}: {kept}", heatmap.id);
     }
     // A vector of the network is of all of its image.
-    let vector = settings(&[within, "channel.mean.network.output=vector"]);
+    let vector = settings(&[within, "mean.network.output=vector"]);
     let text = refusal(Run::open(&held.path().join("no"), &vector, &Silent).map(|_| ()));
     assert!(text.contains("descriptors.within") && text.contains("is a vector"), "{text}");
 }
@@ -276,7 +276,7 @@ fn what_cannot_be_taken_from_areas_is_refused() {
     put(&data, "parts.csv", format!("{OF_PARTS}\nkiwi,0,0,9,9,beak\nemu,0,0,9,9,beak\n"));
     let text = refused(&["descriptors.within=parts"], "others");
     assert!(text.contains("parts.csv: of other images: none of the 2"), "{text}");
-    assert!(text.contains("`emu`, line 3") && text.contains("`000001`"), "{text}");
+    assert!(text.contains("`emu`, line 3") && text.contains("as `0000"), "{text}");
     // What nobody asks for is not looked at.
     Run::open(&held.path().join("image"), &options(&[]), &Silent)
         .unwrap()

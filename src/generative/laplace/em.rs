@@ -6,26 +6,29 @@
 //!     b_kd = Σ_n γ_nk |x_nd − m_kd| / Σ_n γ_nk,  at least √(variance floor / 2)
 //! ```
 //!
-//! The fit starts from a Gaussian mixture's weights and means, and the `b` of its variances. Posteriors of
-//! [`SMALLEST`] and less move nothing, so that pairs fit into memory. A component without rows stays where
-//! it is.
+//! The fit starts from a Gaussian mixture's weights and means, and the `b` of its variances. So that pairs fit
+//! into memory, posteriors of [`SMALLEST`] and less move nothing, nor do those beyond the [`MOST_PAIRS`]
+//! largest of a row. A component without rows stays where it is.
 
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::Laplace;
 use crate::error::{Error, Result};
-use crate::generative::components::{evaluate, select};
+use crate::generative::components::evaluate;
 use crate::generative::report::{FamilyReport, free_values};
 use crate::generative::scratch::Scratch;
 use crate::generative::tasks::over_tasks;
 use crate::generative::traits::Components;
 use crate::gmm::em::{EMPTY_ROWS, variance_floors};
-use crate::gmm::{self, Assignment, Family, Params, StopReason};
+use crate::gmm::{self, Family, Params, StopReason};
 use crate::progress::Progress;
 
 /// Posteriors at or below this do not count in the M step.
 pub const SMALLEST: f32 = 1e-4;
+
+/// Components that a row counts for in the M step, at most.
+pub const MOST_PAIRS: usize = 16;
 
 /// Fits `rows` (`N × D`) from a Gaussian mixture.
 ///
@@ -101,10 +104,19 @@ fn expectation(
     let shares =
         over_tasks(rows, progress, start, |block, first, scratch: &mut Scratch, share| {
             evaluate(model, block, scratch)?;
-            select(model, Assignment::Soft { threshold: SMALLEST }, scratch);
             share.log_likelihood += scratch.log_likelihood.iter().sum::<f64>();
-            for (all, found) in share.pairs.iter_mut().zip(&scratch.pairs) {
-                all.extend(found.iter().map(|&(row, gamma)| (first as u32 + row, gamma)));
+            let mut largest: Vec<(usize, f32)> = Vec::new();
+            for (row, gammas) in (first as u32..).zip(scratch.posteriors.chunks_exact(components)) {
+                let gammas = gammas.iter().map(|&gamma| gamma as f32).enumerate();
+                largest.clear();
+                largest.extend(gammas.filter(|pair| pair.1 > SMALLEST));
+                if largest.len() > MOST_PAIRS {
+                    largest.sort_by(|a, b| b.1.total_cmp(&a.1));
+                    largest.truncate(MOST_PAIRS);
+                }
+                largest
+                    .iter()
+                    .for_each(|&(component, gamma)| share.pairs[component].push((row, gamma)));
             }
             Ok(())
         })?;

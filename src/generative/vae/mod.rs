@@ -195,7 +195,7 @@ impl Generative for Vae {
 impl Vae {
     /// The sum over rows of `ln p(x | ẑ)` of their standardised values: what the score is the gradient of.
     #[cfg(test)]
-    pub(super) fn decoder_log_density(&self, rows: ArrayView2<'_, f32>) -> Result<f64> {
+    pub(crate) fn decoder_log_density(&self, rows: ArrayView2<'_, f32>) -> Result<f64> {
         let mut scratch = Scratch::default();
         scratch.take(Generative::parts(self), rows)?;
         self.standardise(&mut scratch.rows);
