@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, s};
 
+use super::fisher::{self, Scaled};
 use super::layout::Layout;
 use super::normalise::{self, Exponents};
 use super::params::{AssignmentKind, Params};
-use super::{
-    fisher::{self, Scaled},
-    spatial::Cells,
-};
+use super::spatial::Cells;
 use crate::error::{Error, Result};
 use crate::generative::{self, Generative, Model, Sums};
 use crate::gmm::{Assignment, Evaluator, Family, Gmm, Scratch, Statistics};

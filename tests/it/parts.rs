@@ -172,7 +172,10 @@ fn classes_that_differ_by_parts_are_told_by_parts() {
                 within(x, left, right) && within(y, top, bottom)
             })
         };
-        assert!(pixels.indexed_iter().all(|((y, x), value)| *value == 0.0 || near(x, y)));
+        // Sums over corners leave rounding errors elsewhere.
+        let least = 1e-9 * pixels.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        let stray = pixels.indexed_iter().find(|((y, x), v)| v.abs() > least && !near(*x, *y));
+        assert_eq!(stray, None, "{:?}", generator.parts(62));
     }
     // A photograph of no data set has no parts.
     listener.notes();
