@@ -31,7 +31,7 @@ CLASSES = ["alder", "birch", "cedar", "dogwood", "elm", "fir"]
 SIDE = 64  # pixels of an image; a multiple of the network's stride
 STRIDE = 8
 CHANNELS = [3, 16, 32, 48]
-DIMENSION, COMPONENTS = 16, 4
+DIMENSION, COMPONENTS = 16, 2
 HIDDEN = 0.4  # how often a part is left out
 
 
