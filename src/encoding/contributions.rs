@@ -8,7 +8,7 @@
 //! ```
 //!
 //! (and the scales of [`Raw`](super::Scaling::Raw) where that is set); of other mixtures than the Gaussian one
-//! the columns of [`Components`] and their scales. `m(l)` is a row of an `N × dim` array
+//! the columns of [`Components`](crate::generative::Components) and their scales. `m(l)` is a row of an `N × dim` array
 //! that would have gigabytes. Held here are the descriptors (`N × D`) and the posteriors that count,
 //! a list for every component: enough for the column sums ([`Contributions::sums`]) and for products
 //! `Σ_d m_d(l) c_d` with all classes' coefficients at once ([`Contributions::weigh`]).
