@@ -13,6 +13,8 @@ pub fn counted(count: usize, one: &str) -> String {
         return format!("1 {one}");
     }
     let plural = match one.as_bytes() {
+        // This `ch` is a k.
+        b"epoch" => format!("{one}s"),
         [.., b's' | b'x'] | [.., b'c' | b's', b'h'] => format!("{one}es"),
         [.., before, b'y'] if !b"aeiou".contains(before) => format!("{}ies", &one[..one.len() - 1]),
         _ => format!("{one}s"),
@@ -61,6 +63,7 @@ mod tests {
             (2, "class", "2 classes"),
             (3, "box", "3 boxes"),
             (4, "batch", "4 batches"),
+            (4, "epoch", "4 epochs"),
             (5, "copy", "5 copies"),
             (6, "day", "6 days"),
             (1, "copy", "1 copy"),
