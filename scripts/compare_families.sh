@@ -4,13 +4,14 @@
 #   scripts/compare_families.sh DATA WORK [--config NAME] [--set key=value ...]
 #
 # WORK gets a run folder for each. Components, dimensions and everything else are the same for all; the
-# autoencoder has 2K - 1 units, so that its vectors are as long, and 16 values a code. Descriptor samples and
+# autoencoder has 2K - 1 units, so that its vectors are as long, and 16 values a code (half of those of a
+# descriptor, where it has 16 or fewer). Descriptor samples and
 # projections are shared. What was run to its end is read and not run again (its seconds are then those of
 # reading). FVTOOL names the program (default: target/release/fvtool). Needs Python 3.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 data=$1
@@ -67,4 +68,6 @@ one factor-analysers --set gmm.family=factor-analysers
 one factor-analysers-loadings --set gmm.family=factor-analysers --set 'encoding.orders=[1,2,3]'
 # A run writes its whole configuration down.
 components=$(sed -n '/^\[gmm\]/,/^\[encoding\]/s/^components = //p' "$work/gaussian/config.toml")
-one vae --set gmm.family=vae --set gmm.factors=16 --set "gmm.hidden=$((2 * components - 1))"
+dimension=$(sed -n '/^\[pca\]/,/^\[gmm\]/s/^dimension = //p' "$work/gaussian/config.toml")
+code=$((dimension > 16 ? 16 : (dimension + 1) / 2))
+one vae --set gmm.family=vae --set "gmm.factors=$code" --set "gmm.hidden=$((2 * components - 1))"
