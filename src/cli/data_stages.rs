@@ -53,7 +53,7 @@ pub fn extract(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    fit(args, global, ui, out, |run, data, split| run.extract(data, split))
+    fit(&args.run, args, global, ui, out, |run, data, split| run.extract(data, split))
 }
 
 pub fn fit_pca(
@@ -62,7 +62,7 @@ pub fn fit_pca(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    fit(args, global, ui, out, |run, data, split| run.extract_and_fit_pca(data, split))
+    fit(&args.run, args, global, ui, out, |run, data, split| run.extract_and_fit_pca(data, split))
 }
 
 pub fn fit_gmm(
@@ -71,7 +71,7 @@ pub fn fit_gmm(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    fit(args, global, ui, out, |run, data, split| run.extract_and_fit_gmm(data, split))
+    fit(&args.run, args, global, ui, out, |run, data, split| run.extract_and_fit_gmm(data, split))
 }
 
 pub fn fit_layer(
@@ -81,20 +81,10 @@ pub fn fit_layer(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let run = RunFolder { learn: true, ..args.run.clone() };
-    fit_in(&run, args, global, ui, out, |run, data, split| run.fit_layer(data, split))
+    fit(&run, args, global, ui, out, |run, data, split| run.fit_layer(data, split))
 }
 
 fn fit(
-    args: &Stage,
-    global: &Global,
-    ui: &Ui,
-    out: &mut dyn Write,
-    stage: impl FnOnce(&Run<'_>, &Path, &str) -> crate::Result<Stamp>,
-) -> anyhow::Result<Outcome> {
-    fit_in(&args.run, args, global, ui, out, stage)
-}
-
-fn fit_in(
     folder: &RunFolder,
     args: &Stage,
     global: &Global,

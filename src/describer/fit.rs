@@ -108,10 +108,7 @@ pub fn fit_models_of(
     let mut covariance = Covariance::new(rows.row(0));
     covariance.add(rows, progress)?;
     let projection = Projection::fit(&covariance, &config.pca, progress)?;
-    let mut projected = vec![0.0; rows.nrows() * projection.output_dim()];
-    projection.apply(rows, &positions, &mut Vec::new(), &mut projected)?;
-    let projected = ArrayView2::from_shape((rows.nrows(), projection.output_dim()), &projected)
-        .expect("as many values as rows and dimensions");
-    let fit = generative::fit(projected, &config.gmm, config.seed, progress)?;
+    let projected = projection.project(rows, &positions)?;
+    let fit = generative::fit(projected.view(), &config.gmm, config.seed, progress)?;
     Ok((projection, fit.model))
 }

@@ -10,12 +10,12 @@
 //!
 //! `pca.l2` and `pca.append` hold as they do after a PCA; D counts what is appended.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 
 use crate::artifacts::Foreign;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::gmm::Gmm;
+use crate::gmm::{Gmm, Mixture};
 use crate::projection::Projection;
 
 /// Models of a file.
@@ -40,15 +40,19 @@ impl GivenModels {
         let range = "an existing safetensors file with a projection and a mixture";
         Error::require(path.exists(), "layer.file", path.display(), range)?;
         let file = Foreign::open(path)?;
-        let wanted = |name: &str, shape: &[usize]| {
-            let (found, values) = file.f32(name)?.ok_or_else(|| {
-                Error::data(path, format!("has no tensor `{name}` (docs/LAYER.md lists them)"))
-            })?;
-            if found == shape {
-                return Ok(values);
+        let optional = |name: &str, shape: &[usize]| match file.f32(name)? {
+            Some((found, _)) if found != shape => {
+                let problem =
+                    format!("tensor `{name}` has shape {found:?}; {shape:?} is needed here");
+                Err(Error::data(path, problem))
             }
-            let problem = format!("tensor `{name}` has shape {found:?}; {shape:?} is needed here");
-            Err(Error::data(path, problem))
+            found => Ok(found.map(|(_, values)| values)),
+        };
+        let wanted = |name: &str, shape: &[usize]| {
+            optional(name, shape)?.ok_or_else(|| missing(&file, name))
+        };
+        let matrix = |[rows, columns]: [usize; 2], values: Vec<f32>| {
+            Array2::from_shape_vec((rows, columns), values).expect("the shape was checked")
         };
         let (k, d) = dims(&file)?;
         let raw = config.descriptors.dim();
@@ -59,12 +63,8 @@ impl GivenModels {
                 format!("its mixture has {d} dimensions; pca.append adds {}", append.len()),
             )
         })?;
-        let given = |shape: [usize; 2]| -> Result<Array2<f32>> {
-            let values = wanted("projection.components", &shape)?;
-            Ok(Array2::from_shape_vec(shape, values).expect("the shape was checked"))
-        };
-        let components = match file.f32("projection.components")? {
-            Some(_) => given([kept, raw])?,
+        let components = match optional("projection.components", &[kept, raw])? {
+            Some(values) => matrix([kept, raw], values),
             None if kept == raw => Array2::eye(raw),
             None => {
                 return Err(Error::data(
@@ -76,26 +76,16 @@ impl GivenModels {
                 ));
             }
         };
-        let mean = match file.f32("projection.mean")? {
-            Some(_) => wanted("projection.mean", &[raw])?,
-            None => vec![0.0; raw],
-        };
-        let of_mixture = |name: &str| -> Result<Array2<f32>> {
-            let values = wanted(name, &[k, d])?;
-            Ok(Array2::from_shape_vec((k, d), values).expect("the shape was checked"))
-        };
+        let mean = optional("projection.mean", &[raw])?.unwrap_or_else(|| vec![0.0; raw]);
         let mixture = Gmm::new(
             wanted("mixture.weights", &[k])?,
-            of_mixture("mixture.means")?,
-            of_mixture("mixture.variances")?,
+            matrix([k, d], wanted("mixture.means", &[k, d])?),
+            matrix([k, d], wanted("mixture.variances", &[k, d])?),
         )
         .map_err(|error| Error::data(path, error.to_string()))?;
         // No data were seen here: the mixture says how they vary.
-        let weights = Array1::from(mixture.weights().to_vec()).insert_axis(Axis(1));
-        let mean_of = (&mixture.means() * &weights).sum_axis(Axis(0));
-        let apart = &mixture.means() - &mean_of;
-        let variances = ((&mixture.variances() + &(&apart * &apart)) * &weights).sum_axis(Axis(0));
-        let variances = variances.iter().take(kept).copied().collect();
+        let [_, variances] = Mixture::from(&mixture).moments();
+        let variances = variances[..kept].iter().map(|&variance| variance as f32).collect();
         let projection = Projection::from_parts(
             Array1::from(mean),
             components,
@@ -131,9 +121,10 @@ fn dims(file: &Foreign) -> Result<(usize, usize)> {
             let problem = format!("tensor `mixture.means` has shape {shape:?}; K × D is needed");
             Err(Error::data(file.path(), problem))
         }
-        None => {
-            let problem = "has no tensor `mixture.means` (docs/LAYER.md lists them)";
-            Err(Error::data(file.path(), problem))
-        }
+        None => Err(missing(file, "mixture.means")),
     }
+}
+
+fn missing(file: &Foreign, name: &str) -> Error {
+    Error::data(file.path(), format!("has no tensor `{name}` (docs/LAYER.md lists them)"))
 }

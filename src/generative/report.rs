@@ -1,5 +1,6 @@
 //! What happened during a fit.
 
+use ndarray::{ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::parts::Parts;
@@ -91,11 +92,20 @@ impl FamilyReport {
     }
 
     /// The same, of a mixture that a Gaussian one was the start of.
-    pub(super) fn of_mixture(self, weights: &[f64], floored: usize, start: FitReport) -> Self {
-        let smallest = weights.iter().copied().fold(f64::INFINITY, f64::min);
-        let largest = weights.iter().copied().fold(0.0, f64::max);
+    pub(super) fn of_mixture(self, weights: &[f32], floored: usize, start: FitReport) -> Self {
+        let weights = || weights.iter().copied().map(f64::from);
+        let (smallest, largest) =
+            (weights().fold(f64::INFINITY, f64::min), weights().fold(0.0, f64::max));
         Self { weights: Some([smallest, largest]), floored, start: Some(start), ..self }
     }
+}
+
+/// Rows of `spreads` (a component each) with a value at or below the floor of its dimension.
+pub(super) fn at_floor(spreads: ArrayView2<'_, f32>, floors: &[f64]) -> usize {
+    let is_low = |row: &ArrayView1<'_, f32>| {
+        row.iter().zip(floors).any(|(&spread, &floor)| spread <= floor as f32)
+    };
+    spreads.rows().into_iter().filter(is_low).count()
 }
 
 /// Values of a mixture of so many sizes that are free: weights sum to 1, and factors can be turned.

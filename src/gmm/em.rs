@@ -86,12 +86,9 @@ pub fn fit(
         let evaluator = Evaluator::of_mixture(&mixture);
         let sums = summation.sum(&evaluator, rows, progress)?;
         let likelihood = sums.log_likelihood / n;
-        if let Some(&previous) = history.last() {
-            let change: f64 = likelihood - previous;
-            if change.abs() < params.tolerance * f64::abs(likelihood) {
-                stop = StopReason::Converged;
-                break;
-            }
+        if has_settled(&history, likelihood, params) {
+            stop = StopReason::Converged;
+            break;
         }
         history.push(likelihood);
         mixture = maximisation(&evaluator, &sums, floors);
@@ -110,6 +107,13 @@ pub fn fit(
         gmm: mixture.to_gmm()?,
         report: FitReport::of(&mixture, floors, history, stop, n, reseeded),
     })
+}
+
+/// Whether the mean log-likelihood has changed by less than the tolerance since the last iteration.
+pub(crate) fn has_settled(history: &[f64], likelihood: f64, params: &Params) -> bool {
+    let settled =
+        |previous: &f64| (likelihood - previous).abs() < params.tolerance * likelihood.abs();
+    history.last().is_some_and(settled)
 }
 
 /// The mixture that maximises the expected log-likelihood.

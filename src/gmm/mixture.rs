@@ -66,6 +66,19 @@ impl Mixture {
         mixture
     }
 
+    /// Mean and variance of the rows that it describes, in every dimension.
+    pub fn moments(&self) -> [Vec<f64>; 2] {
+        let (k, d) = self.means.dim();
+        let weighted =
+            |f: &dyn Fn(usize) -> f64| -> f64 { (0..k).map(|i| self.weights[i] * f(i)).sum() };
+        let mean: Vec<f64> = (0..d).map(|j| weighted(&|i| self.means[[i, j]])).collect();
+        let variance = |j: usize| {
+            weighted(&|i| self.variances[[i, j]] + (self.means[[i, j]] - mean[j]).powi(2))
+        };
+        let variance = (0..d).map(variance).collect();
+        [mean, variance]
+    }
+
     /// The f32 model.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub use averages::Averages;
 pub use mixture::Mixture;
 pub use model::Gmm;
 pub use params::{Family, FloorReference, Method, Params};
+pub(crate) use posteriors::inverse_power_of_two;
 pub use posteriors::{Component, Evaluator};
 pub use report::{Fit, FitReport, StopReason};
 pub use scratch::Scratch;

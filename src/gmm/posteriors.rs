@@ -90,18 +90,10 @@ impl Evaluator {
 
     pub(super) fn of_mixture(mixture: &Mixture) -> Self {
         let (k, d) = mixture.means.dim();
-        let mut centre_f32 = vec![0.0; d];
-        let mut inverse_scale = vec![0.0; d];
-        for j in 0..d {
-            let weighted = |f: &dyn Fn(usize) -> f64| -> f64 {
-                (0..k).map(|i| mixture.weights[i] * f(i)).sum()
-            };
-            let mean = weighted(&|i| mixture.means[[i, j]]);
-            let variance =
-                weighted(&|i| mixture.variances[[i, j]] + (mixture.means[[i, j]] - mean).powi(2));
-            centre_f32[j] = mean as f32;
-            inverse_scale[j] = inverse_power_of_two(variance.sqrt());
-        }
+        let [mean, variance] = mixture.moments();
+        let centre_f32: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
+        let inverse_scale: Vec<f32> =
+            variance.iter().map(|variance| inverse_power_of_two(variance.sqrt())).collect();
         let centre: Vec<f64> = centre_f32.iter().copied().map(f64::from).collect();
         let scale: Vec<f64> = inverse_scale.iter().map(|&s| 1.0 / f64::from(s)).collect();
         let scaled_means =
@@ -308,7 +300,7 @@ impl Evaluator {
 
 /// `1/s` for the power of two `s` that is nearest to `value`, among those whose inverse is an f32
 /// number.
-fn inverse_power_of_two(value: f64) -> f32 {
+pub(crate) fn inverse_power_of_two(value: f64) -> f32 {
     (-value.log2().round().clamp(-125.0, 125.0)).exp2() as f32
 }
 

@@ -26,7 +26,7 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip, s};
 
 use super::float::Float;
-use crate::gmm::Mixture;
+use crate::gmm::{Mixture, inverse_power_of_two};
 use crate::linalg;
 
 /// A mixture made ready for forward and backward passes. Shared between threads.
@@ -79,11 +79,9 @@ impl<T: Float> Layer<T> {
     /// The layer of a mixture with positive weights.
     pub fn new(mixture: &Mixture) -> Self {
         let (k, d) = mixture.means.dim();
-        let [centre, variance] = moments(mixture);
-        let inverse_scale: Vec<f64> = variance
-            .iter()
-            .map(|v| (-0.5 * v.log2()).round().clamp(-125.0, 125.0).exp2())
-            .collect();
+        let [centre, variance] = mixture.moments();
+        let unit = |variance: &f64| f64::from(inverse_power_of_two(variance.sqrt()));
+        let inverse_scale: Vec<f64> = variance.iter().map(unit).collect();
         let at = |array: &Array2<f64>, f: &dyn Fn(f64, usize) -> f64| {
             Array2::from_shape_fn((k, d), |(i, j)| T::of(f(array[[i, j]], j)))
         };
@@ -310,20 +308,6 @@ impl BatchSums {
         new.weights.iter_mut().for_each(|w| *w /= sum);
         new
     }
-}
-
-/// Mean and variance of a mixture in every dimension.
-fn moments(mixture: &Mixture) -> [Vec<f64>; 2] {
-    let (k, d) = mixture.means.dim();
-    let weighted =
-        |f: &dyn Fn(usize) -> f64| -> f64 { (0..k).map(|i| mixture.weights[i] * f(i)).sum() };
-    let mean: Vec<f64> = (0..d).map(|j| weighted(&|i| mixture.means[[i, j]])).collect();
-    let variance = (0..d)
-        .map(|j| {
-            weighted(&|i| mixture.variances[[i, j]] + (mixture.means[[i, j]] - mean[j]).powi(2))
-        })
-        .collect();
-    [mean, variance]
 }
 
 /// Softmax of a row after `constants` are added; returns the logarithm of its divisor.

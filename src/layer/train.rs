@@ -119,38 +119,33 @@ pub fn fit(
     let mut front = Front::of(lesson.projection);
     let each = taught.len() as u64;
     progress.begin("learn", each * (params.epochs - state.history.len()) as u64, "images");
+    let bound = DIVERGED * lesson.loss_of_zeros(&state.now.head);
     let mut stop = Stop::Epochs;
     while state.history.len() < params.epochs {
         if is_over(&state, &held_out, params) {
             stop = Stop::Patience;
             break;
         }
-        let before = state.clone();
-        let epoch = learn_epoch(lesson, &taught, &mut front, &mut state, progress)?;
+        let (loss, mean_log_likelihood) =
+            learn_epoch(lesson, &taught, &mut front, &mut state, progress)?;
         state.round();
-        let bound = DIVERGED * lesson.loss_of_zeros(&state.now.head);
-        if !epoch.0.is_finite() || epoch.0 > bound || !is_finite(&state.now) {
-            if before.best.is_none() {
+        let number = state.history.len() + 1;
+        if !loss.is_finite() || loss > bound || !is_finite(&state.now) {
+            if state.best.is_none() {
                 progress.end();
                 return Err(too_fast(params));
             }
             progress.note(&format!(
-                "the loss of epoch {} grew beyond all bounds: learning stops, and the last good epoch is kept; \
-                 with a smaller layer.learning_rate it may go on",
-                before.history.len() + 1
+                "the loss of epoch {number} grew beyond all bounds: learning stops, and the last good epoch is \
+                 kept; with a smaller layer.learning_rate it may go on"
             ));
-            state = before;
             stop = Stop::Diverged;
             break;
         }
-        let measured = (!held_out.is_empty()).then(|| lesson.loss(&held_out, &front, &state.now));
-        state.history.push(Epoch {
-            loss: epoch.0,
-            held_out: measured,
-            mean_log_likelihood: epoch.1,
-        });
-        let number = state.history.len();
-        let is_best = match (&state.best, measured) {
+        let held_out_loss =
+            (!held_out.is_empty()).then(|| lesson.loss(&held_out, &front, &state.now));
+        state.history.push(Epoch { loss, held_out: held_out_loss, mean_log_likelihood });
+        let is_best = match (&state.best, held_out_loss) {
             (Some((best, _)), Some(now)) => {
                 state.history[best - 1].held_out.is_none_or(|before| now < before)
             }
@@ -159,8 +154,9 @@ pub fn fit(
         if is_best {
             state.best = Some((number, state.now.clone()));
         }
-        let of_held_out = measured.map_or_else(String::new, |loss| format!(", held out {loss:.3}"));
-        progress.say(&format!("epoch {number}, loss {:.3}{of_held_out}", epoch.0));
+        let of_held_out =
+            held_out_loss.map_or_else(String::new, |loss| format!(", held out {loss:.3}"));
+        progress.say(&format!("epoch {number}, loss {loss:.3}{of_held_out}"));
         keep(&state)?;
     }
     progress.end();

@@ -5,7 +5,6 @@
 //! images of the split ┴ descriptors to draw from ─ epochs, the state kept after each ─ layer ─ pca, gmm
 //! ```
 
-use ndarray::Array2;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -24,8 +23,8 @@ use crate::layer::{self, Image, Lesson, memory};
 use crate::memory::Need;
 use crate::projection::{Covariance, Projection};
 use crate::store::{
-    Inputs, Kind, LayerModels, LayerReport, labels_hash, layer_models_of, may_be_back, open_stage,
-    positions_of, read_state, report_of, require_parent, write_state,
+    Inputs, Kind, LayerModels, LayerReport, labels_hash, layer_models_of, may_be_back, open_sample,
+    open_stage, read_state, report_of, require_parent, write_state,
 };
 use crate::words::counted;
 
@@ -187,21 +186,12 @@ impl FitLayer<'_, '_> {
     /// Covariance of the sample, and PCA and EM on it.
     fn start(&self) -> Result<(Covariance, Projection, Gmm)> {
         let (config, progress) = (&self.place.config, self.place.work.progress);
-        let path = self.place.path(Kind::Sample);
-        let artifact = open_stage(&path, Kind::Sample)?;
-        let (rows, positions) = (artifact.matrix("rows")?, positions_of(&artifact)?);
-        if rows.is_empty() || positions.len() != rows.nrows() {
-            return Err(Error::artifact(
-                &path,
-                "damaged (rows and positions); make it again with --refit",
-            ));
-        }
+        let (artifact, positions) = open_sample(&self.place.path(Kind::Sample))?;
+        let rows = artifact.matrix("rows")?;
         let mut covariance = Covariance::new(rows.row(0));
         covariance.add(rows, progress)?;
         let projection = Projection::fit(&covariance, &config.pca, progress)?;
-        let mut projected = Array2::zeros((rows.nrows(), projection.output_dim()));
-        let out = projected.as_slice_mut().expect("a new array is row-major");
-        projection.apply(rows, &positions, &mut Vec::new(), out)?;
+        let projected = projection.project(rows, &positions)?;
         let fit = gmm::fit(projected.view(), &config.gmm, config.seed, progress)?;
         Ok((covariance, projection, fit.gmm))
     }
@@ -238,13 +228,12 @@ impl FitLayer<'_, '_> {
                     kept.push(number);
                 }
                 Ok(_) => {}
-                Err(error @ (Error::Image { .. } | Error::Io { .. })) if !work.strict => {
-                    work.skip(&item.id, &error);
+                Err(error) => {
+                    let error = work.leave_out(&item.id, error)?;
                     if may_be_back(&error) && self.could_read(item) {
                         lacking.push(item.id.clone());
                     }
                 }
-                Err(error) => return Err(error),
             }
         }
         if images.is_empty() {

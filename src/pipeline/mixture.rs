@@ -10,14 +10,14 @@ use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
 use crate::artifacts::Artifact;
 use crate::describer::pooled_models;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::generative::{self, Model, Report, memory};
 use crate::gmm::Family;
 use crate::gmm::FitReport;
 use crate::memory::Need;
 use crate::projection::Projection;
 use crate::store::{
-    Inputs, Kind, mixture_of, of_another, open_stage, parent_print, positions_of, require_parent,
+    Inputs, Kind, mixture_of, of_another, open_sample, open_stage, parent_print, require_parent,
 };
 use crate::words::counted;
 
@@ -120,16 +120,8 @@ impl FitGmm<'_, '_> {
 
 fn projected_sample(place: &Place<'_>) -> Result<Array2<f32>> {
     let pca = load_projection(place)?.0;
-    let artifact = open_stage(&place.path(Kind::Sample), Kind::Sample)?;
-    let (rows, positions) = (artifact.matrix("rows")?, positions_of(&artifact)?);
-    if positions.len() != rows.nrows() {
-        let (what, expected) = ("positions of the sample", rows.nrows());
-        return Err(Error::Shape { what, expected, got: positions.len() });
-    }
-    let mut projected = Array2::zeros((rows.nrows(), pca.output_dim()));
-    let out = projected.as_slice_mut().expect("a new array is row-major");
-    pca.apply(rows, &positions, &mut Vec::new(), out)?;
-    Ok(projected)
+    let (artifact, positions) = open_sample(&place.path(Kind::Sample))?;
+    pca.project(artifact.matrix("rows")?, &positions)
 }
 
 /// The mixture of a place.

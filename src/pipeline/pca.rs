@@ -6,10 +6,12 @@ use super::layer::{load_layer, parent_of_projection};
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::memory::Need;
 use crate::projection::{Covariance, Projection, memory};
-use crate::store::{Inputs, Kind, PcaReport, open_stage, projection_of, require_parent};
+use crate::store::{
+    Inputs, Kind, PcaReport, open_sample, open_stage, projection_of, require_parent,
+};
 use crate::words::counted;
 
 struct FitPca<'a, 'p> {
@@ -76,12 +78,8 @@ impl FitPca<'_, '_> {
             report.variance_kept = layer.variance_kept;
             return Ok(Made { model: pca, report, lacking: Vec::new() });
         }
-        let path = self.place.path(Kind::Sample);
-        let artifact = open_stage(&path, Kind::Sample)?;
+        let (artifact, _) = open_sample(&self.place.path(Kind::Sample))?;
         let rows = artifact.matrix("rows")?;
-        if rows.is_empty() {
-            return Err(Error::artifact(&path, "damaged (no rows); make it again with --refit"));
-        }
         let mut covariance = Covariance::new(rows.row(0));
         covariance.add(rows, progress)?;
         let pca = Projection::fit(&covariance, &self.place.config.pca, progress)?;

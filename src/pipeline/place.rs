@@ -66,6 +66,16 @@ impl<'p> Work<'p> {
         self.note_once(&format!("skipped {id}: {error}"));
     }
 
+    /// Leaves out an image that cannot be read, and hands the reason back; what is wrong with more than the
+    /// image, or any fault where the run is strict, ends the stage.
+    pub(crate) fn leave_out(&self, id: &str, error: Error) -> Result<Error> {
+        if self.strict || !matches!(error, Error::Image { .. } | Error::Io { .. }) {
+            return Err(error);
+        }
+        self.skip(id, &error);
+        Ok(error)
+    }
+
     /// Keeps the result of a stage, and says how it ended.
     pub(crate) fn finish(&self, result: StageResult) {
         let title = result.title();

@@ -91,14 +91,13 @@ impl<'a, 'p> Draw<'a, 'p> {
                     positions.extend(drawn.positions.iter().flat_map(|p| [p.x, p.y, p.scale]));
                     empty += drawn.empty;
                 }
-                Err(error @ (Error::Image { .. } | Error::Io { .. })) if !work.strict => {
-                    work.skip(&item.id, &error);
+                Err(error) => {
+                    let error = work.leave_out(&item.id, error)?;
                     if may_be_back(&error) && self.could_read(item) {
                         lacking.push(item.id.clone());
                     }
                     left_out.push(Skipped { id: item.id.clone(), reason: error.to_string() });
                 }
-                Err(error) => return Err(error),
             }
         }
         let n = positions.len() / 3;

@@ -355,6 +355,21 @@ impl Projection {
         Ok(())
     }
 
+    /// As [`apply`](Self::apply), into a new array, `N ×` [`output_dim`](Self::output_dim).
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn project(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        positions: &[Position],
+    ) -> Result<Array2<f32>> {
+        let mut projected = Array2::zeros((rows.nrows(), self.output_dim()));
+        let out = projected.as_slice_mut().expect("a new array is row-major");
+        self.apply(rows, positions, &mut Vec::new(), out)?;
+        Ok(projected)
+    }
+
     /// Relevance of a descriptor's values (`D`) from that of its projection
     /// ([`output_dim`](Self::output_dim) values), added to `to`:
     ///

@@ -40,6 +40,6 @@ pub(crate) use outputs::{Notes, Origin, Outputs, Results};
 pub(crate) use paths::Paths;
 pub(crate) use source::Source;
 pub(crate) use stored::{
-    PcaReport, Sample, ShardVectors, Stored, SvmReport, mixture_of, model_of, positions_of,
+    PcaReport, Sample, ShardVectors, Stored, SvmReport, mixture_of, model_of, open_sample,
     projection_of, report_of,
 };

@@ -11,9 +11,13 @@
 //! | `fisher` | `vectors` N × dim in the storage asked for |
 //! | `svm` | `weights` classes × dim, `bias` classes |
 
+use std::path::Path;
+
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
+use super::inputs::open_stage;
+use super::kind::Kind;
 use crate::artifacts::{Artifact, Tensor, VECTORS};
 use crate::describer::Stored as StoredVectors;
 use crate::error::{Error, Result};
@@ -47,8 +51,25 @@ impl Stored for Sample {
     }
 }
 
+/// Opens a stored sample, and reads the positions of its rows.
+///
+/// # Errors
+/// [`Error::Artifact`] when it is damaged, [`Error::Shape`] without a position for every row.
+pub(crate) fn open_sample(path: &Path) -> Result<(Artifact, Vec<Position>)> {
+    let artifact = open_stage(path, Kind::Sample)?;
+    let (rows, positions) = (artifact.matrix("rows")?.nrows(), positions_of(&artifact)?);
+    if rows == 0 {
+        return Err(Error::artifact(path, "damaged (no rows); make it again with --refit"));
+    }
+    if positions.len() != rows {
+        let (what, got) = ("positions of the sample", positions.len());
+        return Err(Error::Shape { what, expected: rows, got });
+    }
+    Ok((artifact, positions))
+}
+
 /// The positions of a `sample` artifact.
-pub(crate) fn positions_of(artifact: &Artifact) -> Result<Vec<Position>> {
+fn positions_of(artifact: &Artifact) -> Result<Vec<Position>> {
     let (_, flat) = artifact.f32("positions")?;
     let (triples, _) = flat.as_chunks::<3>();
     Ok(triples.iter().map(|&[x, y, scale]| Position { x, y, scale }).collect())

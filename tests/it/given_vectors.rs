@@ -22,7 +22,7 @@ use ndarray_npy::write_npy;
 use tempfile::TempDir;
 
 use crate::small_run::{Listener, assert_same, contents, draw, fixture, refusal, scores};
-use crate::support::{in_pool, put};
+use crate::support::{in_pool, put, safetensors};
 
 /// Ids, and a row for each.
 #[derive(Clone)]
@@ -70,10 +70,6 @@ impl Given {
         let row = self.ids.iter().position(|known| known == id).unwrap();
         self.rows.row_mut(row)
     }
-}
-
-fn safetensors(header: &str, bytes: &[u8]) -> Vec<u8> {
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), bytes].concat()
 }
 
 fn options(file: &Path, overrides: &[&str]) -> Options {

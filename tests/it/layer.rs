@@ -13,7 +13,7 @@ use fvtool::progress::{Progress, Silent};
 use tempfile::TempDir;
 
 use crate::small_run::{fixture, open, options, refusal};
-use crate::support::{files_below, in_pool, put};
+use crate::support::{files_below, in_pool, put, safetensors};
 
 const LEARNED: &[&str] =
     &["layer.joint=true", "layer.epochs=4", "layer.rows_per_image=60", "layer.batch_images=8"];
@@ -155,10 +155,7 @@ fn given(
         header.insert(name.to_owned(), entry);
     }
     let text = serde_json::Value::Object(header).to_string();
-    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(text.as_bytes());
-    bytes.extend(data);
-    put(folder, "models.safetensors", bytes);
+    put(folder, "models.safetensors", safetensors(&text, &data));
     format!("layer.file={}", folder.join("models.safetensors").display())
 }
 

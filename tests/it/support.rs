@@ -73,6 +73,11 @@ pub fn put(root: &Path, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
     std::fs::write(path, content).unwrap();
 }
 
+/// The bytes of a safetensors file with this header.
+pub fn safetensors(header: &str, bytes: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), bytes].concat()
+}
+
 /// Every file below `folder` by its path there, with its bytes.
 pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {

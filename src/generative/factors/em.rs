@@ -13,6 +13,7 @@
 //! most probable components, whose strongest axes, in units of its deviations, become loadings. Posteriors of
 //! [`SMALLEST`] and less are left out. A component without rows stays as it is.
 
+use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -20,11 +21,11 @@ use rayon::prelude::*;
 use super::FactorAnalysers;
 use crate::error::{Error, Result};
 use crate::generative::components::{evaluate, select};
-use crate::generative::report::{FamilyReport, free_values};
+use crate::generative::report::{FamilyReport, at_floor, free_values};
 use crate::generative::scratch::Scratch;
 use crate::generative::tasks::over_tasks;
 use crate::generative::traits::Components;
-use crate::gmm::em::{EMPTY_ROWS, variance_floors};
+use crate::gmm::em::{EMPTY_ROWS, has_settled, variance_floors};
 use crate::gmm::{self, Assignment, Evaluator, Family, Gmm, Params, StopReason};
 use crate::progress::Progress;
 use crate::widest;
@@ -56,12 +57,9 @@ pub fn fit(
     for _ in 0..params.max_iterations {
         let sums = expectation(&model, rows, progress)?;
         let likelihood = sums.log_likelihood / n;
-        if let Some(&previous) = history.last() {
-            let change: f64 = likelihood - previous;
-            if change.abs() < params.tolerance * f64::abs(likelihood) {
-                stop = StopReason::Converged;
-                break;
-            }
+        if has_settled(&history, likelihood, params) {
+            stop = StopReason::Converged;
+            break;
         }
         history.push(likelihood);
         model = maximisation(&model, &sums, &floors)?;
@@ -71,14 +69,10 @@ pub fn fit(
     let model = with_factors_in_order(&model)?;
     history.push(expectation(&model, rows, progress)?.log_likelihood / n);
     progress.end();
-    let at_floor = |noise: &ndarray::ArrayView1<'_, f32>| {
-        noise.iter().zip(&floors).any(|(&psi, &floor)| psi <= floor as f32)
-    };
-    let floored = model.noise().rows().into_iter().filter(at_floor).count();
-    let weights: Vec<f64> = model.weights().iter().copied().map(f64::from).collect();
     let free = free_values(Components::parts(&model));
     let report = FamilyReport::of(Family::FactorAnalysers, history, stop, rows.nrows(), free);
-    let report = report.of_mixture(&weights, floored, start.report);
+    let floored = at_floor(model.noise(), &floors);
+    let report = report.of_mixture(model.weights(), floored, start.report);
     Ok((model, report))
 }
 
@@ -268,15 +262,19 @@ fn maximisation(
             system[(q, f)] = shift;
         }
         system[(q, q)] = 1.0;
-        let factor = cholesky(&system).ok_or_else(|| unsolved(component))?;
+        let factor = system.llt(Side::Lower).map_err(|_| unsolved(component))?;
+        let right = Mat::from_fn(size, d, |f, j| if f < q { cross(j, f) } else { first(j) });
+        let solved = factor.solve(&right);
         let (mut means, mut noise) = (Vec::with_capacity(d), Vec::with_capacity(d));
         let mut loadings = Vec::with_capacity(d * q);
         for (j, &floor) in floors.iter().enumerate() {
-            let right: Vec<f64> = (0..q).map(|f| cross(j, f)).chain([first(j)]).collect();
-            let solution = solve(&factor, &right);
-            let explained: f64 = solution.iter().zip(&right).map(|(a, b)| a * b).sum();
+            let solution = solved.col(j);
+            let explained: f64 = (0..size).map(|f| solution[f] * right[(f, j)]).sum();
+            if !explained.is_finite() {
+                return Err(unsolved(component));
+            }
             means.push((f64::from(model.means[[component, j]]) + solution[q]) as f32);
-            loadings.extend(solution[..q].iter().map(|&value| value as f32));
+            loadings.extend((0..q).map(|f| solution[f] as f32));
             let psi = (second(j) - explained).max(floor) as f32;
             noise.push(psi.max(f32::MIN_POSITIVE));
         }
@@ -287,37 +285,6 @@ fn maximisation(
     // A component that has emptied must be able to come back.
     let weights = sums.values.column(0).iter().map(|mass| mass.max(EMPTY_ROWS) as f32).collect();
     FactorAnalysers::new(weights, array(k, d, all(0)), array(k, d * q, all(1)), array(k, d, all(2)))
-}
-
-/// The lower triangle `L` of `L Lᵀ`; nothing where the matrix is not positive.
-fn cholesky(matrix: &Mat<f64>) -> Option<Mat<f64>> {
-    let n = matrix.nrows();
-    let mut lower = Mat::<f64>::zeros(n, n);
-    for i in 0..n {
-        for j in 0..=i {
-            let known: f64 = (0..j).map(|l| lower[(i, l)] * lower[(j, l)]).sum();
-            let rest = matrix[(i, j)] - known;
-            if i == j && !(rest > 0.0 && rest.is_finite()) {
-                return None;
-            }
-            lower[(i, j)] = if i == j { rest.sqrt() } else { rest / lower[(j, j)] };
-        }
-    }
-    Some(lower)
-}
-
-/// `x` of `L Lᵀ x = b`.
-fn solve(lower: &Mat<f64>, right: &[f64]) -> Vec<f64> {
-    let mut x = right.to_vec();
-    for i in 0..x.len() {
-        let known: f64 = (0..i).map(|j| lower[(i, j)] * x[j]).sum();
-        x[i] = (x[i] - known) / lower[(i, i)];
-    }
-    for i in (0..x.len()).rev() {
-        let known: f64 = (i + 1..x.len()).map(|j| lower[(j, i)] * x[j]).sum();
-        x[i] = (x[i] - known) / lower[(i, i)];
-    }
-    x
 }
 
 /// The same densities, with factors that are independent given a row, the strongest first, and a positive

@@ -16,11 +16,11 @@ use rayon::prelude::*;
 use super::Laplace;
 use crate::error::{Error, Result};
 use crate::generative::components::evaluate;
-use crate::generative::report::{FamilyReport, free_values};
+use crate::generative::report::{FamilyReport, at_floor, free_values};
 use crate::generative::scratch::Scratch;
 use crate::generative::tasks::over_tasks;
 use crate::generative::traits::Components;
-use crate::gmm::em::{EMPTY_ROWS, variance_floors};
+use crate::gmm::em::{EMPTY_ROWS, has_settled, variance_floors};
 use crate::gmm::{self, Family, Params, StopReason};
 use crate::progress::Progress;
 
@@ -49,12 +49,9 @@ pub fn fit(
     for _ in 0..params.max_iterations {
         let Expectation { log_likelihood, pairs } = expectation(&model, rows, progress)?;
         let likelihood = log_likelihood / n;
-        if let Some(&previous) = history.last() {
-            let change: f64 = likelihood - previous;
-            if change.abs() < params.tolerance * f64::abs(likelihood) {
-                stop = StopReason::Converged;
-                break;
-            }
+        if has_settled(&history, likelihood, params) {
+            stop = StopReason::Converged;
+            break;
         }
         history.push(likelihood);
         model = maximisation(&model, rows, &pairs, &floors)?;
@@ -62,14 +59,10 @@ pub fn fit(
     }
     history.push(expectation(&model, rows, progress)?.log_likelihood / n);
     progress.end();
-    let floored = |scales: ndarray::ArrayView1<'_, f32>| {
-        scales.into_iter().zip(&floors).any(|(&b, &floor)| b <= floor as f32)
-    };
-    let floored = model.scales().rows().into_iter().filter(|row| floored(row.view())).count();
-    let weights: Vec<f64> = model.weights().iter().copied().map(f64::from).collect();
     let free = free_values(Components::parts(&model));
     let report = FamilyReport::of(Family::Laplace, history, stop, rows.nrows(), free);
-    let report = report.of_mixture(&weights, floored, start.report);
+    let floored = at_floor(model.scales(), &floors);
+    let report = report.of_mixture(model.weights(), floored, start.report);
     Ok((model, report))
 }
 
