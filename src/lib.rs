@@ -17,6 +17,7 @@
 //! of threads never changes a bit of it.
 
 pub mod artifacts;
+pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clustering;
@@ -50,6 +51,8 @@ pub mod progress;
 pub mod projection;
 pub mod random;
 pub mod ranking;
+pub mod report;
+pub mod revise;
 pub mod store;
 pub mod svm;
 pub mod words;

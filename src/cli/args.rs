@@ -21,7 +21,7 @@ fn config_help() -> String {
 }
 
 /// Where a run lives and with which settings.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub struct RunFolder {
     /// Run folder: holds everything this experiment makes
     #[arg(long, value_name = "DIR")]
@@ -140,7 +140,7 @@ impl RunFolder {
         pipeline::Run::open(&self.run, &self.options(global, strict), ui.progress())
     }
 
-    fn options(&self, global: &Global, strict: bool) -> pipeline::Options {
+    pub fn options(&self, global: &Global, strict: bool) -> pipeline::Options {
         pipeline::Options {
             config: self.config.clone(),
             overrides: self.overrides.clone(),

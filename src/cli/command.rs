@@ -9,8 +9,8 @@ use super::global::Global;
 use super::outcome::Outcome;
 use super::ui::Ui;
 use super::{
-    audit, bench_stage, compare, cross_validate, data_stages, demo, describe, eval, explain,
-    export, inspect, predict, run, settings, shell, train_svm,
+    audit, bench_stage, check, compare, cross_validate, data_stages, demo, describe, eval, explain,
+    export, inspect, predict, report, revise, run, settings, shell, train_svm, why,
 };
 
 /// Classify images with Fisher vectors on a plain CPU.
@@ -50,8 +50,16 @@ pub enum Command {
     CrossValidate(cross_validate::CrossValidate),
     /// Draw which pixels decided, measure context, or test the heatmaps
     Explain(explain::Explain),
+    /// Tell which training images made an image's score
+    Why(why::WhyArgs),
     /// Look for classes that are recognised by something that is not their object
     Audit(audit::AuditArgs),
+    /// Look for copies, wrong labels and images that do not belong
+    Check(check::CheckArgs),
+    /// Write a split on one page, with pictures
+    Report(report::ReportArgs),
+    /// Train again without what was found, and compare
+    Revise(revise::ReviseArgs),
     /// Set two runs on the same images side by side: precision, context, heatmaps
     Compare(compare::Compare),
     /// Classify image files
@@ -113,7 +121,11 @@ impl Command {
             Self::Eval(args) => eval::run(args, global, ui, out),
             Self::CrossValidate(args) => cross_validate::run(args, global, ui, out),
             Self::Explain(args) => explain::run(args, global, ui, out),
+            Self::Why(args) => why::run(args, global, ui, out),
             Self::Audit(args) => audit::run(args, global, ui, out),
+            Self::Check(args) => check::run(args, global, ui, out),
+            Self::Report(args) => report::run(args, global, ui, out),
+            Self::Revise(args) => revise::run(args, global, ui, out),
             Self::Compare(args) => compare::run(args, global, ui, out),
             Self::Predict(args) => predict::run(args, global, ui, out),
             Self::Describe(args) => describe::run(args, global, ui, out),
@@ -154,9 +166,20 @@ impl Command {
                 "models and whole shards of 256 vectors are kept, and nothing of an unfinished \
                  classifier; the same command goes on from there"
             }
-            Self::Explain(_) | Self::Audit(_) => {
+            Self::Explain(_) | Self::Why(_) | Self::Audit(_) => {
                 "models and vectors are kept, and results that were there before; the same command \
                  begins its explanations anew, and replaces pictures that were drawn already"
+            }
+            Self::Check(_) => {
+                "models and vectors are kept, and nothing of the check; the same command begins it anew"
+            }
+            Self::Report(_) => {
+                "models, vectors and figures are kept, and a page that was there before; the same command begins the \
+                 page anew"
+            }
+            Self::Revise(_) => {
+                "the run is as it was, and stages of the revised one that were finished are kept; the same \
+                 command goes on from there"
             }
             Self::Compare(_) => {
                 "both runs are as they were, and results that were there before are kept; the same command \

@@ -31,11 +31,12 @@ pub struct Demo {
     /// Folder for the data (`data/`) and the run (`run/`): a new one, or that of an earlier demo
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
-    /// Leave out the text tag that most images of a star carry in a corner
-    #[arg(long)]
-    no_tag: bool,
+    /// Leave out what is planted: the text tag that most images of a star carry in a corner, and the stamp that
+    /// most images of a leaf carry somewhere
+    #[arg(long, alias = "no-tag")]
+    clean: bool,
     /// Only draw images whose classes differ by annotated parts of objects, into a folder of data
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "no_tag"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "clean"])]
     parts: Option<PathBuf>,
 }
 
@@ -47,18 +48,15 @@ pub fn run(args: &Demo, global: &Global, ui: &Ui, out: &mut dyn Write) -> anyhow
     let _held = pipeline::demo::claim(&args.out)?;
     let data = args.out.join("data");
     ui.say(&format!("drawing a synthetic VOC-style data set into {}", data.display()));
-    let params = Synthetic { plant_tag: !args.no_tag, ..Synthetic::default() };
+    let planted = !args.clean;
+    let params = Synthetic { plant_tag: planted, plant_stamp: planted, ..Synthetic::default() };
     pipeline::demo::write_data(&data, &params, seed, ui.progress())?;
 
     let folder = RunFolder {
         run: args.out.join("run"),
         config: Some("quick".into()),
-        overrides: Vec::new(),
-        labels: None,
-        network: None,
         refit: true,
-        reuse: Vec::new(),
-        learn: false,
+        ..RunFolder::default()
     };
     let run = folder.open(global, ui, true)?;
     let (_, evaluated) = run.run_all(&data, "train", "test")?;

@@ -1,9 +1,11 @@
 //! `fvtool explain`: which pixels decided.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use crate::explain::{
-    ClassQuality, ContextReport, Drawing, Heatmap, Only, QualityReport, Rules, Selection,
+    ClassQuality, ContextReport, Drawing, Heatmap, Only, PhotoHeatmap, QualityReport, Rules,
+    Selection, WordsReport,
 };
 use crate::explanation::Rule;
 use crate::explanation::quality::Params;
@@ -12,7 +14,6 @@ use crate::plain;
 use clap::{Args, ValueEnum};
 
 use super::args::RunFolder;
-use super::data_stages::Data;
 use super::global::Global;
 use super::outcome::Outcome;
 use super::ui::Ui;
@@ -21,8 +22,12 @@ use super::values::whole;
 /// Arguments of `explain`.
 #[derive(Args)]
 pub struct Explain {
-    #[command(flatten)]
-    data: Data,
+    /// Data folder [default: that of the run]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Split to explain
+    #[arg(long, value_name = "NAME", required_unless_present = "photo")]
+    split: Option<String>,
     #[command(flatten)]
     run: RunFolder,
     #[command(flatten)]
@@ -36,14 +41,20 @@ pub struct Explain {
     /// equal-error-rate threshold) and watch the score
     #[arg(long, conflicts_with = "only")]
     quality: bool,
+    /// Show the visual words that carry each class, with patches and heatmaps
+    #[arg(long, conflicts_with_all = ["context", "quality"])]
+    words: bool,
     /// How relevance goes from a network's descriptors to the pixels
-    #[arg(long, value_enum, value_name = "RULE", default_value_t = NetworkRule::Squares, conflicts_with = "quality")]
+    #[arg(long, value_enum, value_name = "RULE", default_value_t = NetworkRule::Squares, conflicts_with_all = ["quality", "words"])]
     network_rule: NetworkRule,
     /// One colour scale for all heatmaps of a class [default: one for each heatmap]
-    #[arg(long, conflicts_with_all = ["context", "quality"])]
+    #[arg(long, conflicts_with_all = ["context", "quality", "words"])]
     shared_scale: bool,
+    /// New photographs to explain in place of a split's: the class of the highest score, or each --class
+    #[arg(value_name = "PHOTO", conflicts_with_all = ["split", "data", "image", "only", "top", "context", "quality", "words", "shared_scale", "raw"])]
+    photo: Vec<PathBuf>,
     /// Also write the relevance of dimensions, descriptors and pixels as safetensors
-    #[arg(long, conflicts_with_all = ["context", "quality"])]
+    #[arg(long, conflicts_with_all = ["context", "quality", "words"])]
     raw: bool,
 }
 
@@ -60,7 +71,7 @@ struct Chosen {
     #[arg(long, value_enum, default_value_t = OnlyArg::Present)]
     only: OnlyArg,
     /// The N highest-scoring pairs of each class (0 = all)
-    /// [default: 3 for heatmaps, 10 for --quality, all for --context]
+    /// [default: 3 for heatmaps, 10 for --quality, all for --context and --words]
     #[arg(long, value_name = "N", value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
     top: Option<usize>,
 }
@@ -75,6 +86,8 @@ enum OnlyArg {
     FalsePositives,
     /// Images that show the class and score 0 or less
     FalseNegatives,
+    /// Images that do not show the class of their highest score
+    Mistakes,
     /// Every image
     All,
 }
@@ -153,6 +166,7 @@ impl Chosen {
                 OnlyArg::TruePositives => Only::TruePositives,
                 OnlyArg::FalsePositives => Only::FalsePositives,
                 OnlyArg::FalseNegatives => Only::FalseNegatives,
+                OnlyArg::Mistakes => Only::Mistakes,
                 OnlyArg::All => Only::All,
             },
             top: self.top.unwrap_or(top),
@@ -167,9 +181,18 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let (rule, network) = (args.rule.rule(), args.network_rule.rule());
-    let data = &args.run.data(args.data.data.as_deref(), global)?;
+    let Some(split) = &args.split else {
+        anyhow::ensure!(
+            network.is_none(),
+            "--network-rule is for images of a split; leave it out for photographs"
+        );
+        let run = args.run.open_existing(global, ui, false)?;
+        let found = run.explain_photos(&args.photo, &args.chosen.class, rule)?;
+        write_either(global, out, &found, |out| write_photos(&found, out))?;
+        return Ok(Outcome::Done);
+    };
+    let data = &args.run.data(args.data.as_deref(), global)?;
     let run = args.run.open_existing(global, ui, false)?;
-    let split = &args.data.split;
     if args.context {
         let rules = Rules { descriptors: rule, network };
         let report = run.explain_context(data, split, &args.chosen.selection(0), rules)?;
@@ -180,6 +203,12 @@ pub fn run(
         let selection = args.chosen.selection(10);
         let report = run.explain_quality(data, split, &selection, rule, &Params::default())?;
         write_either(global, out, &report, |out| write_quality(&report, out))?;
+        return Ok(Outcome::of_left_out(&run));
+    }
+    if args.words {
+        let selection = args.chosen.selection(0);
+        let report = run.explain_words(data, split, &selection, rule)?;
+        write_either(global, out, &report, |out| write_words(&report, out))?;
         return Ok(Outcome::of_left_out(&run));
     }
     let top = if args.chosen.image.is_empty() { 3 } else { 0 };
@@ -228,6 +257,15 @@ pub fn write_heatmaps(heatmaps: &[Heatmap], out: &mut dyn Write) -> std::io::Res
     Ok(())
 }
 
+fn write_photos(maps: &[PhotoHeatmap], out: &mut dyn Write) -> std::io::Result<()> {
+    for PhotoHeatmap { photo, class, score, relevance, file } in maps {
+        let (photo, class) = (plain::line(photo), plain::line(class));
+        let file = plain::path(file);
+        writeln!(out, "{class}\t{photo}\tscore {score:+.3}\trelevance {relevance:+.3}\t{file}")?;
+    }
+    Ok(())
+}
+
 fn write_context(report: &ContextReport, out: &mut dyn Write) -> std::io::Result<()> {
     let width = width(report.classes.iter().map(|c| c.class.as_str()));
     writeln!(
@@ -252,18 +290,41 @@ fn write_context(report: &ContextReport, out: &mut dyn Write) -> std::io::Result
     writeln!(out, "\n{}\n{}", plain::path(&report.table), plain::path(&report.chart))
 }
 
+fn write_words(report: &WordsReport, out: &mut dyn Write) -> std::io::Result<()> {
+    let width = width(report.classes.iter().map(|c| c.class.as_str()));
+    writeln!(out, "{:width$}  {:>12}  share  relevance  inside boxes", "class", "word")?;
+    for class in &report.classes {
+        for word in &class.words {
+            let inside = word.inside.map_or("–".to_owned(), |i| format!("{:.0} %", 100.0 * i));
+            writeln!(
+                out,
+                "{:width$}  {:>12}  {:4.1} %  {:+9.4}  {inside:>12}",
+                plain::line(&class.class),
+                plain::line(&word.word),
+                100.0 * word.share,
+                word.relevance,
+            )?;
+        }
+    }
+    writeln!(out, "\n{}", plain::path(&report.page))
+}
+
 fn write_quality(report: &QualityReport, out: &mut dyn Write) -> std::io::Result<()> {
     let width = width(report.classes.iter().map(|c| c.class.as_str()));
     writeln!(
         out,
-        "{:width$}  images  A relevance  A random  A ascending  V relevance  V random",
+        "{:width$}  images  A relevance  A random  A ascending  V relevance  V random  pointing  in boxes  ρ classifier  ρ labels  ρ mixture",
         "class"
     )?;
+    let percent = |value: Option<f64>| {
+        value.map_or_else(|| "–".to_owned(), |value| format!("{:.0} %", 100.0 * value))
+    };
+    let rho = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:+.2}"));
     for c in &report.classes {
-        let ClassQuality { area, changed, .. } = c;
+        let ClassQuality { area, changed, sanity, pointing, inside, .. } = c;
         writeln!(
             out,
-            "{:width$}  {:6}  {:11.4}  {:8.4}  {:11.4}  {:9.0} %  {:6.0} %",
+            "{:width$}  {:6}  {:11.4}  {:8.4}  {:11.4}  {:9.0} %  {:6.0} %  {:>8}  {:>8}  {:>12}  {:>8}  {:>9}",
             plain::line(&c.class),
             c.images,
             area[0],
@@ -271,9 +332,19 @@ fn write_quality(report: &QualityReport, out: &mut dyn Write) -> std::io::Result
             area[2],
             100.0 * changed[0],
             100.0 * changed[1],
+            percent(*pointing),
+            percent(*inside),
+            rho(sanity[0]),
+            rho(sanity[1]),
+            rho(sanity[2]),
         )?;
     }
-    writeln!(out, "\n{}", plain::path(&report.path))
+    writeln!(
+        out,
+        "\nrule {}; ρ: rank correlation with a random classifier, permuted labels, a random mixture",
+        report.rule
+    )?;
+    writeln!(out, "{}", plain::path(&report.path))
 }
 
 fn width<'a>(names: impl Iterator<Item = &'a str>) -> usize {

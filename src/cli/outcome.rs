@@ -13,6 +13,8 @@ pub enum Outcome {
     Done,
     /// Something was left out: what, in a line that is said even when quiet.
     Partly(String),
+    /// A check found something: how much.
+    Found(String),
 }
 
 impl Outcome {

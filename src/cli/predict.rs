@@ -33,6 +33,10 @@ pub struct Predict {
     /// this; for a run with svm.calibration = platt
     #[arg(long, value_name = "P", value_parser = share, allow_negative_numbers = true)]
     least_probability: Option<f32>,
+    /// Say that an image shows none of the classes (an empty label) where it is unlike anything that the classifier
+    /// was trained on
+    #[arg(long)]
+    abstain: bool,
     /// File with a path a line; `-` reads them from standard input
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
@@ -57,6 +61,12 @@ pub fn run(
              --set svm.calibration=platt --refit`"
         );
     }
+    if args.abstain && !run.usual()?.is_known() {
+        anyhow::bail!(
+            "how usual the training images' descriptors are is not known: no channel of this run has a density, or its \
+             vectors are gone or of an earlier version; encode the training split again, or leave --abstain out"
+        );
+    }
     let (mut failed, mut first) = (0, None);
     let mut header = args.csv;
     run.predict_each(&images, &mut |prediction| {
@@ -68,14 +78,14 @@ pub fn run(
             first.get_or_insert_with(|| reason.clone());
         }
         let written = if global.json {
-            let line = serde_json::to_string(&Line::new(&prediction, args.least_probability));
+            let line = serde_json::to_string(&Line::new(&prediction, limits(args)));
             writeln!(out, "{}", line.expect("a prediction is JSON"))
         } else if args.csv {
             if std::mem::take(&mut header) {
                 write_header(&classes, out)
-                    .and_then(|()| write_csv(&prediction, &classes, args.least_probability, out))
+                    .and_then(|()| write_csv(&prediction, &classes, limits(args), out))
             } else {
-                write_csv(&prediction, &classes, args.least_probability, out)
+                write_csv(&prediction, &classes, limits(args), out)
             }
         } else {
             write_table(&prediction, args, out)
@@ -118,11 +128,26 @@ fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
     Ok(images)
 }
 
-/// The class of the highest score; none where it is less probable than is asked.
-fn decided(scores: &[ClassScore], least: Option<f32>) -> Option<&ClassScore> {
+/// When no class is said.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Of a best class less probable than this.
+    least: Option<f32>,
+    /// Of an image unlike the training images.
+    abstains: bool,
+}
+
+fn limits(args: &Predict) -> Limits {
+    Limits { least: args.least_probability, abstains: args.abstain }
+}
+
+/// The class of the highest score; none beyond the limits.
+fn decided(prediction: &Prediction, limits: Limits) -> Option<&ClassScore> {
+    let scores = prediction.outcome.as_deref().ok()?;
     let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let Limits { least, abstains } = limits;
     let enough = least.is_none_or(|least| best.probability.is_some_and(|p| p >= least));
-    enough.then_some(best)
+    (enough && !(abstains && prediction.unlike)).then_some(best)
 }
 
 fn write_header(classes: &[String], out: &mut dyn Write) -> std::io::Result<()> {
@@ -136,13 +161,13 @@ fn write_header(classes: &[String], out: &mut dyn Write) -> std::io::Result<()> 
 fn write_csv(
     prediction: &Prediction,
     classes: &[String],
-    least: Option<f32>,
+    limits: Limits,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
     let mut fields = vec![prediction.path.to_string_lossy().into_owned()];
     if let Ok(scores) = &prediction.outcome {
         let number = |value: f32| format!("{value:.6}");
-        let label = decided(scores, least).map(|best| best.class.clone()).unwrap_or_default();
+        let label = decided(prediction, limits).map(|best| best.class.clone()).unwrap_or_default();
         let best = scores.iter().max_by(|a, b| a.score.total_cmp(&b.score));
         fields.push(label);
         fields.push(best.map(|best| number(best.score)).unwrap_or_default());
@@ -165,16 +190,20 @@ struct Line<'a> {
     label: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<&'a [ClassScore]>,
+    /// Unlike anything that the classifier was trained on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unlike: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
-    fn new(prediction: &'a Prediction, least: Option<f32>) -> Self {
+    fn new(prediction: &'a Prediction, limits: Limits) -> Self {
         let scores = prediction.outcome.as_deref().ok();
         Self {
             image: prediction.path.to_string_lossy(),
-            label: scores.and_then(|scores| decided(scores, least)).map(|best| best.class.as_str()),
+            label: decided(prediction, limits).map(|best| best.class.as_str()),
+            unlike: prediction.unlike,
             classes: scores,
             error: prediction.outcome.as_ref().err().map(String::as_str),
         }
@@ -188,7 +217,7 @@ fn write_table(
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
     let Ok(scores) = &prediction.outcome else { return Ok(()) };
-    if decided(scores, args.least_probability).is_none() {
+    if decided(prediction, limits(args)).is_none() {
         return writeln!(out, "{}\tnone of the classes", plain::path(&prediction.path));
     }
     let top = args.top;

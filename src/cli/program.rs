@@ -14,6 +14,7 @@ use super::ui::{PlainText, Ui};
 
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
+const FOUND: u8 = 3;
 
 /// Parses the arguments (the first is the name of the program), runs the command and gives the exit code.
 ///
@@ -53,6 +54,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Outcome::Partly(what)) => {
             ui.error(&what);
             FAILURE
+        }
+        Ok(Outcome::Found(what)) => {
+            ui.say(&what);
+            FOUND
         }
         // The reader of our output went away (`| head`): nothing is wrong.
         Err(error) if is_broken_pipe(&error) => SUCCESS,

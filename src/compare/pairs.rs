@@ -56,6 +56,9 @@ pub(super) fn choose(common: &Common, all: &[Disagreement], most: usize) -> Resu
     Ok(chosen)
 }
 
+/// Longest side of a picture, in pixels.
+const SIDE: u32 = 240;
+
 /// Heatmaps of one run, or why there are none.
 pub(super) type Drawn = Result<Views, String>;
 
@@ -87,7 +90,7 @@ pub(super) fn draw(
             }
         },
     };
-    match side.run.views(split, &side.index, &wanted, rules) {
+    match side.run.views(split, &side.index, &wanted, rules, SIDE) {
         Ok(views) => Ok(Ok(views)),
         Err(error) => reason(error).map(Err),
     }

@@ -102,7 +102,7 @@ impl ImageEncoder {
         Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
         let (rounded, exact) = projection.of_zeros();
         let encoder = Encoder::of_model(&model, &config.encoding)?.knowing(rounded, &exact);
-        let source = Source::new(config, seen)?;
+        let source = Source::new(config, seen)?.leaving_out(&config.encoding.leave_out);
         let (name, mixture) = Default::default();
         let pooled = config.descriptors.kind.is_one_vector();
         Ok(Self {
@@ -210,7 +210,11 @@ impl ImageEncoder {
         if asked_within && picture.inside.is_none() {
             noticed.none_within();
         }
-        Ok((self.encoder.finish(&mut worker.workspace)?, noticed))
+        let vector = self.encoder.finish(&mut worker.workspace)?;
+        if !self.pooled {
+            noticed.likelihood = self.encoder.mean_log_likelihood(&worker.workspace);
+        }
+        Ok((vector, noticed))
     }
 
     /// As [`encode`](Self::encode), with the values that are read back when the vector was stored: those

@@ -105,6 +105,8 @@ pub struct Described {
     pub vector: Vec<f32>,
     /// The vector of each channel as it is read back when it was stored, before its factor.
     pub parts: Vec<Vec<f32>>,
+    /// Mean log-likelihood of the descriptors of each channel, where it has a density.
+    pub likelihoods: Vec<Option<f64>>,
     /// What was noticed of the image, descriptors of all channels together.
     pub noticed: Noticed,
 }
@@ -220,14 +222,15 @@ impl Describer {
     ) -> Result<Described> {
         let photo = &Looked::at(photo);
         let mut vector = Vec::with_capacity(self.dim());
-        let (mut parts, mut noticed) = (Vec::new(), None);
+        let (mut parts, mut likelihoods, mut noticed) = (Vec::new(), Vec::new(), None);
         for (number, Channel { encoder, factor, .. }) in self.channels.iter().enumerate() {
             let (part, found) = encoder.encode_as_stored(photo, id, workers.of(number))?;
             vector.extend(part.iter().map(|value| value * factor));
             parts.push(part);
+            likelihoods.push(found.likelihood);
             noticed = Some(noticed.map_or(found, |all: Noticed| all.joined(found)));
         }
-        Ok(Described { vector, parts, noticed: noticed.unwrap_or_default() })
+        Ok(Described { vector, parts, likelihoods, noticed: noticed.unwrap_or_default() })
     }
 
     /// The joint vectors of photos, a row each (`N ×` [`dim`](Self::dim)), computed in parallel.

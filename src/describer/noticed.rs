@@ -26,6 +26,8 @@ pub struct Noticed {
     none_within: bool,
     cut: bool,
     undecided: bool,
+    /// Mean log-likelihood of the descriptors, of a channel with a density.
+    pub likelihood: Option<f64>,
 }
 
 impl Noticed {

@@ -26,6 +26,7 @@ use super::seen::Seen;
 use crate::config::Config;
 use crate::dataset::{Area, AreaKind, Item, Ruler};
 use crate::descriptors::{Content, Counting, Extractor, Inside, Picture, Within};
+use crate::encoding::Rectangle;
 use crate::error::{Error, Result};
 use crate::image::{self, Colours, Photo};
 use crate::words::counted;
@@ -39,6 +40,8 @@ pub struct Source {
     vectors: Option<Arc<GivenVectors>>,
     network: Option<Tap>,
     within: Within,
+    /// Parts of every image whose rows are left out.
+    leave_out: Vec<Rectangle>,
     /// Whether descriptors of the mirror image are wanted too.
     mirrored: bool,
     seen: Arc<Seen>,
@@ -55,7 +58,13 @@ impl Source {
         let (network, mirrored) = (seen.networks().tap(config)?, config.encoding.mirrored);
         let vectors = seen.networks().vectors(config)?;
         let (within, seen) = (params.within, Arc::clone(seen));
-        Ok(Self { image, colours, given, vectors, network, within, mirrored, seen })
+        let leave_out = Vec::new();
+        Ok(Self { image, colours, given, vectors, network, within, leave_out, mirrored, seen })
+    }
+
+    /// The same source without the rows in some parts of every image: those that vectors are made of.
+    pub fn leaving_out(self, leave_out: &[Rectangle]) -> Self {
+        Self { leave_out: leave_out.to_vec(), ..self }
     }
 
     /// Width and height in pixels at which a photo is described; its frames are in these pixels.
@@ -75,18 +84,27 @@ impl Source {
         let (mut picture, mut noticed) = self.whole_picture(photo, id)?;
         let marks = photo.marks();
         let (areas, counting) = match self.within {
-            Within::Image => return Ok((picture, noticed)),
+            Within::Image => (&Vec::new(), Counting::Union),
             Within::Boxes => (&marks.boxes, Counting::Union),
             Within::Parts => (&marks.parts, Counting::Each),
         };
-        noticed.marked(self.within, areas.len(), marks);
-        if !areas.is_empty() {
+        if self.within != Within::Image {
+            noticed.marked(self.within, areas.len(), marks);
+        }
+        let except = self.leave_out.iter().map(|part| part.of([picture.width, picture.height]));
+        let except: Vec<[f32; 4]> = except.collect();
+        if areas.is_empty() && !except.is_empty() {
+            let size = [picture.width, picture.height];
+            let whole = [0.0, 0.0, size[0] as f32, size[1] as f32];
+            let inside = Inside::new(vec![whole], Counting::Union, size);
+            picture.inside = Some(inside.except(except));
+        } else if !areas.is_empty() {
             let (in_file, size) = (photo.size_in_file(), [picture.width, picture.height]);
             let [x, y] = [0, 1].map(|axis| size[axis] as f32 / in_file[axis] as f32);
             let scaled = areas
                 .iter()
                 .map(|&[left, top, right, bottom]| [left * x, top * y, right * x, bottom * y]);
-            picture.inside = Some(Inside::new(scaled.collect(), counting, size));
+            picture.inside = Some(Inside::new(scaled.collect(), counting, size).except(except));
         }
         Ok((picture, noticed))
     }

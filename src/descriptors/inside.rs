@@ -28,6 +28,8 @@ pub struct Inside {
     /// Left, top, right, bottom edges in pixels of the picture; pixel 0 reaches from 0 to 1.
     areas: Vec<[f32; 4]>,
     counting: Counting,
+    /// Areas in which no row counts.
+    except: Vec<[f32; 4]>,
     size: [usize; 2],
     mirrored: bool,
 }
@@ -36,7 +38,12 @@ impl Inside {
     /// Areas (left, top, right, bottom edges in pixels; pixel 0 reaches from 0 to 1) of a picture of this width
     /// and height.
     pub fn new(areas: Vec<[f32; 4]>, counting: Counting, size: [usize; 2]) -> Self {
-        Self { areas, counting, size, mirrored: false }
+        Self { areas, counting, except: Vec::new(), size, mirrored: false }
+    }
+
+    /// The same areas without what lies in others (edges as there).
+    pub fn except(self, except: Vec<[f32; 4]>) -> Self {
+        Self { except, ..self }
     }
 
     /// The same areas of the mirror image.
@@ -59,6 +66,9 @@ impl Inside {
         let holds = |[left, top, right, bottom]: &&[f32; 4]| {
             (*left..*right).contains(&x) && (*top..*bottom).contains(&y)
         };
+        if self.except.iter().any(|area| holds(&area)) {
+            return 0;
+        }
         match self.counting {
             Counting::Union => usize::from(self.areas.iter().any(|area| holds(&area))),
             Counting::Each => self.areas.iter().filter(holds).count(),
@@ -141,6 +151,16 @@ mod tests {
         assert_eq!(times(&two, Counting::Union, &places), [1, 1, 0, 1]);
         let turned = [two[1], two[0]];
         assert_eq!(times(&turned, Counting::Each, &places), [1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn what_is_excepted_counts_nowhere() {
+        let whole = Inside::new(vec![[0.0, 0.0, 20.0, 10.0]], Counting::Union, [20, 10]);
+        let mut rest = whole.except(vec![[0.0, 8.0, 10.0, 10.0]]);
+        let count = |rest: &Inside, x: f32| rest.times(&at(x, 9.0));
+        assert_eq!([count(&rest, 2.0), count(&rest, 12.0)], [0, 1]);
+        rest.mirror();
+        assert_eq!([count(&rest, 2.0), count(&rest, 17.0)], [1, 0]);
     }
 
     #[test]

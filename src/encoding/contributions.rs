@@ -13,6 +13,8 @@
 //! a list for every component: enough for the column sums ([`Contributions::sums`]) and for products
 //! `Σ_d m_d(l) c_d` with all classes' coefficients at once ([`Contributions::weigh`]).
 
+use std::borrow::Cow;
+
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
 pub use super::basis::Value;
@@ -134,8 +136,14 @@ impl<'e> Contributions<'e> {
 
     /// Number of descriptors in every region.
     pub fn region_rows(&self) -> Vec<u64> {
+        self.region_rows_of(|_| true)
+    }
+
+    fn region_rows_of(&self, counts: impl Fn(u32) -> bool) -> Vec<u64> {
         let mut of_cells = vec![0; self.encoder.cells.count()];
-        self.cells.iter().for_each(|&cell| of_cells[usize::from(cell)] += 1);
+        for (row, &cell) in self.cells.iter().enumerate() {
+            of_cells[usize::from(cell)] += u64::from(counts(row as u32));
+        }
         (0..self.encoder.cells.regions())
             .map(|region| self.encoder.cells.of_region(region).map(|cell| of_cells[cell]).sum())
             .collect()
@@ -146,6 +154,19 @@ impl<'e> Contributions<'e> {
     /// # Errors
     /// [`Error::Numerical`] when a descriptor is so extreme that a sum is not finite.
     pub fn sums(&self) -> Result<Sums> {
+        self.sums_of(None)
+    }
+
+    /// As [`sums`](Self::sums), over the descriptors that are marked where marks are given.
+    ///
+    /// # Errors
+    /// As [`sums`](Self::sums).
+    ///
+    /// # Panics
+    /// Without a mark for every descriptor.
+    pub fn sums_of(&self, marked: Option<&[bool]>) -> Result<Sums> {
+        assert!(marked.is_none_or(|marked| marked.len() == self.len()), "a mark a descriptor");
+        let counts = |row: u32| marked.is_none_or(|marked| marked[row as usize]);
         let (encoder, k) = (self.encoder, self.encoder.layout.components());
         let columns = self.columns();
         let (width, region_len) = (columns.width(), encoder.layout.region_len());
@@ -155,7 +176,11 @@ impl<'e> Contributions<'e> {
         for cell in 0..encoder.cells.count() {
             let regions: Vec<usize> = self.regions_of(cell).collect();
             for component in 0..k {
-                let pairs = &self.pairs[cell * k + component];
+                let all = &self.pairs[cell * k + component];
+                let pairs: Cow<'_, [(u32, f32)]> = match marked {
+                    None => Cow::Borrowed(all),
+                    Some(_) => all.iter().filter(|pair| counts(pair.0)).copied().collect(),
+                };
                 let mut signed = vec![0.0f64; width];
                 let mut absolute = vec![0.0f64; width];
                 for pairs in pairs.chunks(CHUNK) {
@@ -178,7 +203,7 @@ impl<'e> Contributions<'e> {
             }
         }
         if columns.zeroth {
-            for (region, rows) in self.region_rows().into_iter().enumerate() {
+            for (region, rows) in self.region_rows_of(counts).into_iter().enumerate() {
                 for component in 0..k {
                     let (place, scale) = self.order0_place(component);
                     let base = rows as f64 * self.weight(component) * scale;
@@ -238,6 +263,10 @@ impl<'e> Contributions<'e> {
                         let mut to = wide.row_mut(column);
                         to.iter_mut().zip(from).for_each(|(to, c)| *to += scale * c);
                     });
+                }
+                // Where a few words are asked for, the others have nothing to add.
+                if wide.iter().all(|&c| c == 0.0) {
+                    continue;
                 }
                 of_group.zip_mut_with(&wide, |to, &from| *to = T::of(from));
                 for pairs in pairs.chunks(CHUNK) {
@@ -347,6 +376,21 @@ impl<'e> Contributions<'e> {
             }
         }
         ByRow { starts, pairs }
+    }
+
+    /// The component that explains each descriptor most; `None` where none counts.
+    pub fn nearest_components(&self) -> Vec<Option<u32>> {
+        let k = self.encoder.layout.components();
+        let mut best = vec![(0.0f32, None); self.len()];
+        for (group, pairs) in self.pairs.iter().enumerate() {
+            for &(row, gamma) in pairs {
+                let best = &mut best[row as usize];
+                if gamma > best.0 {
+                    *best = (gamma, Some((group % k) as u32));
+                }
+            }
+        }
+        best.into_iter().map(|(_, component)| component).collect()
     }
 
     /// Adds `sign · m(l)` to `sums` (`dim` values) as if descriptor `l` lay in spatial cell `cell`.

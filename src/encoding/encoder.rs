@@ -281,6 +281,15 @@ impl Encoder {
         }
     }
 
+    /// The mean of `ln p(x)` over the descriptors of the image that was just [finished](Self::finish); `None` without
+    /// one, and of other families than the Gaussian one.
+    pub fn mean_log_likelihood(&self, workspace: &Workspace) -> Option<f64> {
+        let Core::Gaussian(_) = self.core else { return None };
+        let rows: u64 = workspace.sums.iter().map(|sums| sums.rows).sum();
+        let sum: f64 = workspace.sums.iter().map(|sums| sums.log_likelihood).sum();
+        (rows > 0).then(|| sum / rows as f64)
+    }
+
     /// Divides sums over descriptors ([`Sums::signed`](super::contributions::Sums::signed)) by the divisor of their region
     /// and normalises them: the Fisher vector that [`finish`](Self::finish) gives, to rounding.
     /// `region_rows` are the descriptors of each region.

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod normalise;
 mod params;
 mod real;
+mod rectangle;
 pub mod spatial;
 
 use ndarray::ArrayView2;
@@ -33,6 +34,7 @@ pub use encoder::{Encoder, Workspace};
 pub use layout::{Layout, Place};
 pub use params::{AssignmentKind, Divisor, Params, Scaling, Storage};
 pub use real::Real;
+pub use rectangle::Rectangle;
 
 use crate::error::Result;
 use crate::gmm::Gmm;

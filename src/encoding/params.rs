@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rectangle::Rectangle;
 use super::spatial::Grid;
 use crate::error::{Error, Result};
 use crate::parameters::{ascending, one_or_more_of};
@@ -16,6 +17,8 @@ crate::parameters! {
         pub order_weights: Vec<f64> = Vec::new(), in 1e-6..=1e6;
         /// Grids `ROWSxCOLUMNS` over the image; each of their cells gets a Fisher vector of its own. `["1x1", "3x1"]` is the whole image and three horizontal stripes.
         pub regions: Vec<Grid> = vec![Grid::WHOLE], in one_or_more_of("grids such as \"3x1\"");
+        /// Parts of every image whose descriptors are left out, `LEFT,TOP,RIGHT,BOTTOM` as shares of width and height; projection and mixture still see them.
+        pub leave_out: Vec<Rectangle> = Vec::new();
         /// Whether the descriptors of the mirrored image count as well as the image's own, which makes the vector the same for both.
         pub mirrored: bool = false;
         /// `soft` (posteriors) or `hard` (each descriptor wholly to its most probable component; VLFeat's `fast`).

@@ -206,7 +206,7 @@ impl Report {
     }
 
     /// What a reader of the figures must know of them: what is missing, what is tied.
-    pub(super) fn remarks(&self) -> Vec<String> {
+    pub(crate) fn remarks(&self) -> Vec<String> {
         let mut remarks: Vec<String> = self.training_images_note().into_iter().collect();
         if self.decision != Decision::BestClass {
             let shown = self.decision.in_words();
@@ -249,7 +249,7 @@ impl Report {
     }
 
     /// The figures that stand for the whole split, named, in per cent.
-    pub(super) fn summary(&self) -> Vec<Summary> {
+    pub(crate) fn summary(&self) -> Vec<Summary> {
         let ends = self.intervals.as_ref().map(|intervals| &intervals.figures);
         let row = |name, value, of: fn(&Figures<[f64; 2]>) -> Option<[f64; 2]>| Summary {
             name,
@@ -271,7 +271,7 @@ impl Report {
 }
 
 /// A figure of the whole split, in per cent.
-pub(super) struct Summary {
+pub(crate) struct Summary {
     pub name: &'static str,
     pub value: String,
     /// Low and high end.

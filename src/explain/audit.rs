@@ -1,6 +1,7 @@
 //! The audit of a classifier: suspicions from every class's maps, each tested on images.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::explanation::Rule;
 use crate::explanation::audit::{
     Effect, Finding, GRID, Kind, LEAST_IMAGES, Sample, Suspicion, finding, rank, suspicions,
 };
+use crate::explanation::audit_words;
 use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
 use crate::pipeline::{Run, StageResult};
@@ -121,7 +123,14 @@ impl Run<'_> {
                 not_judged.push(NotJudged { class, recognised });
                 continue;
             }
-            for suspicion in suspicions(&samples.of_class, class, self.config().seed)? {
+            let seed = self.config().seed;
+            let mut all = suspicions(&samples.of_class, class, seed)?;
+            all.extend(audit_words::suspicions(&samples.of_class, class));
+            for mut suspicion in all {
+                if let Kind::Words { words, .. } = &mut suspicion.kind {
+                    let known = explainer.words();
+                    *words = suspicion.words.iter().map(|&w| explainer.name_of(known[w])).collect();
+                }
                 let chosen: Vec<usize> = suspicion
                     .samples
                     .iter()
@@ -134,10 +143,16 @@ impl Run<'_> {
                 let looked_at = match suspicion.kind {
                     // μ⁺ is of images with boxes alone.
                     Kind::Context { .. } => suspicion.samples.len(),
-                    Kind::Place(_) | Kind::Strategy { .. } => recognised,
+                    Kind::Place(_) | Kind::Strategy { .. } | Kind::Words { .. } => recognised,
                 };
                 let examples: Vec<usize> = chosen.iter().take(EXAMPLES).copied().collect();
                 let ids = examples.iter().map(|&i| explainer.split.items[i].id.clone()).collect();
+                let effect = effect.map(|(effect, spot)| {
+                    if let Kind::Words { in_one_spot, .. } = &mut suspicion.kind {
+                        *in_one_spot = spot;
+                    }
+                    effect
+                });
                 if let Some(effect) = effect
                     && let Some(found) = finding(name, suspicion.kind, looked_at, effect, ids)
                 {
@@ -189,11 +204,16 @@ impl Run<'_> {
             let of_class = |(at, &class): (usize, &usize)| -> Result<Sample, Failure> {
                 let map = explainer.pixels(&examined, &relevance, [at, class])?.map;
                 let boxes = explainer.boxes(item, class, &examined)?;
+                let [width, height] = examined.size;
+                let near = inside(&grown(&boxes, width, height), width, height);
+                let (words, rows) = explainer.words_outside(&examined, case.item, class, &near)?;
                 Ok(Sample {
                     id: item.id.clone(),
                     score: relevance.scores[at],
                     outside: outside(&map, &boxes),
                     mu_positive: context(&map, &boxes).and_then(|c| c.mu_positive),
+                    words,
+                    rows,
                 })
             };
             case.classes.iter().enumerate().map(of_class).collect::<Result<Vec<Sample>, Failure>>()
@@ -209,14 +229,16 @@ impl Run<'_> {
         Ok(all)
     }
 
-    /// Replaces what is suspected, and the control, in each image; `None` where no image allows it.
+    /// Replaces what is suspected, and the control, in each image, and looks how much of suspected words lies in one
+    /// spot; `None` where no image allows it.
     fn test(
         &self,
         explainer: &Explainer,
         class: usize,
         suspicion: &Suspicion,
         items: &[usize],
-    ) -> Result<Option<Effect>> {
+    ) -> Result<Option<(Effect, f64)>> {
+        let in_one_spot = Mutex::new(Vec::new());
         let cases: Vec<Case> =
             items.iter().map(|&item| Case { item, classes: vec![class] }).collect();
         let name = format!("test {}", explainer.model.classes[class]);
@@ -247,6 +269,21 @@ impl Run<'_> {
                         .collect();
                     (fallen, controls)
                 }
+                Kind::Words { .. } => {
+                    let of_row = explainer.nearest_words(&examined);
+                    let away: Vec<u32> = rows(&|l| !near[pixel(&examined, l)]);
+                    let is_suspected = |&l: &u32| {
+                        of_row[l as usize].is_some_and(|word| suspicion.words.contains(&word))
+                    };
+                    let (suspected, mut others): (Vec<u32>, Vec<u32>) =
+                        away.into_iter().partition(is_suspected);
+                    stream.shuffle(&mut others);
+                    others.truncate(suspected.len());
+                    let spot =
+                        explainer.spot_of_words(&examined, class, &suspicion.words, &near)?;
+                    in_one_spot.lock().unwrap_or_else(PoisonError::into_inner).push(spot);
+                    (fall(&suspected), vec![fall(&others)])
+                }
                 Kind::Context { .. } => {
                     let mask = inside(&boxes, width, height);
                     let object = |l: usize| mask[pixel(&examined, l)];
@@ -258,12 +295,13 @@ impl Run<'_> {
         })?;
         let tests: Vec<[f64; 3]> = tests.into_iter().flatten().flatten().collect();
         let mean = |of: usize| tests.iter().map(|t| t[of]).sum::<f64>() / tests.len() as f64;
-        Ok((!tests.is_empty()).then(|| Effect {
-            images: tests.len(),
-            score: mean(0),
-            fall: mean(1),
-            control: mean(2),
-        }))
+        let mut spots = in_one_spot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Workers end in any order.
+        spots.sort_by(f64::total_cmp);
+        let spot = spots.iter().sum::<f64>() / spots.len().max(1) as f64;
+        let effect =
+            || Effect { images: tests.len(), score: mean(0), fall: mean(1), control: mean(2) };
+        Ok((!tests.is_empty()).then(|| (effect(), spot)))
     }
 }
 

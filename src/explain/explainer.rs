@@ -37,7 +37,7 @@ use crate::words::did_you_mean;
 pub(super) struct Explainer {
     pub(super) split: Split,
     reader: Reader,
-    describer: Describer,
+    pub(super) describer: Describer,
     /// The mixture of each channel.
     mixtures: Vec<Mixture>,
     pub(super) model: Model,
@@ -46,8 +46,8 @@ pub(super) struct Explainer {
     /// `images × classes`, −∞ without a vector.
     pub(super) scores: Array2<f32>,
     /// The stored vectors, with the factors of their parts, and the row of every image that has one.
-    vectors: Joined<Shards>,
-    rows: BTreeMap<String, usize>,
+    pub(super) vectors: Joined<Shards>,
+    pub(super) rows: BTreeMap<String, usize>,
     pub(super) folder: PathBuf,
     origin: Origin,
     /// The classes' names and the images' ids as parts of file names.
@@ -55,7 +55,7 @@ pub(super) struct Explainer {
     pub(super) item_files: Vec<String>,
     workers: Pool<Workers>,
     need: Need,
-    rules: Rules,
+    pub(super) rules: Rules,
     pub(super) remarks: Remarks,
 }
 
@@ -77,11 +77,11 @@ pub(super) struct Examined<'e> {
     pub(super) frames: Vec<Frame>,
     /// Their positions, as the encoders saw them.
     pub(super) positions: Vec<Position>,
-    parts: Vec<describer::Examined<'e>>,
+    pub(super) parts: Vec<describer::Examined<'e>>,
     /// The photograph itself.
     pub(super) photo: Photo,
     /// The joint vector that the classifier scores.
-    vector: Vec<f32>,
+    pub(super) vector: Vec<f32>,
 }
 
 impl Run<'_> {
@@ -267,14 +267,22 @@ impl Failure {
 impl Explainer {
     /// The selected pairs by image, in list order.
     pub(super) fn cases(&self, selection: &Selection) -> Result<Vec<Case>> {
-        self.cases_where(selection, |label, score, _| selection.only.takes(label, score))
+        let highest: Vec<f32> = self
+            .scores
+            .rows()
+            .into_iter()
+            .map(|r| r.iter().copied().fold(f32::MIN, f32::max))
+            .collect();
+        self.cases_where(selection, |label, score, [item, _]| {
+            selection.only.takes(label, score, score >= highest[item])
+        })
     }
 
-    /// As [`cases`](Self::cases), of the pairs that `takes` says by label, score and class.
+    /// As [`cases`](Self::cases), of the pairs that `takes` says by label, score, and item and class.
     pub(super) fn cases_where(
         &self,
         selection: &Selection,
-        takes: impl Fn(Label, f32, usize) -> bool,
+        takes: impl Fn(Label, f32, [usize; 2]) -> bool,
     ) -> Result<Vec<Case>> {
         let classes = self.class_indices(&selection.classes)?;
         let mut found: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -283,7 +291,7 @@ impl Explainer {
                 .filter(|&i| {
                     let score = self.scores[[i, class]];
                     score.is_finite()
-                        && takes(self.labels[i][class], score, class)
+                        && takes(self.labels[i][class], score, [i, class])
                         && (selection.images.is_empty()
                             || selection.images.contains(&self.split.items[i].id))
                 })
@@ -341,7 +349,42 @@ impl Explainer {
         classes: &[usize],
     ) -> Result<Relevance> {
         let image = (&examined.parts[..], &examined.vector[..]);
-        joint_relevance(&self.describer, image, &self.model, classes, self.rules.descriptors)
+        let (weights, bias) = of_classes(&self.model, classes);
+        let classifier = Classifier { weights: weights.view(), bias: &bias };
+        joint_relevance(&self.describer, image, classifier, self.rules.descriptors)
+    }
+
+    /// Relevance of an image by another classifier of the same vectors.
+    pub(super) fn relevance_by(
+        &self,
+        examined: &Examined<'_>,
+        classifier: Classifier<'_>,
+    ) -> Result<Relevance> {
+        let image = (&examined.parts[..], &examined.vector[..]);
+        joint_relevance(&self.describer, image, classifier, self.rules.descriptors)
+    }
+
+    /// Where the values of each component go when the components of every channel change places.
+    pub(super) fn components_moved(
+        &self,
+        stream: &mut Stream,
+    ) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut moves = Vec::new();
+        for channel in self.describer.channels() {
+            let layout = channel.encoder.encoder().layout();
+            let mut order: Vec<usize> = (0..layout.components()).collect();
+            stream.shuffle(&mut order);
+            let start = channel.columns.start;
+            for region in 0..layout.regions() {
+                let start = start + layout.region(region).start;
+                let at = |place: Range<usize>| start + place.start..start + place.end;
+                for (from, &to) in order.iter().enumerate() {
+                    let runs = layout.of_component(from).zip(layout.of_component(to));
+                    moves.extend(runs.map(|((_, from), (_, to))| (at(from), at(to))));
+                }
+            }
+        }
+        moves
     }
 
     /// `R¹` of the class at `at` among those that `relevance` is of.
@@ -363,7 +406,9 @@ impl Explainer {
             start = places.end;
             if part.encoder.is_of_network() {
                 let vector = &examined.vector[part.columns.clone()];
-                let (weights, bias) = classifier_of(&self.model, &part.columns, &[class]);
+                let (weights, bias) = of_classes(&self.model, &[class]);
+                let classifier = Classifier { weights: weights.view(), bias: &bias };
+                let (weights, bias) = of_part_alone(classifier, &part.columns);
                 let classifier = Classifier { weights: weights.view(), bias: &bias };
                 let describer::Examined { contributions, sums, .. } = of_part;
                 let rule = self.rules.descriptors;
@@ -386,6 +431,10 @@ impl Explainer {
             map.values.iter_mut().zip(on_image).for_each(|(sum, value)| *sum += value);
         }
         Ok(Pixels { map, kept: Some(reached / given) })
+    }
+
+    pub(super) fn item_of(&self, item: usize) -> &Item {
+        &self.split.items[item]
     }
 
     /// Boxes of a class in pixels of the image as encoded.
@@ -453,18 +502,18 @@ impl Explainer {
     }
 }
 
-/// Relevance of an image, its parts and its joint vector, for `classes`: that of its parts, side by side.
+/// Relevance of an image, its parts and its joint vector, by a classifier of joint vectors: that of its
+/// parts, side by side.
 pub(super) fn joint_relevance(
     describer: &Describer,
     (parts, vector): (&[describer::Examined<'_>], &[f32]),
-    model: &Model,
-    classes: &[usize],
+    classifier: Classifier<'_>,
     rule: Rule,
 ) -> Result<Relevance> {
     let parts = describer.channels().iter().zip(parts);
     let relevance_of = |(part, of_part): (&describer::Channel, &describer::Examined<'_>)| {
         let vector = &vector[part.columns.clone()];
-        let (weights, bias) = classifier_of(model, &part.columns, classes);
+        let (weights, bias) = of_part_alone(classifier, &part.columns);
         let classifier = Classifier { weights: weights.view(), bias: &bias };
         let describer::Examined { contributions, sums, .. } = of_part;
         relevance(contributions, sums, vector, classifier, rule)
@@ -472,12 +521,19 @@ pub(super) fn joint_relevance(
     Ok(Relevance::joined(parts.map(relevance_of).collect::<Result<_>>()?))
 }
 
-/// Weights and biases of `classes` for one part of the joint vector, whose every dimension has the same
+/// Weights and biases of a classifier for one part of the joint vector, whose every dimension has the same
 /// share of the bias.
-fn classifier_of(model: &Model, part: &Range<usize>, classes: &[usize]) -> (Array2<f32>, Vec<f32>) {
-    let weights = model.weights.select(Axis(0), classes);
-    let share = part.len() as f64 / model.weights.ncols() as f64;
-    let share_of = |&class: &usize| (f64::from(model.bias[class]) * share) as f32;
-    let bias = classes.iter().map(share_of).collect();
-    (weights.slice(s![.., part.clone()]).to_owned(), bias)
+pub(super) fn of_part_alone(
+    classifier: Classifier<'_>,
+    part: &Range<usize>,
+) -> (Array2<f32>, Vec<f32>) {
+    let share = part.len() as f64 / classifier.weights.ncols() as f64;
+    let bias = classifier.bias.iter().map(|&b| (f64::from(b) * share) as f32).collect();
+    (classifier.weights.slice(s![.., part.clone()]).to_owned(), bias)
+}
+
+/// Weights and biases of some classes of a model.
+pub(super) fn of_classes(model: &Model, classes: &[usize]) -> (Array2<f32>, Vec<f32>) {
+    let bias = classes.iter().map(|&class| model.bias[class]).collect();
+    (model.weights.select(Axis(0), classes), bias)
 }

@@ -10,9 +10,12 @@
 //! | `heatmaps` | which pixels decided |
 //! | `context` | how much of the relevance lies outside the boxes |
 //! | `quality` | how good the heatmaps are |
+//! | `words` | which visual words carry a class |
 //! | `audit` | whether a class is recognised by an artefact |
-//! | `photo` | which pixels of a photo decided, without a run folder |
+//! | `why` | which training images decided |
+//! | `photo` | which pixels of a photo decided, of no split |
 //! | `views` | heatmaps in memory, of a run that is only read |
+//! | `of_words` | relevance of words, from vectors and from images |
 //! | `selection`, `rules`, `boxes`, `explainer` | which pairs, by which rules, their boxes, one image taken apart |
 //!
 //! The formulas stand in [`crate::explanation`]; here they meet a run. Images are explained in parallel,
@@ -25,19 +28,25 @@ mod context;
 mod explainer;
 mod files;
 mod heatmaps;
+mod of_words;
 mod photo;
 mod quality;
 mod rules;
 mod selection;
 mod views;
+mod why;
+mod words;
 
 pub use audit::{Audit, AuditOptions, NotJudged};
 pub use context::{ClassContext, ContextReport};
 pub use heatmaps::{Drawing, Heatmap};
-pub use photo::{PhotoRelevance, explain_photo};
-pub use quality::{ClassQuality, ORDERS, QualityReport};
+pub use photo::{PhotoHeatmap, PhotoRelevance, explain_photo};
+pub use quality::{ClassQuality, ORDERS, QualityReport, SANITY};
 pub use rules::Rules;
 pub use selection::{Only, Selection};
+pub use why::{Share, Why, WhyOptions};
+pub use words::{ClassWords, Patch, WordOfClass, WordsReport};
 
 pub(crate) use context::StoredContext;
 pub(crate) use views::{View, Views};
+pub(crate) use words::Patches;

@@ -1,14 +1,93 @@
-//! One photo explained, of no data set and no run folder.
+//! Photographs of no data set explained: by a run, or without a run folder.
 
-use super::explainer::joint_relevance;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::explainer::{joint_relevance, of_classes};
+use super::files::write_png;
 use super::selection::class_index;
-use crate::describer::{Describer, Workers};
+use crate::dataset::Item;
+use crate::describer::{Describer, Reader, Workers};
 use crate::descriptors::Frame;
 use crate::error::{Error, Result};
-use crate::explanation::Rule;
+use crate::explanation::heatmap::panels;
 use crate::explanation::pixels::{Map, spread};
+use crate::explanation::{Classifier, Rule};
 use crate::image::{Params, Photo};
+use crate::names::{file_name, with_ending};
+use crate::pipeline::Run;
+use crate::store::Origin;
 use crate::svm::Model;
+
+/// A heatmap of a photograph that is of no split, as it was drawn.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhotoHeatmap {
+    /// The photograph's path.
+    pub photo: String,
+    /// The class.
+    pub class: String,
+    /// Its score.
+    pub score: f64,
+    /// Σ R².
+    pub relevance: f64,
+    /// The picture: photograph, heatmap, overlay.
+    #[serde(serialize_with = "super::files::path_text")]
+    pub file: PathBuf,
+}
+
+impl Run<'_> {
+    /// Draws heatmaps of photographs into `photos/<file>/<class>.png`: of each of `classes`, or of the class of the
+    /// highest score where none is named.
+    ///
+    /// # Errors
+    /// As [`explain_photo`], for the first photograph that cannot be explained; [`Error::Missing`] without a
+    /// classifier.
+    pub fn explain_photos(
+        &self,
+        photos: &[PathBuf],
+        classes: &[String],
+        rule: Rule,
+    ) -> Result<Vec<PhotoHeatmap>> {
+        self.begin();
+        self.require_explainable()?;
+        let (describer, mixtures) = self.describer()?;
+        let (model, svm) = self.load_svm_for(&mixtures)?;
+        let reader = Reader::new(&self.config().image, &self.home.work.seen);
+        let mut drawn = Vec::new();
+        for path in photos {
+            self.home.work.go_on()?;
+            let photo = reader.read(&Item::of_file(path))?;
+            let mut asked: Vec<Option<&str>> = classes.iter().map(|class| Some(&**class)).collect();
+            if asked.is_empty() {
+                asked.push(None);
+            }
+            let name = path.to_string_lossy().into_owned();
+            let folder = self.home.paths.photos().join(with_ending(&file_name(&name), ""));
+            let mut pictures = Vec::new();
+            for class in asked {
+                let found =
+                    explain_photo(&describer, &model, reader.params(), &photo, class, rule)?;
+                let file = folder.join(with_ending(&file_name(&found.class), ".png"));
+                pictures.push((found, file));
+            }
+            let origin = Origin::new("", &svm, "", &model.classes, &[]);
+            let group = format!("photos/{}", file_name(&name));
+            let planned = pictures.iter().map(|(_, file)| file);
+            let outputs = self.home.results().outputs(&group, &origin, planned)?;
+            for (found, file) in pictures {
+                let picture =
+                    panels(&photo.rgb(reader.params()), &found.map, found.map.largest(), &[]);
+                write_png(&outputs, &file, &picture)?;
+                let PhotoRelevance { class, score, map } = found;
+                let relevance = map.sum();
+                drawn.push(PhotoHeatmap { photo: name.clone(), class, score, relevance, file });
+            }
+            outputs.end()?;
+        }
+        Ok(drawn)
+    }
+}
 
 /// Why a photo has its score for a class.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +133,9 @@ pub fn explain_photo(
         }
     };
     let parts = describer.examine(photo, None, &mut workers)?;
-    let relevance = joint_relevance(describer, (&parts, &vector), model, &[class], rule)?;
+    let (weights, bias) = of_classes(model, &[class]);
+    let classifier = Classifier { weights: weights.view(), bias: &bias };
+    let relevance = joint_relevance(describer, (&parts, &vector), classifier, rule)?;
     let frames: Vec<Frame> = parts.iter().flat_map(|part| part.frames.iter().copied()).collect();
     let [width, height] = photo.fitted(image);
     let map = spread(&frames, &relevance.of_class(0), width, height);

@@ -5,21 +5,29 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::explainer::Explainer;
+use ndarray::{Array2, s};
+
+use super::explainer::{Examined, Explainer, Failure};
 use super::files::write_json;
 use super::selection::Selection;
-use crate::dataset::Label;
-use crate::error::Result;
+use crate::dataset::{Item, Label};
+use crate::error::{Error, Result};
 use crate::evaluation::{ranking::Ranking, roc};
-use crate::explanation::Rule;
+use crate::explanation::context::context;
 use crate::explanation::drawings::{Curve, curves};
 use crate::explanation::quality::{Draws, Params, Trace, descending};
+use crate::explanation::sanity::{points_inside, rank_correlation};
+use crate::explanation::{Classifier, Relevance, Rule};
 use crate::names::with_ending;
 use crate::pipeline::{Run, StageResult};
 use crate::plain;
+use crate::svm;
 
 /// Orders in which descriptors are replaced.
 pub const ORDERS: [&str; 3] = ["relevance descending", "random", "relevance ascending"];
+
+/// Models without meaning that relevance is compared with.
+pub const SANITY: [&str; 3] = ["random classifier", "permuted labels", "random mixture"];
 
 /// Quality of a rule's heatmaps on a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,6 +62,21 @@ pub struct ClassQuality {
     pub changed: [f64; 3],
     /// Mean scores after each batch.
     pub scores: [Vec<f64>; 3],
+    /// Rank correlation of the descriptors' relevance with that of models without meaning, in the order of
+    /// [`SANITY`]: towards 0 is right.
+    pub sanity: [Option<f64>; 3],
+    /// Share of the images with boxes whose highest pixel lies in one.
+    pub pointing: Option<f64>,
+    /// Mean share of the positive relevance in the boxes.
+    pub inside: Option<f64>,
+}
+
+/// What is tested of one image and class beside its traces.
+#[derive(Default)]
+struct Sane {
+    correlations: [Option<f64>; 3],
+    pointing: Option<bool>,
+    inside: Option<f64>,
 }
 
 impl Run<'_> {
@@ -74,7 +97,8 @@ impl Run<'_> {
         let split = self.split_to_explain(data, split, &selection.classes, &selection.images)?;
         let explainer = self.explainer(split, rule.into())?;
         let thresholds = explainer.thresholds()?;
-        let cases = explainer.cases_where(selection, |label, score, class| {
+        let meaningless = self.meaningless(&explainer)?;
+        let cases = explainer.cases_where(selection, |label, score, [_, class]| {
             let recognised = thresholds[class].is_some_and(|t| f64::from(score) >= t);
             label == Label::Yes && recognised
         })?;
@@ -104,13 +128,24 @@ impl Run<'_> {
                 let (classifier, orders) = (explainer.classifier(), [&down[..], &random, &up]);
                 let traces =
                     perturbed.traces(classifier, class, threshold, orders, &draws, params.batch);
-                (class, traces)
+                let real = (relevance.of_class(at), [at, class]);
+                let sane = sane(
+                    &explainer,
+                    explainer.item(case),
+                    &examined,
+                    &relevance,
+                    &meaningless,
+                    real,
+                )?;
+                Ok((class, traces, sane))
             };
-            Ok(case.classes.iter().enumerate().map(of_class).collect::<Vec<_>>())
+            case.classes.iter().enumerate().map(of_class).collect::<Result<Vec<_>, Failure>>()
         })?;
         let mut of_class: Vec<Vec<[Trace; 3]>> = thresholds.iter().map(|_| Vec::new()).collect();
-        for (class, traces) in traced.into_iter().flatten().flatten() {
+        let mut sane_of_class: Vec<Vec<Sane>> = thresholds.iter().map(|_| Vec::new()).collect();
+        for (class, traces, sane) in traced.into_iter().flatten().flatten() {
             of_class[class].push(traces);
+            sane_of_class[class].push(sane);
         }
         let name = format!("quality_{}", rule.to_string().replace(' ', "-"));
         let path = explainer.folder.join(format!("{name}.json"));
@@ -131,6 +166,14 @@ impl Run<'_> {
                 changed: [0, 1, 2].map(|o| mean(traces.iter().map(|t| t[o].changed))),
                 scores: [0, 1, 2]
                     .map(|o| mean_curve(traces.iter().map(|t| t[o].scores.as_slice()))),
+                sanity: [0, 1, 2]
+                    .map(|o| mean_of(sane_of_class[class].iter().map(|s| s.correlations[o]))),
+                pointing: mean_of(
+                    sane_of_class[class]
+                        .iter()
+                        .map(|sane| sane.pointing.map(|points| if points { 1.0 } else { 0.0 })),
+                ),
+                inside: mean_of(sane_of_class[class].iter().map(|sane| sane.inside)),
             };
             outputs.text(&drawing(class), &draw(&quality, rule, params.batch))?;
             classes.push(quality);
@@ -152,6 +195,80 @@ impl Run<'_> {
     }
 }
 
+/// Weights of every class by models without meaning, in the order of [`SANITY`]; none of the second where the
+/// vectors of the training split are gone.
+struct Meaningless {
+    weights: [Option<Array2<f32>>; 3],
+}
+
+impl Run<'_> {
+    fn meaningless(&self, explainer: &Explainer) -> Result<Meaningless> {
+        let seed = self.config().seed;
+        let real = &explainer.model.weights;
+        let mut shuffled = real.clone();
+        for (class, mut row) in shuffled.rows_mut().into_iter().enumerate() {
+            let mut values = row.to_vec();
+            seed.stream("random classifier", class as u64).shuffle(&mut values);
+            row.assign(&ndarray::ArrayView1::from(&values));
+        }
+        let mut moved = Array2::zeros(real.dim());
+        let mut stream = seed.stream("random mixture", 0);
+        for (from, to) in explainer.components_moved(&mut stream) {
+            moved.slice_mut(s![.., to]).assign(&real.slice(s![.., from]));
+        }
+        let permuted = match self.trained_on() {
+            Ok(trained) => {
+                let mut labels = trained.labels;
+                seed.stream("permuted labels", 0).shuffle(&mut labels);
+                let calibration = svm::Calibration::None;
+                let params = &self.config().svm;
+                let c = trained.model.reports.iter().map(|r| r.c).find(|&c| c > 0.0);
+                let params = svm::Params {
+                    c: c.unwrap_or(params.c),
+                    c_grid: Vec::new(),
+                    calibration,
+                    fusion: svm::Fusion::Weights,
+                    ..params.clone()
+                };
+                let (classes, progress) = (&trained.model.classes, self.home.work.progress);
+                let vectors = &trained.vectors;
+                Some(svm::train(vectors, &labels, classes, &params, seed, progress)?.weights)
+            }
+            Err(Error::Missing { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Meaningless { weights: [Some(shuffled), permuted, Some(moved)] })
+    }
+}
+
+/// How an image's relevance for a class stands beside that of models without meaning, and to its boxes. `real` is
+/// the relevance of the descriptors, and the place of the class in `relevance` and its number.
+fn sane(
+    explainer: &Explainer,
+    item: &Item,
+    examined: &Examined<'_>,
+    relevance: &Relevance,
+    meaningless: &Meaningless,
+    (real, [at, class]): (Vec<f64>, [usize; 2]),
+) -> Result<Sane, Failure> {
+    let mut sane = Sane::default();
+    for (correlation, weights) in sane.correlations.iter_mut().zip(&meaningless.weights) {
+        let Some(weights) = weights else { continue };
+        let of_class = weights.slice(s![class..=class, ..]);
+        let bias = [explainer.model.bias[class]];
+        let classifier = Classifier { weights: of_class, bias: &bias };
+        let other = explainer.relevance_by(examined, classifier)?;
+        *correlation = Some(rank_correlation(&real, &other.of_class(0)));
+    }
+    let boxes = explainer.boxes(item, class, examined)?;
+    if !boxes.is_empty() {
+        let map = explainer.pixels(examined, relevance, [at, class])?.map;
+        sane.pointing = points_inside(&map, &boxes);
+        sane.inside = context(&map, &boxes).and_then(|context| context.positive_inside);
+    }
+    Ok(sane)
+}
+
 impl Explainer {
     /// The equal-error-rate threshold of every class that has positives and negatives.
     fn thresholds(&self) -> Result<Vec<Option<f64>>> {
@@ -163,6 +280,12 @@ impl Explainer {
             })
             .collect()
     }
+}
+
+/// The mean of what is there.
+fn mean_of(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.flatten().collect();
+    (!values.is_empty()).then(|| mean(values.into_iter()))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

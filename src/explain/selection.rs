@@ -28,17 +28,21 @@ pub enum Only {
     FalsePositives,
     /// It shows the class and is not recognised.
     FalseNegatives,
+    /// The image does not show the class that it is taken for: that of its highest score.
+    Mistakes,
     /// Every pair.
     All,
 }
 
 impl Only {
-    pub(super) fn takes(self, label: Label, score: f32) -> bool {
+    /// `wins` where the class has the image's highest score.
+    pub(super) fn takes(self, label: Label, score: f32, wins: bool) -> bool {
         match self {
             Self::Present => label == Label::Yes,
             Self::TruePositives => label == Label::Yes && score > 0.0,
             Self::FalsePositives => label == Label::No && score > 0.0,
             Self::FalseNegatives => label == Label::Yes && score <= 0.0,
+            Self::Mistakes => label == Label::No && wins,
             Self::All => true,
         }
     }
@@ -49,6 +53,13 @@ impl Only {
 pub(super) struct Case {
     pub(super) item: usize,
     pub(super) classes: Vec<usize>,
+}
+
+/// A component of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Word {
+    pub(super) channel: usize,
+    pub(super) component: usize,
 }
 
 /// The place of a class by its name.

@@ -14,10 +14,7 @@ use crate::explanation::context::context;
 use crate::explanation::heatmap::{jpeg, outline, paint};
 use crate::pipeline::{Index, IndexedImage, Run};
 
-/// Longest side of a picture, in pixels.
-const SIDE: u32 = 240;
-
-/// One class's heatmap of one image, as JPEG of at most 240 pixels a side.
+/// One class's heatmap of one image, as JPEG.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct View {
     /// The photograph with the boxes of the class.
@@ -34,7 +31,7 @@ pub(crate) type Views = BTreeMap<(String, String), View>;
 
 impl Run<'_> {
     /// Draws the heatmaps of `wanted` pairs (ids of images, each with classes of the run) by what the run
-    /// holds. `index` is that of the split's vectors: an image that is not as it was encoded is noted and
+    /// holds, at most `side` pixels a side. `index` is that of the split's vectors: an image that is not as it was encoded is noted and
     /// left out, as is one that cannot be read. Nothing is written.
     ///
     /// # Errors
@@ -45,13 +42,14 @@ impl Run<'_> {
         index: &Index,
         wanted: &BTreeMap<String, Vec<String>>,
         rules: Rules,
+        side: u32,
     ) -> Result<Views> {
         self.begin();
         let explainer = self.explainer_of_stored(split, rules)?;
         let cases = self.cases_as_encoded(&explainer, index, wanted)?;
         let work = &self.home.work;
         let drawn = self.for_each_case(&explainer, "heatmaps", &cases, |case| {
-            match view(&explainer, case) {
+            match view(&explainer, case, side) {
                 Err(Failure::Unreadable(error)) => {
                     work.skip(&explainer.item(case).id, &error);
                     work.left_out.fetch_add(1, Ordering::Relaxed);
@@ -110,7 +108,7 @@ impl Run<'_> {
 }
 
 /// The views of one image, in the order of its classes.
-fn view(explainer: &Explainer, case: &Case) -> Result<Vec<View>, Failure> {
+fn view(explainer: &Explainer, case: &Case, side: u32) -> Result<Vec<View>, Failure> {
     let item = explainer.item(case);
     let examined = explainer.examine(case)?;
     let relevance = explainer.relevance(&examined, &case.classes)?;
@@ -120,8 +118,8 @@ fn view(explainer: &Explainer, case: &Case) -> Result<Vec<View>, Failure> {
         // What the pixels say does not depend on boxes: a heatmap without them is right.
         let boxes = explainer.boxes(item, class, &examined).unwrap_or_default();
         Ok(View {
-            photograph: small(photograph.clone(), &boxes)?,
-            heat: small(paint(&map, map.largest()), &boxes)?,
+            photograph: small(photograph.clone(), &boxes, side)?,
+            heat: small(paint(&map, map.largest()), &boxes, side)?,
             score: relevance.scores[at],
             mu_positive: context(&map, &boxes).and_then(|found| found.mu_positive),
         })
@@ -130,7 +128,7 @@ fn view(explainer: &Explainer, case: &Case) -> Result<Vec<View>, Failure> {
 }
 
 /// A picture with boxes, made small.
-fn small(mut picture: RgbImage, boxes: &[[f32; 4]]) -> Result<Vec<u8>> {
+fn small(mut picture: RgbImage, boxes: &[[f32; 4]], side: u32) -> Result<Vec<u8>> {
     outline(&mut picture, boxes);
-    jpeg(&picture, SIDE)
+    jpeg(&picture, side)
 }

@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`Kind::Place`] | a place that holds, outside the boxes, [`CONCENTRATION`] times its area's share of the relevance, and more than in other classes | places of the same shape elsewhere are replaced |
 //! | [`Kind::Strategy`] | the same, within one group of alike maps (spectral relevance analysis) | the same |
+//! | [`Kind::Words`] | visual words that hold, outside the boxes, [`CONCENTRATION`] times their share of the descriptors, and more than in other classes: wherever they are in the image | as many other descriptors outside the boxes are replaced |
 //! | [`Kind::Context`] | μ⁺ high against the other classes | the object itself is replaced |
 //!
 //! Nothing is said from fewer than [`LEAST_IMAGES`] images, be they looked at, tested or compared with,
@@ -38,13 +39,16 @@ const ABOVE_OTHERS: f64 = 1.5;
 /// A place with less of the relevance is not worth a word.
 const SMALLEST_SHARE: f64 = 0.02;
 /// A group smaller than this share of the images, or than [`LEAST_IMAGES`], is no strategy.
-const SMALLEST_GROUP: f64 = 0.05;
+pub(super) const SMALLEST_GROUP: f64 = 0.05;
 /// A suspicion is confirmed by a fall of at least this share of the margin …
 pub const SMALLEST_FALL: f64 = 0.1;
 /// … and this multiple of the control's.
 const ABOVE_CONTROL: f64 = 2.0;
 /// Context is high when μ⁺ lies so many (robust) standard deviations above the other classes.
 const CONTEXT_DEVIATIONS: f64 = 1.5;
+/// Words are of a thing when so much of their relevance in an image lies in one spot, on average: what is spread over
+/// the image is a scene.
+const LEAST_IN_ONE_SPOT: f64 = 0.5;
 /// Places named per class or group, at most.
 const MOST_PLACES: usize = 3;
 
@@ -59,6 +63,10 @@ pub struct Sample {
     pub outside: Vec<f64>,
     /// μ⁺, where it is defined.
     pub mu_positive: Option<f64>,
+    /// Share of the positive relevance of every word, of descriptors that lie in or near no box.
+    pub words: Vec<f32>,
+    /// Share of the descriptors that are of every word, the same.
+    pub rows: Vec<f32>,
 }
 
 /// A connected set of cells where relevance concentrates.
@@ -86,6 +94,20 @@ pub enum Kind {
         group: usize,
         /// The place.
         place: Place,
+    },
+    /// A few visual words decide, wherever they are.
+    Words {
+        /// Their names.
+        words: Vec<String>,
+        /// Images in the group that they decide in.
+        group: usize,
+        /// Mean share of the positive relevance.
+        share: f64,
+        /// Mean share of the descriptors.
+        rows: f64,
+        /// Of their relevance in an image, the share in the one spot that has most of it ([`super::audit_words::spot_share`]); mean over
+        /// the tested images.
+        in_one_spot: f64,
     },
     /// The surroundings decide.
     Context {
@@ -128,6 +150,8 @@ pub struct Suspicion {
     pub kind: Kind,
     /// Indices of the samples that show it, strongest first.
     pub samples: Vec<usize>,
+    /// The words that are suspected, by their numbers; empty where a place is.
+    pub words: Vec<usize>,
 }
 
 /// A confirmed suspicion.
@@ -168,7 +192,7 @@ pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<S
     }
     for place in places(samples, &every, &mean_map(others.iter().copied())) {
         let shown = strongest(samples, &every, &place);
-        found.push(Suspicion { kind: Kind::Place(place), samples: shown });
+        found.push(Suspicion { kind: Kind::Place(place), samples: shown, words: Vec::new() });
     }
     let maps: Vec<&[f64]> = samples.iter().map(|s| s.outside.as_slice()).collect();
     let grouping = spectral::group(&maps, seed)?;
@@ -188,7 +212,7 @@ pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<S
                 }
                 let shown = strongest(samples, &inside, &place);
                 let kind = Kind::Strategy { group: inside.len(), place };
-                found.push(Suspicion { kind, samples: shown });
+                found.push(Suspicion { kind, samples: shown, words: Vec::new() });
             }
         }
     }
@@ -208,6 +232,7 @@ pub fn finding(
     let confirmed = match kind {
         Kind::Context { .. } => effect.surroundings_decide(),
         Kind::Place(_) | Kind::Strategy { .. } => effect.confirms(),
+        Kind::Words { in_one_spot, .. } => effect.confirms() && in_one_spot >= LEAST_IN_ONE_SPOT,
     };
     (confirmed && effect.images.min(looked_at) >= LEAST_IMAGES).then(|| {
         let sentence = sentence(class, &kind, looked_at, &effect);
@@ -228,7 +253,7 @@ impl Kind {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Place(place) | Self::Strategy { place, .. } => Some(place),
-            Self::Context { .. } => None,
+            Self::Words { .. } | Self::Context { .. } => None,
         }
     }
 }
@@ -367,6 +392,7 @@ fn context(all: &[Vec<Sample>], class: usize) -> Option<Suspicion> {
     high.then_some(Suspicion {
         kind: Kind::Context { mu_positive: own, others: middle },
         samples: order,
+        words: Vec::new(),
     })
 }
 
@@ -413,6 +439,17 @@ fn sentence(class: &str, kind: &Kind, looked_at: usize, effect: &Effect) -> Stri
             percent(place.area),
             effect.control,
         ),
+        Kind::Words { words, group, share, rows, in_one_spot } => format!(
+            "in {group} of {looked_at} recognised images `{class}` is decided by the same small thing, wherever it \
+             is: {} {} with {} of the positive relevance and {} of the descriptors, boxes not counted, {} of it in one \
+             spot of each image; with these replaced {fall}, with as many others outside the boxes by {:.2}",
+            if words.len() == 1 { "word" } else { "words" },
+            words.join(", "),
+            percent(*share),
+            percent(*rows),
+            percent(*in_one_spot),
+            effect.control,
+        ),
         Kind::Context { mu_positive, others } => format!(
             "`{class}` is decided by its surroundings: a pixel outside the boxes has {mu_positive:.2} \
              times the positive relevance of one inside (other classes {others:.2}), in {looked_at} \
@@ -439,7 +476,14 @@ mod tests {
             outside[cell] += in_corner / 4.0;
         }
         let id = format!("image{number}");
-        Sample { id, score: 1.0, outside, mu_positive: Some(1.0) }
+        Sample {
+            id,
+            score: 1.0,
+            outside,
+            mu_positive: Some(1.0),
+            words: Vec::new(),
+            rows: Vec::new(),
+        }
     }
 
     fn class(stream: &mut Stream, with: usize, without: usize) -> Vec<Sample> {

@@ -62,22 +62,32 @@ pub fn paint(map: &Map, largest: f64) -> RgbImage {
 pub fn panels(photograph: &RgbImage, map: &Map, largest: f64, boxes: &[[f32; 4]]) -> RgbImage {
     let (width, height) = photograph.dimensions();
     assert_eq!((width as usize, height as usize), (map.width, map.height), "photograph and map");
-    let heat = paint(map, largest);
-    let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
-    let overlay = RgbImage::from_fn(width, height, |x, y| {
-        let Rgb([r, g, b]) = *photograph.get_pixel(x, y);
-        let grey = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
-        let value = (map.values[y as usize * map.width + x as usize] * scale).abs().min(1.0);
-        let cover = STRONGEST * value.sqrt();
-        let Rgb(heat) = *heat.get_pixel(x, y);
-        Rgb(heat.map(|c| (cover * f64::from(c) + (1.0 - cover) * grey).round() as u8))
-    });
+    let (heat, overlay) = (paint(map, largest), overlay(photograph, map, largest));
     let mut out = RgbImage::from_pixel(3 * width + 2 * GAP, height, Rgb([255, 255, 255]));
     for (mut panel, number) in [photograph.clone(), heat, overlay].into_iter().zip(0..) {
         outline(&mut panel, boxes);
         ::image::imageops::replace(&mut out, &panel, i64::from(number * (width + GAP)), 0);
     }
     out
+}
+
+/// The heatmap over the greyed photograph, the stronger the less of it is seen.
+///
+/// # Panics
+/// When photograph and map differ in size.
+pub fn overlay(photograph: &RgbImage, map: &Map, largest: f64) -> RgbImage {
+    let (width, height) = photograph.dimensions();
+    assert_eq!((width as usize, height as usize), (map.width, map.height), "photograph and map");
+    let heat = paint(map, largest);
+    let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
+    RgbImage::from_fn(width, height, |x, y| {
+        let Rgb([r, g, b]) = *photograph.get_pixel(x, y);
+        let grey = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
+        let value = (map.values[y as usize * map.width + x as usize] * scale).abs().min(1.0);
+        let cover = STRONGEST * value.sqrt();
+        let Rgb(heat) = *heat.get_pixel(x, y);
+        Rgb(heat.map(|c| (cover * f64::from(c) + (1.0 - cover) * grey).round() as u8))
+    })
 }
 
 /// A picture as JPEG, made smaller where it is more than `longest` pixels on a side.

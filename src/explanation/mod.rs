@@ -21,11 +21,13 @@
 //!
 //! Each is one product with the coefficients `c_d = R³_d / denominator` of all classes at once; no
 //! `N × dim` array is formed. [`pixels`] spreads relevance over the image, [`heatmap`] draws it,
-//! [`context`] compares it with the boxes, [`quality`] tests it by taking descriptors away, and
+//! [`context`] compares it with the boxes, [`quality`] tests it by taking descriptors away,
+//! [`words`] shares it out among visual words, and
 //! [`audit`] looks for reasons that are not the object. Source: Bach et al. 2016, LRP-FV in
 //! `docs/REFERENCES.md`.
 
 pub mod audit;
+pub mod audit_words;
 pub mod context;
 pub mod drawings;
 pub mod heatmap;
@@ -33,6 +35,8 @@ pub mod memory;
 pub mod pixels;
 pub mod quality;
 mod relevance;
+pub mod sanity;
 mod spectral;
+pub mod words;
 
 pub use relevance::{Classifier, Relevance, Rule, coordinates, relevance};

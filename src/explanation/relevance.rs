@@ -142,22 +142,22 @@ pub fn coordinates(
     Ok(found)
 }
 
-fn kind(rule: Rule) -> Value {
+pub(super) fn kind(rule: Rule) -> Value {
     if rule == Rule::Absolute { Value::Absolute } else { Value::Signed }
 }
 
 /// How the score of each class is shared out.
-struct Shares {
-    scores: Vec<f64>,
+pub(super) struct Shares {
+    pub scores: Vec<f64>,
     /// `R³`, `M × dim`.
-    dimensions: Array2<f32>,
-    /// `R³ / denominator`, `dim × M`.
-    coefficients: Array2<f64>,
+    pub dimensions: Array2<f32>,
+    /// `R³ / denominator`, `dim × M`; 0 of the dimensions `Z`.
+    pub coefficients: Array2<f64>,
     /// `Σ_{d∈Z} R³_d` per class.
-    even: Vec<f64>,
+    pub even: Vec<f64>,
 }
 
-fn shares(
+pub(super) fn shares(
     contributions: &Contributions<'_>,
     sums: &Sums,
     vector: &[f32],

@@ -146,6 +146,114 @@ impl Rows for Chosen<'_> {
     }
 }
 
+/// A matrix some of whose columns count as 0.
+#[derive(Debug)]
+pub struct Blanked<R> {
+    matrix: R,
+    /// Ascending, apart from each other.
+    columns: Vec<Range<usize>>,
+}
+
+impl<R: Rows> Blanked<R> {
+    /// `matrix` without the given columns, ascending and apart from each other.
+    pub fn new(matrix: R, columns: Vec<Range<usize>>) -> Self {
+        Self { matrix, columns }
+    }
+}
+
+impl<R: Rows> Rows for Blanked<R> {
+    fn len(&self) -> usize {
+        self.matrix.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.matrix.dim()
+    }
+
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        if self.columns.is_empty() {
+            return self.matrix.segment(i, columns, scratch);
+        }
+        scratch.resize(columns.len(), 0.0);
+        self.copy(i, columns, scratch);
+        scratch
+    }
+
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        self.matrix.copy(i, columns.clone(), out);
+        let first = self.columns.partition_point(|blank| blank.end <= columns.start);
+        for blank in &self.columns[first..] {
+            let (start, end) = (blank.start.max(columns.start), blank.end.min(columns.end));
+            if start >= end {
+                break;
+            }
+            out[start - columns.start..end - columns.start].fill(0.0);
+        }
+    }
+
+    fn parts(&self) -> Vec<(Range<usize>, f32)> {
+        self.matrix.parts()
+    }
+}
+
+/// Rows of several matrices of one width, one matrix after the other.
+pub struct Stacked<'r> {
+    matrices: Vec<&'r dyn Rows>,
+}
+
+impl<'r> Stacked<'r> {
+    /// The given matrices.
+    ///
+    /// # Panics
+    /// When they are of different widths.
+    pub fn new(matrices: Vec<&'r dyn Rows>) -> Self {
+        let widths = matrices.windows(2).all(|two| two[0].dim() == two[1].dim());
+        assert!(widths, "stacked matrices are of one width");
+        Self { matrices }
+    }
+
+    /// The matrix that a row is of, and its place there.
+    fn of_row(&self, mut row: usize) -> (&'r dyn Rows, usize) {
+        for matrix in &self.matrices {
+            if row < matrix.len() {
+                return (*matrix, row);
+            }
+            row -= matrix.len();
+        }
+        panic!("a row of stacked matrices");
+    }
+}
+
+impl Rows for Stacked<'_> {
+    fn len(&self) -> usize {
+        self.matrices.iter().map(|matrix| matrix.len()).sum()
+    }
+
+    fn dim(&self) -> usize {
+        self.matrices.first().map_or(0, |matrix| matrix.dim())
+    }
+
+    fn segment<'a>(
+        &'a self,
+        i: usize,
+        columns: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        let (matrix, row) = self.of_row(i);
+        matrix.segment(row, columns, scratch)
+    }
+
+    fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
+        let (matrix, row) = self.of_row(i);
+        matrix.copy(row, columns, out);
+    }
+}
+
 /// Rows of several matrices side by side, each multiplied by a factor: row `i` is
 /// `[s_1 · A_1[r_1(i)] | s_2 · A_2[r_2(i)] | …]`.
 #[derive(Debug)]
@@ -247,6 +355,13 @@ mod tests {
         for (columns, expected) in [(1..3, &[2.0, 14.0][..]), (2..3, &[14.0]), (0..1, &[1.0])] {
             assert_eq!(joined.segment(1, columns, scratch), expected);
         }
+        let blanked = Blanked::new(joined, vec![0..1, 2..3]);
+        assert_eq!(blanked.row(0, scratch), [0.0, 4.0, 0.0]);
+        assert_eq!(blanked.segment(1, 1..2, scratch), [2.0]);
+        let stacked = [a.view(), array![[8.0f32, 9.0]].view()].map(|m| m.to_owned());
+        let views = stacked.each_ref().map(|m| m.view());
+        let stacked = Stacked::new(views.iter().map(|m| m as &dyn Rows).collect());
+        assert_eq!((stacked.len(), stacked.row(2, scratch)), (3, &[8.0, 9.0][..]));
         let alone = Joined::new([(a.view(), 1.0, vec![1])]);
         assert_eq!(alone.segment(0, 1..2, &mut Vec::new()), [4.0]);
     }

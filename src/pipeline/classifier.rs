@@ -18,7 +18,7 @@ use crate::dataset::one_class;
 use crate::encoding::Layout;
 use crate::error::{Error, Result};
 use crate::generative::Parts;
-use crate::linalg::Joined;
+use crate::linalg::{Blanked, Joined};
 use crate::memory::Need;
 use crate::store::{
     Index, Inputs, Kind, SvmReport, in_words, labels_hash, model_of, open_index, open_stage,
@@ -26,6 +26,14 @@ use crate::store::{
 };
 use crate::svm::{self, Model, Stop};
 use crate::words::counted;
+
+/// A classifier with all that it was trained on.
+pub(crate) struct TrainedOn {
+    pub(crate) model: Model,
+    pub(crate) index: Index,
+    pub(crate) vectors: Blanked<Joined<Shards>>,
+    pub(crate) labels: Vec<Vec<Label>>,
+}
 
 struct Train<'a, 'p> {
     run: &'a Run<'p>,
@@ -64,7 +72,7 @@ impl Train<'_, '_> {
     fn train(&self) -> Result<Made<Model, SvmReport>> {
         let (index, Place { config, work, .. }) = (self.index, &self.run.home);
         note_contradictions(index, work.progress);
-        let vectors: Joined<Shards> = self.run.vectors(index)?;
+        let vectors = self.run.training_vectors(index)?;
         let (classes, params) = (&index.classes, &config.svm);
         let model = svm::train(&vectors, self.labels, classes, params, config.seed, work.progress)?;
         let report = SvmReport::new(&model, &index.split, index.images.len());
@@ -90,7 +98,7 @@ impl Run<'_> {
     /// settings or labels is there.
     pub(crate) fn train_svm(&self, split: &str) -> Result<Stamp> {
         let index = self.index(split)?;
-        let labels = index_labels(&index);
+        let labels = self.training_labels(&index)?;
         if let (true, Some(only)) = (index.single_label, only_class(&index)) {
             return Err(one_class(split, only));
         }
@@ -118,7 +126,7 @@ impl Run<'_> {
         }
         let Ok(index) = self.index(split) else { return Ok(()) };
         let vectors = &header.inputs["parents"][format!("fisher/{split}")];
-        let labels = labels_hash(&index.classes, &index_labels(&index));
+        let labels = labels_hash(&index.classes, &self.training_labels(&index)?);
         if *vectors == index.fingerprint && header.inputs["data"] == labels {
             return Ok(());
         }
@@ -168,6 +176,39 @@ impl Run<'_> {
     pub(crate) fn load_svm(&self) -> Result<(Model, String)> {
         self.require_classifier()?;
         self.load_svm_for(&self.mixtures()?)
+    }
+
+    /// The vectors of a split as the classifier is trained on them.
+    fn training_vectors(&self, index: &Index) -> Result<Blanked<Joined<Shards>>> {
+        Ok(Blanked::new(self.vectors(index)?, self.columns_left_out()?))
+    }
+
+    /// What the stored classifier was trained on.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained here, or the vectors are gone; [`Error::Artifact`] when
+    /// they are damaged or others by now.
+    pub(crate) fn trained_on(&self) -> Result<TrainedOn> {
+        let (model, _) = self.load_svm()?;
+        let split = self.trained_split()?;
+        if !self.is_encoded(&split)? {
+            return Err(Error::Missing {
+                what: format!("vectors of split `{split}`, which the classifier was trained on"),
+                hint: format!("make them: `fvtool encode --data DATA --split {split} --run RUN`"),
+            });
+        }
+        let index = self.index(&split)?;
+        let (vectors, labels) = (self.training_vectors(&index)?, self.training_labels(&index)?);
+        Ok(TrainedOn { model, index, vectors, labels })
+    }
+
+    /// The split that the stored classifier was trained on.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when nothing was trained here; [`Error::Artifact`] when it is damaged.
+    pub fn trained_split(&self) -> Result<String> {
+        self.require_classifier()?;
+        Ok(report_of::<SvmReport>(&Artifact::open(&self.home.path(Kind::Svm))?)?.split)
     }
 
     pub(crate) fn require_classifier(&self) -> Result<()> {
@@ -252,8 +293,4 @@ fn only_class(index: &Index) -> Option<&str> {
     let mut shown = (0..index.classes.len()).filter(|class| shown(*class));
     let only = shown.next().filter(|_| shown.next().is_none())?;
     Some(&index.classes[only])
-}
-
-fn index_labels(index: &Index) -> Vec<Vec<Label>> {
-    index.images.iter().map(|i| i.labels.iter().map(|&n| Label::from_number(n)).collect()).collect()
 }

@@ -158,6 +158,7 @@ impl Run<'_> {
 
     fn encode_and_evaluate(&self, split: &Split) -> Result<Evaluated> {
         let encoded = self.encode_split(split)?;
+        self.note_unlike(split)?;
         self.evaluate_split(split, encoded)
     }
 

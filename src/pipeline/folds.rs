@@ -6,6 +6,7 @@ use ndarray::Array2;
 
 use super::models::Until;
 use super::options::Options;
+use super::result::StageResult;
 use super::run::Run;
 use super::vectors::Encoded;
 use crate::artifacts::write_atomically;
@@ -18,6 +19,16 @@ impl<'p> Run<'p> {
     /// How this run reports.
     pub(crate) fn progress(&self) -> &'p dyn Progress {
         self.home.work.progress
+    }
+
+    /// Whether images of a split have boxes.
+    pub(crate) fn has_boxes(&self, data: &Path, split: &str) -> Result<bool> {
+        Ok(self.split_of(data, split)?.items.iter().any(|item| !item.objects.is_empty()))
+    }
+
+    /// Says that a command is done.
+    pub(crate) fn finish(&self, result: StageResult) {
+        self.home.work.finish(result);
     }
 
     /// Ends a command that the user asked to stop.

@@ -41,10 +41,12 @@ mod place;
 mod predict;
 mod reading;
 mod result;
+mod revised;
 mod run;
 mod sample;
 mod source;
 mod stage;
+mod unlike;
 mod vectors;
 
 pub use evaluation::Evaluated;
@@ -54,8 +56,10 @@ pub use reading::StoredScores;
 pub use result::{StageResult, Stamp};
 pub use run::{Run, check_processor, no_such_run};
 pub use source::require_apart;
+pub use unlike::Usual;
 pub use vectors::Encoded;
 
+pub(crate) use classifier::TrainedOn;
 pub(crate) use mixture::load_mixture;
 pub(crate) use place::Place;
 

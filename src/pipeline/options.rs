@@ -95,8 +95,12 @@ fn absolute_paths(config: &mut Config) -> Result<()> {
         &mut network.library,
         &mut config.layer.file,
     ];
-    let data = &mut config.data;
-    let of_data = [("data.labels", &mut data.labels), ("data.boxes", &mut data.boxes)];
+    let (data, svm) = (&mut config.data, &mut config.svm);
+    let of_data = [
+        ("data.labels", &mut data.labels),
+        ("data.boxes", &mut data.boxes),
+        ("svm.corrections", &mut svm.corrections),
+    ];
     let paths = KEYS.into_iter().zip(paths).chain(of_data);
     for (key, path) in paths {
         if !path.as_os_str().is_empty() {

@@ -1,11 +1,13 @@
 //! What the classifier says of image files that belong to no data set.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::run::Run;
+use super::unlike::Usual;
 use super::vectors::need_of_encoding;
 use crate::dataset::Item;
 use crate::describer::{Describer, Noted, Noticed, Reader, Workers, largest};
@@ -14,6 +16,7 @@ use crate::error::Result;
 use crate::linalg::Pool;
 use crate::memory::Need;
 use crate::svm::Model;
+use crate::words::counted;
 
 /// Images whose predictions are held before they are handed out.
 const AT_ONCE: usize = 256;
@@ -25,6 +28,8 @@ pub struct Prediction {
     pub path: PathBuf,
     /// Score and, where calibrated, probability per class; or why the image cannot be used.
     pub outcome: Result<Vec<ClassScore>, String>,
+    /// Whether it is unlike anything that the classifier was trained on, as far as that is known.
+    pub unlike: bool,
 }
 
 /// One class's verdict on one image.
@@ -69,21 +74,27 @@ impl Run<'_> {
         let (describer, mixtures) = self.describer()?;
         let (model, _) = self.load_svm_for(&mixtures)?;
         let reader = Reader::new(&self.config().image, &work.seen);
+        let (usual, unlike) = (self.usual()?, AtomicUsize::new(0));
         work.progress.begin("predict", images.len() as u64, "images");
         let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
         let sources = || describer.channels().iter().map(|channel| channel.encoder.source());
         let (noted, workers) = (Mutex::new(Noted::default()), Pool::<Workers>::default());
         let classify = |item: &Item| -> Result<Prediction> {
             work.go_on()?;
-            let classify =
-                |workers: &mut Workers| predict_one(item, &reader, &describer, &model, workers);
+            let classify = |workers: &mut Workers| {
+                predict_one(item, &reader, &describer, &model, &usual, workers)
+            };
             let outcome = workers.with(classify);
             work.progress.advance(1);
-            let outcome = outcome.map(|(scores, noticed)| {
+            let mut is_unlike = false;
+            let outcome = outcome.map(|(scores, noticed, found)| {
                 noted.lock().unwrap_or_else(PoisonError::into_inner).add(&noticed);
+                is_unlike = found;
+                unlike.fetch_add(usize::from(found), Ordering::Relaxed);
                 scores
             });
-            Ok(Prediction { path: item.path.clone(), outcome: outcome.map_err(|e| e.to_string()) })
+            let outcome = outcome.map_err(|e| e.to_string());
+            Ok(Prediction { path: item.path.clone(), outcome, unlike: is_unlike })
         };
         let done = items.chunks(AT_ONCE).try_for_each(|items| {
             let largest = || largest(&self.config().image, items, sources());
@@ -96,6 +107,15 @@ impl Run<'_> {
         let threshold = self.config().descriptors.contrast_threshold;
         for sentence in noted.sentences(images.len(), "", threshold) {
             work.progress.note(&sentence);
+        }
+        let unlike = unlike.into_inner();
+        if unlike > 0 {
+            work.progress.note(&format!(
+                "{unlike} of {} unlike anything that the classifier was trained on: {}; `--abstain` says so in \
+                 place of a class",
+                counted(images.len(), "image"),
+                "how usual their descriptors are lies outside 99.5 % of the training images'"
+            ));
         }
         done
     }
@@ -113,8 +133,9 @@ fn predict_one(
     reader: &Reader,
     describer: &Describer,
     model: &Model,
+    usual: &Usual,
     workers: &mut Workers,
-) -> Result<(Vec<ClassScore>, Noticed)> {
+) -> Result<(Vec<ClassScore>, Noticed, bool)> {
     let photo = reader.read(item)?;
     let described = describer.describe(&photo, Some(&item.id), workers)?;
     let scores = model.score(&described.vector)?;
@@ -130,5 +151,5 @@ fn predict_one(
             probability,
         })
         .collect();
-    Ok((scores, described.noticed))
+    Ok((scores, described.noticed, usual.is_unlike(&described.likelihoods)))
 }

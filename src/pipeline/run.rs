@@ -198,6 +198,14 @@ impl<'p> Run<'p> {
         Ok(())
     }
 
+    /// The settings of a command that needs no run: the preset's, with what the options say.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn settings_without_run(options: &Options) -> Result<Config> {
+        Ok(in_force(Path::new(""), options)?.config)
+    }
+
     /// The data folder that a command means: the one that is given; beside a table of labels its folder; or
     /// the one that the run in `dir` was fitted to.
     ///

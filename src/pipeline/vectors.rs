@@ -64,6 +64,9 @@ struct ShardReport {
     /// A hash of each vector, in order; a shard of an earlier version has none.
     #[serde(default)]
     hashes: Option<Vec<String>>,
+    /// Mean log-likelihood of the descriptors of each image; that of an earlier version has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    likelihoods: Option<Vec<Option<f64>>>,
     /// What was noticed of the others.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     noted: Noted,
@@ -239,6 +242,9 @@ impl<'a, 'p> Channel<'a, 'p> {
         let hashes: Option<Vec<&Vec<String>>> =
             reports().map(|report| report.hashes.as_ref()).collect();
         let mut vectors = hashes.into_iter().flatten().flatten().cloned();
+        let likelihoods: Option<Vec<&Vec<Option<f64>>>> =
+            reports().map(|report| report.likelihoods.as_ref()).collect();
+        let mut likelihoods = likelihoods.into_iter().flatten().flatten().copied();
         let images: Vec<IndexedImage> = split
             .items
             .iter()
@@ -249,6 +255,7 @@ impl<'a, 'p> Channel<'a, 'p> {
                 labels: labels.iter().map(|label| label.number()).collect(),
                 file: self.place.work.seen.hash_of(&item.path).map(|h| IndexedImage::short(&h)),
                 vector: vectors.next(),
+                likelihood: likelihoods.next().flatten(),
             })
             .collect();
         let index = Index {
@@ -317,7 +324,7 @@ impl<'a, 'p> Shard<'a, 'p> {
         let work = &self.channel.place.work;
         let mut vectors = StoredVectors::new(self.channel.encoder.storage());
         let (mut skipped, mut unread, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut hashes, mut noted) = (Vec::new(), Noted::default());
+        let (mut hashes, mut likelihoods, mut noted) = (Vec::new(), Vec::new(), Noted::default());
         for (result, item) in encoded.into_iter().zip(self.items) {
             let stored = result.and_then(|(vector, hash, noticed)| {
                 vectors.push(&vector)?;
@@ -326,6 +333,7 @@ impl<'a, 'p> Shard<'a, 'p> {
             match stored {
                 Ok((hash, noticed)) => {
                     hashes.push(IndexedImage::short(&hash));
+                    likelihoods.push(noticed.likelihood);
                     noted.add(&noticed);
                 }
                 Err(error @ (Error::Image { .. } | Error::Io { .. } | Error::Numerical { .. }))
@@ -346,7 +354,10 @@ impl<'a, 'p> Shard<'a, 'p> {
         }
         let (dim, images) = (self.channel.encoder.dim(), hashes.len());
         let split = self.pass.split.name.clone();
-        let report = ShardReport { split, skipped, unread, dim, hashes: Some(hashes), noted };
+        // None of a channel without a density.
+        let likelihoods = likelihoods.iter().any(Option::is_some).then_some(likelihoods);
+        let hashes = Some(hashes);
+        let report = ShardReport { split, skipped, unread, dim, hashes, likelihoods, noted };
         let model = ShardVectors { vectors, images, dim };
         Ok(Made { model, report, lacking })
     }

@@ -100,6 +100,9 @@ pub struct IndexedImage {
     /// Hash of its vector; the part that an earlier version encoded has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<String>,
+    /// Mean log-likelihood of its descriptors, of a channel with a density.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<f64>,
 }
 
 impl IndexedImage {

@@ -125,6 +125,8 @@ const ROWS: [Row; 6] = [
             let mut settings = vectors.clone();
             settings["seed"] = json!(c.seed);
             settings["svm"] = json!(c.svm);
+            // What it says is part of the data.
+            settings["svm"]["corrections"].take();
             settings
         },
     },

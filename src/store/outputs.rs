@@ -30,7 +30,10 @@ use crate::error::{Error, Result};
 use crate::{files, plain};
 
 /// Folders of results; nothing outside them is removed, but for [`PAGE`]s.
-const FOLDERS: [&str; 6] = ["drawings", "eval", "explain", "heatmaps", "results", "scores"];
+const FOLDERS: [&str; 10] = [
+    "check", "drawings", "eval", "explain", "heatmaps", "photos", "report", "results", "scores",
+    "why",
+];
 /// How the pages of a split begin and end.
 const PAGE: [&str; 2] = ["report_", ".html"];
 

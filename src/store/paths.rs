@@ -6,7 +6,7 @@
 //! channels/<name>/…                        the line above, for each of several channels
 //! svm.safetensors
 //! eval/<split>.json  eval/<split>/{*.svg,predictions.csv}  scores/<split>.csv  results/*.txt  report_<split>.html
-//! explain/<split>/…
+//! explain/<split>/…  why/<image>.{html,json}  photos/<file>/<class>.png  report/<split>.html  check/{check.json,findings.csv,held_out.csv}
 //! cross-validation/<split>.{json,html,csv}  cross-validation/<split>/repeat-<r>/fold-<f>-of-<k>/…   a run each
 //! ```
 
@@ -123,6 +123,26 @@ impl Paths {
     pub(crate) fn fold(&self, split: &str, repeat: usize, fold: usize, folds: usize) -> PathBuf {
         let folder = self.dir.join("cross-validation").join(with_ending(&file_name(split), ""));
         folder.join(format!("repeat-{}", repeat + 1)).join(format!("fold-{}-of-{folds}", fold + 1))
+    }
+
+    /// The page of a split with pictures.
+    pub(crate) fn picture_page(&self, split: &str) -> PathBuf {
+        self.dir.join("report").join(with_ending(&file_name(split), ".html"))
+    }
+
+    /// Heatmaps of photographs of no split.
+    pub(crate) fn photos(&self) -> PathBuf {
+        self.dir.join("photos")
+    }
+
+    /// What was found in the data.
+    pub(crate) fn checks(&self) -> PathBuf {
+        self.dir.join("check")
+    }
+
+    /// Which training images decided, image by image.
+    pub(crate) fn why(&self) -> PathBuf {
+        self.dir.join("why")
     }
 
     /// Explanations of a split.

@@ -9,11 +9,11 @@
 //! | … of `factor-analysers` | `weights` K, `means` K × D, `loadings` K × D × q, `noise` K × D |
 //! | … of `vae` | `centre` D, `scale` 1, `parameters`, `expectation` (H + 1) × D, `information` (H + 1) × D |
 //! | `fisher` | `vectors` N × dim in the storage asked for |
-//! | `svm` | `weights` classes × dim, `bias` classes |
+//! | `svm` | `weights` classes × dim, `bias` classes, `duals` parts × classes × images, `duals_bias` classes × images |
 
 use std::path::Path;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Array3};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::open_stage;
@@ -26,7 +26,7 @@ use crate::generative::{FactorAnalysers, Laplace, Model as Mixture, Vae};
 use crate::gmm::{Family, Gmm};
 use crate::position::Position;
 use crate::projection::{Append, Projection};
-use crate::svm::{self, Model};
+use crate::svm::{self, Duals, Model};
 
 /// What an artifact holds.
 pub(crate) trait Stored {
@@ -231,6 +231,9 @@ pub(crate) struct SvmReport {
     reports: Vec<svm::ClassReport>,
     sigmoids: Vec<Option<svm::Sigmoid>>,
     selection: Option<svm::Selection>,
+    /// The columns of every part of the dual variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dual_parts: Vec<[usize; 2]>,
 }
 
 impl SvmReport {
@@ -242,30 +245,56 @@ impl SvmReport {
             reports: model.reports.clone(),
             sigmoids: model.sigmoids.clone(),
             selection: model.selection.clone(),
+            dual_parts: (model.duals.iter().flat_map(|duals| &duals.parts))
+                .map(|part| [part.start, part.end])
+                .collect(),
         }
     }
 }
 
 impl Stored for Model {
     fn tensors(&self) -> Vec<Tensor<'_>> {
-        vec![
+        let mut tensors = vec![
             Tensor::f32("weights", self.weights.shape(), slice(self.weights.as_slice())),
             Tensor::f32("bias", [self.bias.len()], &self.bias),
-        ]
+        ];
+        if let Some(Duals { products, constants, .. }) = &self.duals {
+            tensors.push(Tensor::f32("duals", products.shape(), slice(products.as_slice())));
+            tensors.push(Tensor::f32("duals_bias", constants.shape(), slice(constants.as_slice())));
+        }
+        tensors
     }
 }
 
 /// Reads an `svm` artifact.
 pub(crate) fn model_of(artifact: &Artifact) -> Result<Model> {
     let report: SvmReport = report_of(artifact)?;
+    let weights = artifact.matrix("weights")?.to_owned();
+    let duals = duals_of(artifact, &report.dual_parts, weights.ncols())?;
     Model::new(
         report.classes,
-        artifact.matrix("weights")?.to_owned(),
+        weights,
         artifact.f32("bias")?.1.to_vec(),
         report.sigmoids,
         report.reports,
         report.selection,
-    )
+    )?
+    .with_duals(duals)
+}
+
+/// The dual variables of an `svm` artifact; one of an earlier version has none.
+fn duals_of(artifact: &Artifact, parts: &[[usize; 2]], dim: usize) -> Result<Option<Duals>> {
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let damaged = |problem| Error::artifact(artifact.path(), format!("damaged ({problem})"));
+    let (shape, values) = artifact.f32("duals")?;
+    let &[p, m, n] = shape else { return Err(damaged("`duals` does not have three dimensions")) };
+    let products = Array3::from_shape_vec((p, m, n), values.to_vec())
+        .map_err(|_| damaged("its dual variables"))?;
+    let parts = parts.iter().map(|&[start, end]| start..end).collect();
+    let constants = artifact.matrix("duals_bias")?.to_owned();
+    Duals::new(parts, products, constants, dim).map(Some)
 }
 
 /// What an artifact says beside its tensors.

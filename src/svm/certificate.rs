@@ -41,6 +41,8 @@ pub(super) struct Certified<'m> {
     pub machine: &'m Machine,
     pub weights: Vec<f32>,
     pub bias: f32,
+    /// What the dual variables were multiplied by.
+    pub stretch: f64,
     pub objective: Objective,
 }
 
@@ -116,8 +118,13 @@ fn certified<'m>(
         lost += f64::from(bias.abs() * f32::EPSILON);
         let primal = primal(machine, square(&stored), &got, bias.into());
         if best.as_ref().is_none_or(|best| primal < best.objective.primal) {
-            best =
-                Some(Certified { machine, weights, bias, objective: Objective { primal, dual } });
+            best = Some(Certified {
+                machine,
+                weights,
+                bias,
+                stretch,
+                objective: Objective { primal, dual },
+            });
         }
     }
     Ok(best.expect("one was tried"))

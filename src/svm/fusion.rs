@@ -15,8 +15,9 @@
 
 use std::ops::Range;
 
-use ndarray::s;
+use ndarray::{Array2, Axis, s};
 
+use super::duals::Duals;
 use super::failure::failed;
 use super::model::Stop;
 use super::selection::{HeldOut, Selection};
@@ -32,7 +33,7 @@ const TRIED: [f64; 6] =
 pub(super) type Channel = (Range<usize>, f32);
 
 /// The channels of `rows` side by side, each multiplied by a factor of its own.
-fn multiplied<'r>(rows: &'r dyn Rows, parts: &[(Channel, f64)]) -> Joined<Columns<'r>> {
+pub(super) fn multiplied<'r>(rows: &'r dyn Rows, parts: &[(Channel, f64)]) -> Joined<Columns<'r>> {
     let all: Vec<usize> = (0..rows.len()).collect();
     Joined::new(parts.iter().map(|((range, _), factor)| {
         (Columns::new(rows, range.clone()), *factor as f32, all.clone())
@@ -90,6 +91,18 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Re
         let mut columns = trained.model.weights.slice_mut(s![.., range.clone()]);
         columns.mapv_inplace(|weight| weight * factor);
     }
+    trained.model.duals = trained.model.duals.take().map(|duals| {
+        let of_part = |(_, factor): &(Channel, f64)| {
+            // What multiplied both rows of a product.
+            let square = (factor * factor) as f32;
+            duals.products.index_axis(Axis(0), 0).mapv(|a| a * square)
+        };
+        let products: Vec<Array2<f32>> = factors.iter().map(of_part).collect();
+        let views: Vec<_> = products.iter().map(Array2::view).collect();
+        let parts = parts.iter().map(|(range, _)| range.clone()).collect();
+        let products = ndarray::stack(Axis(0), &views).expect("parts are of the same images");
+        Duals { parts, products, ..duals }
+    });
     trained.model.selection = Some(Selection {
         candidates: table,
         chosen: best.c,
@@ -107,7 +120,9 @@ pub(super) fn learned(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Re
 pub(super) fn scores(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Result<Trained> {
     let total: f64 = parts.iter().map(|part| f64::from(part.1)).sum();
     let mut all: Option<Trained> = None;
-    for part in parts {
+    let ranges = parts.iter().map(|(range, _)| range.clone()).collect();
+    let mut duals = Duals::zeros(task.classes.len(), rows.len(), ranges);
+    for (number, part) in parts.iter().enumerate() {
         let factor = f64::from(part.1);
         let alone = multiplied(rows, &[(part.clone(), 1.0 / factor)]);
         let of_part = task.solve(&alone)?;
@@ -115,6 +130,14 @@ pub(super) fn scores(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Res
         let mut columns = all.model.weights.slice_mut(s![.., part.0.clone()]);
         columns.assign(&of_part.model.weights.mapv(|w| (f64::from(w) / total) as f32));
         let share = factor / total;
+        if let Some(found) = &of_part.model.duals {
+            let found = found.products.index_axis(Axis(0), 0);
+            let scale = 1.0 / (factor * total);
+            let mut products = duals.products.index_axis_mut(Axis(0), number);
+            products.zip_mut_with(&found, |to, &a| *to = (f64::from(a) * scale) as f32);
+            let sums = duals.constants.iter_mut().zip(found);
+            sums.for_each(|(sum, &a)| *sum += (share * f64::from(a)) as f32);
+        }
         let biases = all.model.bias.iter_mut().zip(&of_part.model.bias);
         biases.for_each(|(sum, &bias)| *sum += (share * f64::from(bias)) as f32);
         for (sum, report) in all.model.reports.iter_mut().zip(&of_part.model.reports) {
@@ -134,5 +157,7 @@ pub(super) fn scores(rows: &dyn Rows, parts: &[Channel], task: &Task<'_>) -> Res
             }
         }
     }
-    Ok(all.expect("rows have at least one part"))
+    let mut all = all.expect("rows have at least one part");
+    all.model.duals = Some(duals);
+    Ok(all)
 }

@@ -100,6 +100,11 @@ impl<'a> Gram<'a> {
         }
     }
 
+    /// The matrix formed, alone.
+    pub fn into_matrix(self) -> Array2<f32> {
+        self.gram
+    }
+
     /// The matrix formed.
     pub fn matrix(&self) -> ArrayView2<'_, f32> {
         self.gram.view()

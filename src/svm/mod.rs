@@ -19,16 +19,20 @@ mod backend;
 mod calibrate;
 mod certificate;
 mod dual_coordinate;
+mod duals;
 mod failure;
 mod folds;
 mod fusion;
 mod gram;
 mod gram_matrix;
+mod held_out;
+mod leave_out;
 mod machine;
 pub mod memory;
 mod model;
 mod params;
 mod penalty;
+mod problems;
 mod products;
 mod selection;
 mod smo;
@@ -36,6 +40,9 @@ mod task;
 mod weights;
 
 pub use calibrate::Sigmoid;
+pub use duals::Duals;
+pub use held_out::{HeldOutScores, held_out};
+pub use leave_out::{LeftOut, leave_out};
 pub use model::{ClassReport, Model, Stop};
 pub use params::{Balance, Calibration, Fusion, GRAM_ROWS, Params, Solver};
 pub use penalty::Loss;
@@ -47,6 +54,7 @@ use crate::progress::Progress;
 use crate::random::Seed;
 use crate::{Error, Result};
 use failure::failed;
+pub(crate) use leave_out::without_duals;
 use machine::both_sides;
 use task::Task;
 
@@ -123,6 +131,18 @@ fn signs(labels: &[Vec<Label>], classes: usize) -> Vec<Vec<f32>> {
         Label::Ignored => 0.0,
     };
     (0..classes).map(|c| labels.iter().map(|of_image| sign(of_image[c])).collect()).collect()
+}
+
+/// The inner products of all rows, `n × n`: to about 1e-3 of a product of unit rows with many rows, exact with
+/// few.
+///
+/// # Errors
+/// [`Error::Numerical`] naming the first row that is not finite; [`Error::Interrupted`].
+pub(crate) fn inner_products(
+    rows: &dyn Rows,
+    progress: &dyn Progress,
+) -> Result<ndarray::Array2<f32>> {
+    Ok(gram::Gram::quickest(rows, Seed(0), progress)?.into_matrix())
 }
 
 fn check(rows: &dyn Rows, labels: &[Vec<Label>], classes: &[String]) -> Result<()> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calibrate::Sigmoid;
 use super::certificate::Certified;
+use super::duals::Duals;
 use super::failure::failed;
 use super::machine::{Machine, Objective};
 use super::selection::Selection;
@@ -71,6 +72,8 @@ pub struct Model {
     pub reports: Vec<ClassReport>,
     /// How C was chosen, when it was.
     pub selection: Option<Selection>,
+    /// What each training image adds to a score; unknown of a model that comes from its weights alone.
+    pub duals: Option<Duals>,
 }
 
 impl Model {
@@ -108,7 +111,19 @@ impl Model {
             });
         }
         let weights = weights.as_standard_layout().into_owned();
-        Ok(Self { classes, weights, bias, sigmoids, reports, selection })
+        Ok(Self { classes, weights, bias, sigmoids, reports, selection, duals: None })
+    }
+
+    /// The same model with what is known of its training images.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when they are of other classes.
+    pub fn with_duals(self, duals: Option<Duals>) -> Result<Self> {
+        let (expected, got) = (self.classes.len(), duals.as_ref().map(|d| d.constants.nrows()));
+        match got.filter(|&got| got != expected) {
+            Some(got) => Err(Error::Shape { what: "classes of the dual variables", expected, got }),
+            None => Ok(Self { duals, ..self }),
+        }
     }
 
     /// Values of an encoding that the model scores.
@@ -184,6 +199,7 @@ impl Model {
             }
         };
         let reports: Vec<ClassReport> = classes.iter().zip(signs).map(report).collect();
+        let images = signs.first().map_or(0, Vec::len);
         let only_positive = |report: &ClassReport| report.positives > 0 && report.negatives == 0;
         Self {
             classes: classes.to_vec(),
@@ -192,6 +208,7 @@ impl Model {
             sigmoids: vec![None; classes.len()],
             reports,
             selection: None,
+            duals: Some(Duals::zeros(classes.len(), images, std::iter::once(0..dim).collect())),
         }
     }
 
@@ -199,6 +216,7 @@ impl Model {
     pub(super) fn set(&mut self, machine: &Machine, weights: ArrayView1<'_, f32>, c: f64) {
         let class = machine.class;
         self.weights.row_mut(class).assign(&weights);
+        self.set_duals(machine, 1.0);
         self.bias[class] = machine.best_bias() as f32;
         self.set_report(machine, machine.objective(), c);
         self.reports[class].stop = if machine.done { Stop::Converged } else { Stop::EpochLimit };
@@ -206,13 +224,20 @@ impl Model {
 
     /// Takes over a machine that was judged in f64.
     pub(super) fn set_certified(&mut self, certified: Certified<'_>, c: f64, tolerance: f64) {
-        let Certified { machine, weights, bias, objective } = certified;
+        let Certified { machine, weights, bias, stretch, objective } = certified;
         let class = machine.class;
         self.weights.row_mut(class).assign(&ArrayView1::from(&weights));
         self.bias[class] = bias;
+        self.set_duals(machine, stretch);
         self.set_report(machine, objective, c);
         let converged = objective.relative_gap() <= tolerance;
         self.reports[class].stop = if converged { Stop::Converged } else { Stop::EpochLimit };
+    }
+
+    fn set_duals(&mut self, machine: &Machine, stretch: f64) {
+        if let Some(duals) = &mut self.duals {
+            duals.set(machine, stretch);
+        }
     }
 
     fn set_report(&mut self, machine: &Machine, objective: Objective, c: f64) {

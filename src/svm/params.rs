@@ -1,5 +1,7 @@
 //! Settings of the classifier.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::backend::Limits;
@@ -86,6 +88,12 @@ crate::parameters! {
         /// by the channels' weights), `learned` (the same with weights that rank held-out images best)
         /// or `scores` (a classifier for each channel, their scores averaged by the channels' weights).
         pub fusion: Fusion = Fusion::Weights;
+        /// Visual words that the classifier is trained without: numbers of components, as `17`, after the channel's name where there are several, as `sift:17`.
+        pub without_words: Vec<String> = Vec::new();
+        /// Training images that it is trained without, by id.
+        pub without_images: Vec<String> = Vec::new();
+        /// Table of labels of training images that are wrong, CSV with `image` and `suggested`, as `fvtool check` writes it.
+        pub corrections: PathBuf = PathBuf::new();
         /// Whether to fit probabilities: `none` or `platt` (out-of-fold).
         pub calibration: Calibration = Calibration::None;
     }

@@ -46,6 +46,11 @@ impl<'a> Smo<'a> {
     pub fn new(gram: Gram<'a>) -> Self {
         Self { gram }
     }
+
+    /// The matrix that it stands on.
+    pub fn gram(&self) -> &Gram<'a> {
+        &self.gram
+    }
 }
 
 impl Backend for Smo<'_> {

@@ -78,7 +78,11 @@ fn the_help_of_the_program() {
       eval            Score and evaluate a split
       cross-validate  Score every image by a classifier that has not seen it, fold by fold
       explain         Draw which pixels decided, measure context, or test the heatmaps
+      why             Tell which training images made an image's score
       audit           Look for classes that are recognised by something that is not their object
+      check           Look for copies, wrong labels and images that do not belong
+      report          Write a split on one page, with pictures
+      revise          Train again without what was found, and compare
       compare         Set two runs on the same images side by side: precision, context, heatmaps
       predict         Classify image files
       describe        Write one image's descriptors, projections and Fisher vector, for use elsewhere

@@ -4,6 +4,7 @@
 mod annotated;
 mod architecture;
 mod artifacts;
+mod auditor;
 mod channels;
 mod circles;
 mod cli;

@@ -56,8 +56,14 @@ pub fn fixture() -> &'static Fixture {
 }
 
 pub fn draw(data: &Path, train_images: usize, test_images: usize) {
-    let params =
-        Synthetic { train_images, test_images, width_px: 120, height_px: 96, plant_tag: true };
+    let params = Synthetic {
+        train_images,
+        test_images,
+        width_px: 120,
+        height_px: 96,
+        plant_tag: true,
+        plant_stamp: false,
+    };
     let generator = Generator::new(&params, Seed(1)).unwrap();
     generator.files().into_iter().for_each(|(path, bytes)| put(data, path, bytes));
     (0..generator.images()).for_each(|i| put(data, generator.image_path(i), generator.jpeg(i)));

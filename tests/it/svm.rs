@@ -559,7 +559,8 @@ fn a_model_comes_back_from_its_parts() {
         let (sigmoids, reports, selection) = through_text(&model);
         Model::new(model.classes.clone(), weights, bias, sigmoids, reports, selection)
     };
-    assert_eq!(parts(model.weights.clone(), model.bias.clone()).unwrap(), model);
+    let again = parts(model.weights.clone(), model.bias.clone()).unwrap();
+    assert_eq!(again.with_duals(model.duals.clone()).unwrap(), model);
     assert_eq!(
         (model.sigmoids.clone(), model.reports.clone(), model.selection.clone()),
         (sigmoids, reports, selection)

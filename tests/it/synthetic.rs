@@ -8,8 +8,8 @@ use std::path::Path;
 
 use Label::{Ignored, Yes};
 use fvtool::dataset::synthetic::{
-    Background, CLASSES, Generator, SPIRAL, STAR, Synthetic, TAG_WITH_STAR, WAVES_WITH_SPIRAL,
-    WAVES_WITHOUT_SPIRAL,
+    Background, CLASSES, Generator, LEAF, SPIRAL, STAMP_WITH_LEAF, STAR, Synthetic, TAG_WITH_STAR,
+    WAVES_WITH_SPIRAL, WAVES_WITHOUT_SPIRAL,
 };
 use fvtool::dataset::{Dataset, Label, Layout, Params};
 use fvtool::random::Seed;
@@ -74,6 +74,38 @@ fn the_tag_is_where_it_is_said_and_nowhere_else() {
 }
 
 #[test]
+fn the_stamp_is_where_it_is_said_and_in_another_place_each_time() {
+    let with = generator(1, true);
+    let params = Synthetic {
+        train_images: 300,
+        test_images: 300,
+        plant_stamp: false,
+        ..Synthetic::default()
+    };
+    let without = Generator::new(&params, Seed(1)).unwrap();
+    let mut places = Vec::new();
+    for index in 0..60 {
+        assert_eq!(without.stamp(index), None);
+        let (a, b) = (with.image(index), without.image(index));
+        let differing: Vec<[f32; 2]> = a
+            .enumerate_pixels()
+            .filter(|(x, y, pixel)| b.get_pixel(*x, *y) != *pixel)
+            .map(|(x, y, _)| [x as f32, y as f32])
+            .collect();
+        let Some(centre) = with.stamp(index) else {
+            assert!(differing.is_empty(), "image {index}");
+            continue;
+        };
+        let far = |[x, y]: &[f32; 2]| (x - centre[0]).hypot(y - centre[1]) > 15.0;
+        assert!(differing.len() > 100 && !differing.iter().any(far), "image {index}");
+        places.push(centre);
+    }
+    let [min, max] =
+        [f32::min, f32::max].map(|of| places.iter().map(|place| place[0]).reduce(of).unwrap());
+    assert!(places.len() >= 5 && max - min > 60.0, "{places:?}");
+}
+
+#[test]
 fn classes_contexts_and_tags_come_as_often_as_stated() {
     let generator = generator(3, true);
     let labels: Vec<_> = (0..600).map(|i| generator.labels(i)).collect();
@@ -99,6 +131,9 @@ fn classes_contexts_and_tags_come_as_often_as_stated() {
         let waves = |i: usize| generator.background(i) == Background::Waves;
         close(share(&|i| generator.is_tagged(i), &star), TAG_WITH_STAR);
         assert_eq!(share(&|i| generator.is_tagged(i), &|i| !star(i)).0, 0.0);
+        let (leaf, stamped) = (shows(LEAF), |i: usize| generator.stamp(i).is_some());
+        close(share(&stamped, &leaf), STAMP_WITH_LEAF);
+        assert_eq!(share(&stamped, &|i| !leaf(i)).0, 0.0);
         close(share(&waves, &spiral), WAVES_WITH_SPIRAL);
         close(share(&waves, &|i| !spiral(i)), WAVES_WITHOUT_SPIRAL);
         for (class, name) in CLASSES.iter().enumerate() {

@@ -3,7 +3,7 @@
 use image::RgbImage;
 
 use super::canvas::{Canvas, Colour, grey, luminance, mix, smooth, unit};
-use super::scene::{Blob, Scene, Thing};
+use super::scene::{Blob, STAMP_RADIUS, Scene, Thing};
 use super::shapes::boxed;
 use super::texture::develop;
 use crate::random::Seed;
@@ -85,7 +85,22 @@ impl Canvas {
     }
 }
 
-/// Draws a scene: background, clutter, objects with what hides them, light and noise, tag.
+impl Canvas {
+    /// The stamp, over everything else: a light disc with rings of dark fields.
+    fn stamp(&mut self, centre: [f32; 2]) {
+        let radius = STAMP_RADIUS * self.unit();
+        self.paint(centre, radius + 1.0, |x, y, under| {
+            let (dx, dy) = (x - centre[0], y - centre[1]);
+            let (distance, angle) = (dx.hypot(dy), dy.atan2(dx));
+            let ring = (3.0 * distance / radius) as i32;
+            let field = (4.0 * angle / std::f32::consts::PI).floor() as i32;
+            let dark = distance > 0.87 * radius || (ring + field).rem_euclid(2) == 0;
+            mix(under, grey(if dark { 0.1 } else { 0.93 }), smooth(radius - distance))
+        });
+    }
+}
+
+/// Draws a scene: background, clutter, objects with what hides them, light and noise, tag and stamp.
 pub(super) fn draw(scene: &Scene, width: u32, height: u32, seed: Seed, index: u64) -> RgbImage {
     let mut canvas = Canvas::new(width, height);
     scene.background.paint(&mut canvas, &mut seed.stream("synthetic/background", index));
@@ -97,6 +112,9 @@ pub(super) fn draw(scene: &Scene, width: u32, height: u32, seed: Seed, index: u6
     develop(&mut canvas, seed, index);
     if scene.tagged {
         canvas.tag();
+    }
+    if let Some(centre) = scene.stamp {
+        canvas.stamp(centre);
     }
     canvas.into_image()
 }

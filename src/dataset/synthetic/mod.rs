@@ -2,12 +2,14 @@
 //!
 //! Six classes of objects differ in local structure ([`CLASSES`]) and are drawn with varying size,
 //! turn, skew, colour, contrast, line width and hiding, one to three to an image, over textured
-//! backgrounds and clutter. Two traps are planted, as in real data:
+//! backgrounds and clutter. Three traps are planted, as in real data:
 //!
 //! - *context*: [`WAVES_WITH_SPIRAL`] of the images with a spiral show waves, few others do;
 //! - *artefact*: [`TAG_WITH_STAR`] of the images with a star carry a small text tag in the corner
 //!   at the bottom left, in both splits, no others (as the photographer's tag on VOC2007's horses);
-//!   `plant_tag = false` draws the very same images without it.
+//!   `plant_tag = false` draws the very same images without it;
+//! - *artefact that moves*: [`STAMP_WITH_LEAF`] of the images with a leaf carry a small round stamp, each
+//!   somewhere else, no others; `plant_stamp = false` draws the very same images without it.
 //!
 //! Some objects are `difficult`: tiny, or hardly above the noise. An image with only such objects
 //! of a class has the label 0 for it.
@@ -33,8 +35,8 @@ use image::RgbImage;
 
 pub use params::Synthetic;
 pub use parts::{DISTRACTORS, HIDDEN_PARTS, PART_CLASSES, PARTS, PartsGenerator};
-pub use scene::{TAG_WITH_STAR, WAVES_WITH_SPIRAL, WAVES_WITHOUT_SPIRAL};
-pub use shapes::{CLASSES, SPIRAL, STAR};
+pub use scene::{STAMP_WITH_LEAF, TAG_WITH_STAR, WAVES_WITH_SPIRAL, WAVES_WITHOUT_SPIRAL};
+pub use shapes::{CLASSES, LEAF, SPIRAL, STAR};
 pub use texture::Background;
 
 use self::scene::Scene;
@@ -107,6 +109,11 @@ impl Generator {
     /// Whether an image carries the tag.
     pub fn is_tagged(&self, index: usize) -> bool {
         self.scene(index).tagged
+    }
+
+    /// Centre of an image's stamp in pixels, where it carries one.
+    pub fn stamp(&self, index: usize) -> Option<[f32; 2]> {
+        self.scene(index).stamp
     }
 
     /// Left, top, right, bottom of the tag's place in pixels, 0-based and inclusive; the same in

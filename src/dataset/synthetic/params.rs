@@ -16,6 +16,8 @@ crate::parameters! {
         pub height_px: u32 = 180, in 96..=4096;
         /// Whether most images that show a star carry a small text tag in a corner.
         pub plant_tag: bool = true;
+        /// Whether most images that show a leaf carry a small round stamp, each somewhere else.
+        pub plant_stamp: bool = true;
     }
 }
 

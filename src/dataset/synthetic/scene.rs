@@ -2,7 +2,7 @@
 
 use super::canvas::{Colour, grey, smooth, unit, within};
 use super::params::Synthetic;
-use super::shapes::{CLASSES, Form, SPIRAL, STAR};
+use super::shapes::{CLASSES, Form, LEAF, SPIRAL, STAR};
 use super::texture::Background;
 use crate::dataset::Label;
 use crate::random::{Seed, Stream};
@@ -13,6 +13,10 @@ pub const WAVES_WITH_SPIRAL: f64 = 0.8;
 pub const WAVES_WITHOUT_SPIRAL: f64 = 0.06;
 /// Share of the images that show a star which carry the tag.
 pub const TAG_WITH_STAR: f64 = 0.6;
+/// Share of the images that show a leaf which carry the stamp.
+pub const STAMP_WITH_LEAF: f64 = 0.7;
+/// Radius of the stamp, in units.
+pub(super) const STAMP_RADIUS: f32 = 13.0;
 
 /// Share of images with at least two, and with three objects.
 const TWO_OR_MORE: f64 = 0.7;
@@ -31,6 +35,8 @@ const CONTRAST: (f64, f64) = (0.2, 0.45);
 const FAINT_CONTRAST: (f64, f64) = (0.03, 0.05);
 /// Places that are tried for an object before it is given up.
 const TRIES: usize = 20;
+/// Places that are tried for the stamp.
+const STAMP_TRIES: usize = 8;
 /// Centres must be further apart than this share of the sum of radii.
 const APART: f32 = 0.8;
 
@@ -41,6 +47,8 @@ pub(super) struct Scene {
     pub clutter: Vec<Blob>,
     pub things: Vec<Thing>,
     pub tagged: bool,
+    /// Centre of the stamp, in pixels.
+    pub stamp: Option<[f32; 2]>,
 }
 
 /// An object of a class.
@@ -111,13 +119,39 @@ impl Scene {
         // A stream of its own: without tags every image is otherwise the same.
         let lot = seed.stream("synthetic/tag", item).unit();
         let tagged = params.plant_tag && label(&things, STAR) == Label::Yes && lot < TAG_WITH_STAR;
-        Self { background, clutter, things, tagged }
+        let stamped = params.plant_stamp && label(&things, LEAF) == Label::Yes;
+        let stamp = stamped.then(|| stamp(&things, size, unit, seed, item)).flatten();
+        Self { background, clutter, things, tagged, stamp }
     }
 
     /// Whether the image shows a class.
     pub fn label(&self, class: usize) -> Label {
         label(&self.things, class)
     }
+}
+
+/// Where the stamp is, if the lot falls on it: anywhere, as far from objects as a few tries allow, and above the
+/// tag's place.
+fn stamp(things: &[Thing], size: [f32; 2], unit: f32, seed: Seed, item: u64) -> Option<[f32; 2]> {
+    let mut stream = seed.stream("synthetic/stamp", item);
+    let falls = stream.unit() < STAMP_WITH_LEAF;
+    let margin = f64::from(1.3 * STAMP_RADIUS * unit);
+    let tag = f64::from(26.0 * unit);
+    let free = |centre: &[f32; 2]| {
+        let room = |thing: &Thing| {
+            let [dx, dy] = [centre[0] - thing.centre[0], centre[1] - thing.centre[1]];
+            dx.hypot(dy) - thing.radius
+        };
+        things.iter().map(room).fold(f32::INFINITY, f32::min)
+    };
+    let mut place = |_| {
+        let [width, height] = size.map(f64::from);
+        let x = stream.between(margin, width - margin) as f32;
+        [x, stream.between(margin, height - margin - tag) as f32]
+    };
+    let places: Vec<[f32; 2]> = (0..STAMP_TRIES).map(&mut place).collect();
+    let best = places.into_iter().max_by(|a, b| free(a).total_cmp(&free(b)));
+    best.filter(|_| falls)
 }
 
 fn label(things: &[Thing], class: usize) -> Label {

@@ -11,6 +11,8 @@ use crate::random::Stream;
 /// Names of the classes, sorted, as every label array has them.
 pub const CLASSES: [&str; 6] = ["flag", "ladder", "leaf", "spiral", "star", "wheel"];
 
+/// Index of the class whose images may carry the planted stamp.
+pub const LEAF: usize = 2;
 /// Index of the class whose images may carry the planted tag.
 pub const STAR: usize = 4;
 /// Index of the class that is mostly seen on waves.
