@@ -141,6 +141,14 @@ pub fn push_record<'a>(text: &mut String, fields: impl Iterator<Item = &'a str>)
     text.push('\n');
 }
 
+/// A path in JSON: names that are not UTF-8 are shown as well as they can be.
+///
+/// # Errors
+/// Those of the serialiser.
+pub(crate) fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

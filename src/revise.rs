@@ -38,7 +38,7 @@ pub struct Changes {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Side {
     /// The run.
-    #[serde(serialize_with = "path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub run: PathBuf,
     /// The figures of the split.
     pub report: Report,
@@ -55,10 +55,6 @@ pub struct Revision {
     pub before: Side,
     /// As the new one is.
     pub after: Side,
-}
-
-fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&path.display())
 }
 
 impl Changes {

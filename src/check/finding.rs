@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::evaluation::leak::Without;
+use crate::plain;
 
 /// What is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -149,8 +150,15 @@ pub struct CheckReport {
     /// Measures of evaluated splits with training images, with and without these.
     pub measures: Vec<Measures>,
     /// The table of findings.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "table_text")]
     pub table: Option<PathBuf>,
+}
+
+fn table_text<S: serde::Serializer>(table: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    match table {
+        Some(path) => plain::path_text(path, to),
+        None => to.serialize_none(),
+    }
 }
 
 /// Measures of a split in which training images stand.

@@ -22,7 +22,6 @@ use crate::memory::Need;
 use crate::pipeline::{Run, StageResult, TrainedOn};
 use crate::plain::{self, push_record};
 use crate::progress::Progress;
-use crate::store::Origin;
 use crate::svm::{self, HeldOutScores};
 use crate::words::{counted, did_you_mean, listed};
 
@@ -91,10 +90,20 @@ impl Looked {
         shown.filter(|(_, label)| **label == Label::Yes).map(|(class, _)| class.as_str()).collect()
     }
 
+    /// Images of the same pixels, those that have copies.
+    fn same_pixels(&self) -> Vec<Vec<At>> {
+        let mut by_pixels: BTreeMap<[u8; 32], Vec<At>> = BTreeMap::new();
+        for at in self.all() {
+            if let Some(facts) = self.facts(at) {
+                by_pixels.entry(*facts.hash.as_bytes()).or_default().push(at);
+            }
+        }
+        by_pixels.into_values().filter(|same| same.len() > 1).collect()
+    }
+
     /// What pixels and labels alone say.
     fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
-        let mut by_pixels: BTreeMap<[u8; 32], Vec<At>> = BTreeMap::new();
         for at in self.all() {
             let named = self.named(at);
             let facts = match &self.facts[at.0][at.1] {
@@ -104,7 +113,6 @@ impl Looked {
                     continue;
                 }
             };
-            by_pixels.entry(*facts.hash.as_bytes()).or_default().push(at);
             if facts.is_blank() {
                 let summary =
                     format!("its luminance varies by {:.1} of 255 alone", facts.deviation);
@@ -117,9 +125,7 @@ impl Looked {
                 found.push(finding(Check::Tiny, score, vec![named], summary));
             }
         }
-        for same in by_pixels.into_values().filter(|same| same.len() > 1) {
-            found.extend(self.copies(&same, None));
-        }
+        found.extend(self.same_pixels().iter().flat_map(|same| self.copies(same, None)));
         found.extend(self.splits.iter().flat_map(imbalance));
         found
     }
@@ -256,10 +262,7 @@ impl Run<'_> {
         let [list, table, held_out] =
             ["check.json", "findings.csv", "held_out.csv"].map(|name| folder.join(name));
         report.table = Some(table.clone());
-        let (index, labels) = (&trained.index, &trained.labels);
-        let print = &index.fingerprint;
-        let svm = self.load_svm()?.1;
-        let origin = Origin::new(&index.split, &svm, print, &index.classes, labels);
+        let origin = trained.origin();
         let outputs = self.home.results().outputs("check", &origin, [&list, &table, &held_out])?;
         let json = serde_json::to_string_pretty(&report).expect("a report is JSON");
         outputs.text(&list, &json)?;
@@ -319,13 +322,7 @@ impl Run<'_> {
                 }
             }
         };
-        let mut by_pixels: BTreeMap<[u8; 32], Vec<At>> = BTreeMap::new();
-        for at in looked.all() {
-            if let Some(hash) = hash(at) {
-                by_pixels.entry(*hash.as_bytes()).or_default().push(at);
-            }
-        }
-        for same in by_pixels.values() {
+        for same in looked.same_pixels() {
             for (i, &a) in same.iter().enumerate() {
                 same[..i].iter().for_each(|&b| copy(a, b));
             }
@@ -351,7 +348,7 @@ impl Run<'_> {
 
     /// Labels that look wrong, and the probabilities that say so as CSV.
     fn suspected(&self, looked: &Looked, trained: &TrainedOn) -> Result<(Vec<Finding>, String)> {
-        let TrainedOn { model, index, vectors, labels } = trained;
+        let TrainedOn { model, index, vectors, labels, .. } = trained;
         let (params, progress) = (&self.config().svm, self.home.work.progress);
         let held_out = svm::held_out(vectors, labels, model, params, self.config().seed, progress)?;
         let mut table = String::new();

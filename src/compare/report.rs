@@ -4,7 +4,7 @@
 //! text for people.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -52,13 +52,13 @@ pub struct Report {
     /// What a reader of the figures must know, in sentences.
     pub remarks: Vec<String>,
     /// The page.
-    #[serde(serialize_with = "path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub page: PathBuf,
     /// The table of classes.
-    #[serde(serialize_with = "path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub table: PathBuf,
     /// The table of all images that one run gets right alone.
-    #[serde(serialize_with = "path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub disagreements_table: PathBuf,
 }
 
@@ -66,7 +66,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunReport {
     /// Its folder.
-    #[serde(serialize_with = "path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub run: PathBuf,
     /// The split that its classifier was trained on.
     pub trained_on: String,
@@ -155,16 +155,11 @@ pub struct HeatmapPair {
     /// μ⁺ by each run, where the class has boxes in the image.
     pub mu_positive: [Option<f64>; 2],
     /// The photograph, with the boxes of the class.
-    #[serde(serialize_with = "path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub photograph: PathBuf,
     /// The heatmap of each run.
     #[serde(serialize_with = "path_texts")]
     pub files: [Option<PathBuf>; 2],
-}
-
-/// A path: names that are not UTF-8 are shown as well as they can be.
-fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&path.display())
 }
 
 fn path_texts<S: serde::Serializer>(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
-use crate::descriptors::sample;
+use crate::descriptors::{Kind, sample};
 use crate::error::{Error, Result};
 use crate::generative::Parts;
 use crate::random::Seed;
@@ -100,6 +100,13 @@ impl Config {
             self.gmm.check_factors(self.pca.output_dim())?;
             Parts::of(&self.gmm, self.pca.output_dim()).check_orders(&self.encoding.orders)?;
         }
+        let (parts, kind) = (&self.encoding.leave_out, self.descriptors.kind);
+        Error::require(
+            parts.is_empty() || kind != Kind::Vectors,
+            "encoding.leave_out",
+            format!("a list of {}", parts.len()),
+            "empty when descriptors.kind is vectors: a vector is of all of its image",
+        )?;
         Error::require(
             !self.layer.is_on() || self.gmm.family == gmm::Family::Gaussian,
             "gmm.family",

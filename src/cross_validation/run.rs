@@ -46,6 +46,16 @@ pub fn cross_validate(run: &Run<'_>, data: &Path, options: &Options) -> Result<D
         "false with --models once: a layer fitted once has seen the labels of all folds; cross-validate it \
          with --models each-fold",
     )?;
+    let svm = &run.config().svm;
+    for (key, is_set) in [
+        ("svm.without_words", !svm.without_words.is_empty()),
+        ("svm.without_images", !svm.without_images.is_empty()),
+        ("svm.corrections", !svm.corrections.as_os_str().is_empty()),
+    ] {
+        // Each fold has words and images of its own.
+        let range = "empty with --models each-fold; use --models once";
+        Error::require(options.models == Models::Once || !is_set, key, "set", range)?;
+    }
     let split = run.split_of(data, &options.split)?;
     require_two_classes(&split)?;
     let seed = run.config().seed;
@@ -128,7 +138,8 @@ fn with_models_of_all(
     run.models_for(data, split)?;
     let encoded = run.encode_split(split)?;
     let index = run.index(&split.name)?;
-    let vectors = run.vectors(&index)?;
+    // What the classifier is trained without counts for no fold; held-out images are judged by their labels.
+    let (vectors, labels) = (run.training_vectors(&index)?, run.training_labels(&index)?);
     // Where each image of the split is among the vectors; none for one that could not be used.
     let rows: std::collections::BTreeMap<&str, usize> =
         index.images.iter().enumerate().map(|(row, image)| (image.id.as_str(), row)).collect();
@@ -146,13 +157,13 @@ fn with_models_of_all(
                 &format!("{} to learn from, {} held out", trained.len(), tested.len()),
             );
             let labels: Vec<Vec<Label>> =
-                trained.iter().map(|&(image, _)| split.labels[image].clone()).collect();
+                trained.iter().map(|&(_, row)| labels[row].clone()).collect();
             let of_rows = |of: &[(usize, usize)]| {
                 Chosen::new(&vectors as &dyn Rows, of.iter().map(|&(_, row)| row).collect())
             };
-            let (classes, params) = (&split.classes, &config.svm);
+            let (classes, params) = (&split.classes, config.svm.of_rows());
             let model =
-                svm::train(&of_rows(&trained), &labels, classes, params, config.seed, progress)?;
+                svm::train(&of_rows(&trained), &labels, classes, &params, config.seed, progress)?;
             let found = model.scores(&of_rows(&tested))?;
             for (&(image, _), row) in tested.iter().zip(found.rows()) {
                 scores.row_mut(image).assign(&row);

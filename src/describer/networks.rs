@@ -159,6 +159,11 @@ impl Tap {
         let range = "image when network.output is a vector, which is of all of its image";
         let fits = within == Within::Image || output.sight.is_some();
         Error::require(fits, "descriptors.within", within.words(), range)?;
+        let parts = &config.encoding.leave_out;
+        let range = "empty when network.output is a vector, which is of all of its image";
+        let fits = parts.is_empty() || output.sight.is_some();
+        let value = format!("a list of {}", parts.len());
+        Error::require(fits, "encoding.leave_out", value, range)?;
         let range =
             format!("a value of at most {MOST_VALUES} numbers (it has {})", output.channels);
         Error::require(output.channels <= MOST_VALUES, "network.output", name, &range)?;

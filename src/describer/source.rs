@@ -84,28 +84,27 @@ impl Source {
         let (mut picture, mut noticed) = self.whole_picture(photo, id)?;
         let marks = photo.marks();
         let (areas, counting) = match self.within {
-            Within::Image => (&Vec::new(), Counting::Union),
-            Within::Boxes => (&marks.boxes, Counting::Union),
-            Within::Parts => (&marks.parts, Counting::Each),
+            Within::Image => (&[][..], Counting::Union),
+            Within::Boxes => (&marks.boxes[..], Counting::Union),
+            Within::Parts => (&marks.parts[..], Counting::Each),
         };
         if self.within != Within::Image {
             noticed.marked(self.within, areas.len(), marks);
         }
-        let except = self.leave_out.iter().map(|part| part.of([picture.width, picture.height]));
-        let except: Vec<[f32; 4]> = except.collect();
-        if areas.is_empty() && !except.is_empty() {
-            let size = [picture.width, picture.height];
-            let whole = [0.0, 0.0, size[0] as f32, size[1] as f32];
-            let inside = Inside::new(vec![whole], Counting::Union, size);
-            picture.inside = Some(inside.except(except));
-        } else if !areas.is_empty() {
-            let (in_file, size) = (photo.size_in_file(), [picture.width, picture.height]);
-            let [x, y] = [0, 1].map(|axis| size[axis] as f32 / in_file[axis] as f32);
-            let scaled = areas
-                .iter()
-                .map(|&[left, top, right, bottom]| [left * x, top * y, right * x, bottom * y]);
-            picture.inside = Some(Inside::new(scaled.collect(), counting, size).except(except));
+        if areas.is_empty() && self.leave_out.is_empty() {
+            return Ok((picture, noticed));
         }
+        let (in_file, size) = (photo.size_in_file(), [picture.width, picture.height]);
+        let [x, y] = [0, 1].map(|axis| size[axis] as f32 / in_file[axis] as f32);
+        let scaled = areas
+            .iter()
+            .map(|&[left, top, right, bottom]| [left * x, top * y, right * x, bottom * y]);
+        let mut areas: Vec<[f32; 4]> = scaled.collect();
+        if areas.is_empty() {
+            areas.push([0.0, 0.0, size[0] as f32, size[1] as f32]);
+        }
+        let except = self.leave_out.iter().map(|part| part.of(size)).collect();
+        picture.inside = Some(Inside::new(areas, counting, size).except(except));
         Ok((picture, noticed))
     }
 

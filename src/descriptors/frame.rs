@@ -48,6 +48,13 @@ impl Frame {
         }
     }
 
+    /// The pixel of its centre in an image of this size, at `y · width + x`; the nearest one of a centre beyond the
+    /// border.
+    pub fn pixel(&self, [width, height]: [usize; 2]) -> usize {
+        let within = |at: f32, side: usize| (at.round().max(0.0) as usize).min(side - 1);
+        within(self.y, height) * width + within(self.x, width)
+    }
+
     /// Where frames lie in an image of this size.
     pub fn positions(frames: &[Self], width: usize, height: usize) -> Vec<Position> {
         frames.iter().map(|frame| frame.position(width, height)).collect()
@@ -77,6 +84,7 @@ mod tests {
     fn a_frame_sees_the_square_that_it_was_made_for() {
         let frame = Frame::seeing([10.0, 7.0], 12.0, 0.5);
         assert_eq!(frame.values(), [10.0, 7.0, 0.5, 3.0]);
+        assert_eq!((frame.pixel([20, 10]), frame.pixel([9, 4])), (7 * 20 + 10, 3 * 9 + 8));
         assert_eq!(frame.square(), Square { left: 4.0, top: 1.0, right: 16.0, bottom: 13.0 });
     }
 }

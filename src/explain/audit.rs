@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::explainer::{Examined, Explainer, Failure};
+use super::explainer::{Explainer, Failure};
 use super::files::write_json;
 use super::heatmaps::Drawing;
 use super::selection::{Case, Only, Selection};
@@ -60,7 +60,7 @@ pub struct Audit {
     /// Confirmed ones, the largest effect first.
     pub findings: Vec<Finding>,
     /// Heatmaps of the example images.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub heatmaps: PathBuf,
 }
 
@@ -260,7 +260,7 @@ impl Run<'_> {
             let near = inside(&grown(&boxes, width, height), width, height);
             let (fallen, controls) = match &suspicion.kind {
                 Kind::Place(place) | Kind::Strategy { place, .. } => {
-                    let away = |l: usize| !near[pixel(&examined, l)];
+                    let away = |l: usize| !near[examined.frames[l].pixel(examined.size)];
                     let fallen = fall(&rows(&|l| place.holds(positions[l]) && away(l)));
                     let elsewhere = place.elsewhere();
                     let controls: Vec<f64> = elsewhere
@@ -271,7 +271,7 @@ impl Run<'_> {
                 }
                 Kind::Words { .. } => {
                     let of_row = explainer.nearest_words(&examined);
-                    let away: Vec<u32> = rows(&|l| !near[pixel(&examined, l)]);
+                    let away: Vec<u32> = rows(&|l| !near[examined.frames[l].pixel(examined.size)]);
                     let is_suspected = |&l: &u32| {
                         of_row[l as usize].is_some_and(|word| suspicion.words.contains(&word))
                     };
@@ -286,7 +286,7 @@ impl Run<'_> {
                 }
                 Kind::Context { .. } => {
                     let mask = inside(&boxes, width, height);
-                    let object = |l: usize| mask[pixel(&examined, l)];
+                    let object = |l: usize| mask[examined.frames[l].pixel(examined.size)];
                     (fall(&rows(&|l| !object(l))), vec![fall(&rows(&object))])
                 }
             };
@@ -303,15 +303,6 @@ impl Run<'_> {
             || Effect { images: tests.len(), score: mean(0), fall: mean(1), control: mean(2) };
         Ok((!tests.is_empty()).then(|| (effect(), spot)))
     }
-}
-
-/// The pixel of a descriptor's centre.
-fn pixel(examined: &Examined<'_>, l: usize) -> usize {
-    let [width, height] = examined.size;
-    let frame = &examined.frames[l];
-    let x = (frame.x.round().max(0.0) as usize).min(width - 1);
-    let y = (frame.y.round().max(0.0) as usize).min(height - 1);
-    y * width + x
 }
 
 /// Share of the positive relevance in every cell of the audit's grid, without what lies within a cell

@@ -40,10 +40,10 @@ pub struct ContextReport {
     /// One entry per class, in the order of the model.
     pub classes: Vec<ClassContext>,
     /// The table of single images.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub table: PathBuf,
     /// The bar chart.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub chart: PathBuf,
 }
 

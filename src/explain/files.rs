@@ -26,8 +26,3 @@ pub(super) fn write_json(
 ) -> Result<()> {
     outputs.text(path, &serde_json::to_string_pretty(report).expect("a report is JSON"))
 }
-
-/// A path in a report: names that are not UTF-8 are shown as well as they can be.
-pub(super) fn path_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&path.display())
-}

@@ -70,7 +70,7 @@ pub struct Heatmap {
     /// Relevance of the strongest colour.
     pub strongest: f64,
     /// The picture.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub file: PathBuf,
 }
 

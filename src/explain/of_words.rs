@@ -1,6 +1,8 @@
 //! Relevance of visual words, the components of every channel's mixture, in a run: from stored vectors, and from
 //! images that were taken apart ([`crate::explanation::words`]).
 
+use ndarray::Array2;
+
 use super::explainer::{Examined, Explainer, of_classes, of_part_alone};
 use super::selection::Word;
 use crate::describer;
@@ -46,28 +48,31 @@ impl Explainer {
         self.describer.channels().iter().flat_map(of_channel).collect()
     }
 
-    /// The frames of a word's channel, and the relevance of each by that word alone.
-    pub(super) fn word_by_descriptors<'x>(
+    /// The part of a class's weights and bias that is of one channel.
+    fn of_channel(&self, class: usize, channel: &describer::Channel) -> (Array2<f32>, Vec<f32>) {
+        let (weights, bias) = of_classes(&self.model, &[class]);
+        of_part_alone(Classifier { weights: weights.view(), bias: &bias }, &channel.columns)
+    }
+
+    /// The frames of a channel, and the relevance of each by some of its components alone, a column each.
+    pub(super) fn words_by_descriptors<'x>(
         &self,
         examined: &'x Examined<'_>,
         class: usize,
-        word: Word,
-    ) -> Result<(&'x [Frame], Vec<f64>)> {
-        let channel = &self.describer.channels()[word.channel];
-        let part = &examined.parts[word.channel];
-        let (weights, bias) = of_classes(&self.model, &[class]);
-        let classifier = Classifier { weights: weights.view(), bias: &bias };
-        let (weights, bias) = of_part_alone(classifier, &channel.columns);
-        let classifier = Classifier { weights: weights.view(), bias: &bias };
+        channel: usize,
+        components: &[usize],
+    ) -> Result<(&'x [Frame], Array2<f64>)> {
+        let (channel, part) = (&self.describer.channels()[channel], &examined.parts[channel]);
+        let (weights, bias) = self.of_channel(class, channel);
         let found = words::of_descriptors(
             &part.contributions,
             &part.sums,
             &examined.vector[channel.columns.clone()],
-            classifier,
+            Classifier { weights: weights.view(), bias: &bias },
             self.rules.descriptors,
-            &[word.component],
+            components,
         )?;
-        Ok((&part.frames, found.column(0).to_vec()))
+        Ok((&part.frames, found))
     }
 
     /// The word that explains each descriptor most, by its number among all.
@@ -94,14 +99,20 @@ impl Explainer {
         let [width, height] = examined.size;
         let known = self.words();
         let mut cells = vec![0.0; GRID * GRID];
-        for &word in words {
-            let (frames, relevance) = self.word_by_descriptors(examined, class, known[word])?;
-            for (frame, r) in frames.iter().zip(relevance) {
-                let x = (frame.x.round().max(0.0) as usize).min(width - 1);
-                let y = (frame.y.round().max(0.0) as usize).min(height - 1);
-                if !near[y * width + x] {
-                    let (row, column) = (y * GRID / height, x * GRID / width);
-                    cells[row * GRID + column] += r.max(0.0);
+        for channel in 0..self.describer.channels().len() {
+            let of_channel = words.iter().filter(|&&word| known[word].channel == channel);
+            let components: Vec<usize> = of_channel.map(|&word| known[word].component).collect();
+            if components.is_empty() {
+                continue;
+            }
+            let (frames, relevance) =
+                self.words_by_descriptors(examined, class, channel, &components)?;
+            for (frame, of_frame) in frames.iter().zip(relevance.rows()) {
+                let pixel = frame.pixel(examined.size);
+                if !near[pixel] {
+                    let (row, column) =
+                        (pixel / width * GRID / height, pixel % width * GRID / width);
+                    cells[row * GRID + column] += of_frame.iter().map(|r| r.max(0.0)).sum::<f64>();
                 }
             }
         }
@@ -117,26 +128,18 @@ impl Explainer {
         class: usize,
         near: &[bool],
     ) -> Result<(Vec<f32>, Vec<f32>)> {
-        let [width, height] = examined.size;
-        let outside = |frame: &Frame| {
-            let x = (frame.x.round().max(0.0) as usize).min(width - 1);
-            let y = (frame.y.round().max(0.0) as usize).min(height - 1);
-            !near[y * width + x]
-        };
-        let (weights, bias) = of_classes(&self.model, &[class]);
-        let classifier = Classifier { weights: weights.view(), bias: &bias };
+        let outside = |frame: &Frame| !near[frame.pixel(examined.size)];
         let all = self.relevance_of_words(item, class);
         let total: f64 = all.iter().map(|r| r.max(0.0)).sum();
         let mut words = Vec::with_capacity(all.len());
         for (channel, part) in self.describer.channels().iter().zip(&examined.parts) {
-            let (weights, bias) = of_part_alone(classifier, &channel.columns);
-            let classifier = Classifier { weights: weights.view(), bias: &bias };
+            let (weights, bias) = self.of_channel(class, channel);
             let marked: Vec<bool> = part.frames.iter().map(outside).collect();
             words.extend(words::of_marked(
                 &part.contributions,
                 &part.sums,
                 &examined.vector[channel.columns.clone()],
-                classifier,
+                Classifier { weights: weights.view(), bias: &bias },
                 self.rules.descriptors,
                 &marked,
             )?);

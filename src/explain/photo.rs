@@ -32,7 +32,7 @@ pub struct PhotoHeatmap {
     /// Σ R².
     pub relevance: f64,
     /// The picture: photograph, heatmap, overlay.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub file: PathBuf,
 }
 
@@ -58,19 +58,16 @@ impl Run<'_> {
         for path in photos {
             self.home.work.go_on()?;
             let photo = reader.read(&Item::of_file(path))?;
-            let mut asked: Vec<Option<&str>> = classes.iter().map(|class| Some(&**class)).collect();
-            if asked.is_empty() {
-                asked.push(None);
-            }
             let name = path.to_string_lossy().into_owned();
             let folder = self.home.paths.photos().join(with_ending(&file_name(&name), ""));
-            let mut pictures = Vec::new();
-            for class in asked {
-                let found =
-                    explain_photo(&describer, &model, reader.params(), &photo, class, rule)?;
-                let file = folder.join(with_ending(&file_name(&found.class), ".png"));
-                pictures.push((found, file));
-            }
+            let found =
+                explain_classes(&describer, &model, reader.params(), &photo, classes, rule)?;
+            let pictures: Vec<(PhotoRelevance, PathBuf)> = (found.into_iter())
+                .map(|found| {
+                    let file = folder.join(with_ending(&file_name(&found.class), ".png"));
+                    (found, file)
+                })
+                .collect();
             let origin = Origin::new("", &svm, "", &model.classes, &[]);
             let group = format!("photos/{}", file_name(&name));
             let planned = pictures.iter().map(|(_, file)| file);
@@ -115,29 +112,72 @@ pub fn explain_photo(
     class: Option<&str>,
     rule: Rule,
 ) -> Result<PhotoRelevance> {
+    let classes: Vec<String> = class.iter().map(|&class| class.to_owned()).collect();
+    Ok(explain_classes(describer, model, image, photo, &classes, rule)?.remove(0))
+}
+
+/// As [`explain_photo`], for several classes; where none is named, for that of the highest score.
+fn explain_classes(
+    describer: &Describer,
+    model: &Model,
+    image: &Params,
+    photo: &Photo,
+    classes: &[String],
+    rule: Rule,
+) -> Result<Vec<PhotoRelevance>> {
     if model.dim() != describer.dim() {
         let (expected, got) = (describer.dim(), model.dim());
         return Err(Error::Shape { what: "classifier of these vectors", expected, got });
     }
-    let mut workers = Workers::default();
-    let vector = describer.describe(photo, None, &mut workers)?.vector;
-    let class = match class {
-        Some(name) => class_index(&model.classes, name)?,
-        None => {
-            let scores = model.score(&vector)?;
-            let classes = (0..scores.len()).rev();
-            classes.max_by(|&a, &b| scores[a].total_cmp(&scores[b])).ok_or_else(|| {
-                let (what, hint) = ("a class of the classifier".into(), "train it again".into());
-                Error::Missing { what, hint }
-            })?
+    let vector = describer.describe(photo, None, &mut Workers::default())?.vector;
+    let classes: Vec<usize> = match classes.is_empty() {
+        true => vec![best_class(model, &vector)?],
+        false => {
+            classes.iter().map(|name| class_index(&model.classes, name)).collect::<Result<_>>()?
         }
     };
-    let parts = describer.examine(photo, None, &mut workers)?;
-    let (weights, bias) = of_classes(model, &[class]);
+    let (weights, bias) = of_classes(model, &classes);
     let classifier = Classifier { weights: weights.view(), bias: &bias };
-    let relevance = joint_relevance(describer, (&parts, &vector), classifier, rule)?;
+    let looked = look_at(describer, image, photo, None, (&vector, classifier), rule)?;
+    let found = classes.into_iter().zip(looked).map(|(class, (score, map))| PhotoRelevance {
+        class: model.classes[class].clone(),
+        score,
+        map,
+    });
+    Ok(found.collect())
+}
+
+/// The class of the highest score of a vector.
+///
+/// # Errors
+/// [`Error::Missing`] of a classifier without classes.
+pub(super) fn best_class(model: &Model, vector: &[f32]) -> Result<usize> {
+    let scores = model.score(vector)?;
+    let classes = (0..scores.len()).rev();
+    classes.max_by(|&a, &b| scores[a].total_cmp(&scores[b])).ok_or_else(|| {
+        let (what, hint) = ("a class of the classifier".into(), "train it again".into());
+        Error::Missing { what, hint }
+    })
+}
+
+/// The score and the map of a photo's pixels, each descriptor's relevance spread over the square that it sees, for
+/// every class of a classifier of its joint vector.
+///
+/// # Errors
+/// As [`Describer::examine`].
+pub(super) fn look_at(
+    describer: &Describer,
+    image: &Params,
+    photo: &Photo,
+    id: Option<&str>,
+    (vector, classifier): (&[f32], Classifier<'_>),
+    rule: Rule,
+) -> Result<Vec<(f64, Map)>> {
+    let parts = describer.examine(photo, id, &mut Workers::default())?;
+    let relevance = joint_relevance(describer, (&parts, vector), classifier, rule)?;
     let frames: Vec<Frame> = parts.iter().flat_map(|part| part.frames.iter().copied()).collect();
     let [width, height] = photo.fitted(image);
-    let map = spread(&frames, &relevance.of_class(0), width, height);
-    Ok(PhotoRelevance { class: model.classes[class].clone(), score: relevance.scores[0], map })
+    let map = |class: usize| spread(&frames, &relevance.of_class(class), width, height);
+    let scores = relevance.scores.iter().enumerate();
+    Ok(scores.map(|(class, &score)| (score, map(class))).collect())
 }

@@ -43,7 +43,7 @@ pub struct QualityReport {
     /// One entry per class with a true positive.
     pub classes: Vec<ClassQuality>,
     /// The file of all figures.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub path: PathBuf,
 }
 
@@ -228,7 +228,7 @@ impl Run<'_> {
                     c_grid: Vec::new(),
                     calibration,
                     fusion: svm::Fusion::Weights,
-                    ..params.clone()
+                    ..params.of_rows()
                 };
                 let (classes, progress) = (&trained.model.classes, self.home.work.progress);
                 let vectors = &trained.vectors;

@@ -18,22 +18,21 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::explainer::{joint_relevance, of_classes};
+use super::explainer::of_classes;
 use super::files::write_json;
+use super::photo::{best_class, look_at};
 use super::selection::class_index;
 use crate::dataset::{Dataset, Item, Label};
 use crate::describer::{Describer, Reader, Workers};
-use crate::descriptors::Frame;
 use crate::drawing::{STYLE, fill, jpeg_address};
 use crate::error::{Error, Result};
 use crate::explanation::heatmap::{jpeg, paint};
-use crate::explanation::pixels::spread;
+use crate::explanation::pixels::Map;
 use crate::explanation::{Classifier, Rule};
 use crate::linalg::{self, Rows};
 use crate::names::{file_name, with_ending};
 use crate::pipeline::{Run, StageResult, TrainedOn};
 use crate::plain;
-use crate::store::Origin;
 use crate::svm::{leave_out, without_duals};
 use crate::words::counted;
 
@@ -85,7 +84,7 @@ pub struct Why {
     /// The strongest against it.
     pub speaking_against: Vec<Share>,
     /// The page with pictures.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub page: PathBuf,
 }
 
@@ -174,14 +173,9 @@ impl Run<'_> {
         let (describer, _) = self.describer()?;
         let dataset = self.open_data(data)?;
         let asked = self.asked(&dataset, &describer, image)?;
-        let scores = trained.model.score(&asked.vector)?;
         let class = match &options.class {
             Some(name) => class_index(&trained.model.classes, name)?,
-            None => {
-                let classes = (0..scores.len()).rev();
-                let best = classes.max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-                best.expect("a classifier has classes")
-            }
+            None => best_class(&trained.model, &asked.vector)?,
         };
         let shares = duals.shares(&trained.vectors, &asked.vector, class)?;
         let mut why = self.of_shares(&trained, class, &asked, &shares, options)?;
@@ -205,9 +199,7 @@ impl Run<'_> {
         let page =
             self.why_page(&why, &trained, class, &describer, &asked, &split.items, options)?;
         let list = why.page.with_extension("json");
-        let (svm, index) = (self.load_svm()?.1, &trained.index);
-        let (labels, print) = (&trained.labels, &index.fingerprint);
-        let origin = Origin::new(&index.split, &svm, print, &index.classes, labels);
+        let origin = trained.origin();
         let group = format!("why/{}", with_ending(&file_name(&why.image), ""));
         let planned = [why.page.clone(), list.clone()];
         let outputs = self.home.results().outputs(&group, &origin, planned.iter())?;
@@ -263,7 +255,7 @@ impl Run<'_> {
         shares: &[f64],
         options: &WhyOptions,
     ) -> Result<Why> {
-        let TrainedOn { model, index, vectors, labels } = trained;
+        let TrainedOn { model, index, vectors, labels, .. } = trained;
         let duals = model.duals.as_ref().expect("looked for before");
         let weights = model.weights.row(class);
         let weights = weights.to_slice().expect("a model's rows are contiguous");
@@ -346,7 +338,7 @@ impl Run<'_> {
         let weights = ArrayView2::from_shape(shape, &weights).expect("a row for each");
         let look = |item: &Item, vector: &[f32], classifier: Classifier<'_>| {
             self.home.work.go_on()?;
-            self.look_at(&reader, describer, item, vector, classifier, rule)
+            self.pictures(&reader, describer, item, vector, classifier, rule)
         };
         let mut own = match self.require_explainable() {
             Err(_) => Vec::new(),
@@ -409,7 +401,7 @@ impl Run<'_> {
     }
 
     /// The photograph of an image with the heatmap of every class of a classifier.
-    fn look_at(
+    fn pictures(
         &self,
         reader: &Reader,
         describer: &Describer,
@@ -419,18 +411,20 @@ impl Run<'_> {
         rule: Rule,
     ) -> Result<Vec<Pictures>> {
         let photo = reader.read(item)?;
-        let parts = describer.examine(&photo, Some(&item.id), &mut Workers::default())?;
-        let relevance = joint_relevance(describer, (&parts, vector), classifier, rule)?;
-        let frames: Vec<Frame> =
-            parts.iter().flat_map(|part| part.frames.iter().copied()).collect();
-        let [width, height] = photo.fitted(reader.params());
+        let looked = look_at(
+            describer,
+            reader.params(),
+            &photo,
+            Some(&item.id),
+            (vector, classifier),
+            rule,
+        )?;
         let photograph = jpeg_address(&jpeg(&photo.rgb(reader.params()), SIDE)?);
-        let picture = |class: usize| {
-            let map = spread(&frames, &relevance.of_class(class), width, height);
-            let heat = jpeg_address(&jpeg(&paint(&map, map.largest()), SIDE)?);
+        let picture = |(_, map): &(f64, Map)| {
+            let heat = jpeg_address(&jpeg(&paint(map, map.largest()), SIDE)?);
             Ok(Pictures { photograph: photograph.clone(), heat })
         };
-        (0..classifier.bias.len()).map(picture).collect()
+        looked.iter().map(picture).collect()
     }
 }
 

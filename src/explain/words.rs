@@ -51,7 +51,7 @@ pub struct WordsReport {
     /// One entry for each class with an image.
     pub classes: Vec<ClassWords>,
     /// The page with patches and heatmaps.
-    #[serde(serialize_with = "super::files::path_text")]
+    #[serde(serialize_with = "crate::plain::path_text")]
     pub page: PathBuf,
 }
 
@@ -306,7 +306,10 @@ fn look(
     found: &Found,
 ) -> Result<Seen, Failure> {
     let [width, height] = examined.size;
-    let (frames, relevance) = explainer.word_by_descriptors(examined, found.class, found.word)?;
+    let Word { channel, component } = found.word;
+    let (frames, relevance) =
+        explainer.words_by_descriptors(examined, found.class, channel, &[component])?;
+    let relevance = relevance.column(0).to_vec();
     let best = (0..frames.len()).rev().max_by(|&a, &b| relevance[a].total_cmp(&relevance[b]));
     let best = best.expect("an image that is explained has descriptors");
     let area = patch(Area::of(&frames[best], width, height), width, height);
@@ -315,10 +318,8 @@ fn look(
         let mask = inside(&boxes, width, height);
         let mut sums = [0.0; 2];
         for (frame, r) in frames.iter().zip(&relevance) {
-            let x = (frame.x.round().max(0.0) as usize).min(width - 1);
-            let y = (frame.y.round().max(0.0) as usize).min(height - 1);
             sums[1] += r.max(0.0);
-            sums[0] += if mask[y * width + x] { r.max(0.0) } else { 0.0 };
+            sums[0] += if mask[frame.pixel(examined.size)] { r.max(0.0) } else { 0.0 };
         }
         sums
     });

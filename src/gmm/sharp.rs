@@ -6,7 +6,7 @@
 //! has no right digit in f32. So, for a component with
 //!
 //! ```text
-//! Σ_d μ'²_d/σ'²_d > MOST_CANCELLED
+//! Σ_d μ'²_d/σ'²_d > min(MOST_CANCELLED, D · MOST_CANCELLED_EACH)
 //! ```
 //!
 //! the product is left out, and `Σ_d z_d²`, `z = (x − μ)/σ`, is summed as it stands. Rows further away
@@ -22,6 +22,10 @@ use crate::widest;
 /// 1e-7 of that sum, and so are logarithms of densities. Of 32 components of photographs in 48
 /// dimensions one in ten has more than 96; that of their flat regions has 48,000.
 const MOST_CANCELLED: f64 = 512.0;
+
+/// The same for each dimension of a mixture of few: their roundings have nothing to even out with, and
+/// one by one costs little there.
+const MOST_CANCELLED_EACH: f64 = 32.0;
 
 /// Largest `1/σ'`: more would make `0 · ∞` of a row at the mean.
 const LARGEST_INVERSE: f64 = 1e30;
@@ -49,8 +53,8 @@ impl Sharp {
         let cancelled = |k: usize| -> f64 {
             means.row(k).iter().zip(variances.row(k)).map(|(m, v)| m * m / v).sum()
         };
-        let components: Vec<usize> =
-            (0..weights.len()).filter(|&k| cancelled(k) > MOST_CANCELLED).collect();
+        let most = MOST_CANCELLED.min(MOST_CANCELLED_EACH * means.ncols() as f64);
+        let components: Vec<usize> = (0..weights.len()).filter(|&k| cancelled(k) > most).collect();
         let inverse = |v: &f64| v.sqrt().recip().min(LARGEST_INVERSE) as f32;
         let constant = |&k: &usize| {
             let logs = variances.row(k).into_iter().map(|v| (std::f64::consts::TAU * v).ln());

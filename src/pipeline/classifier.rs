@@ -21,8 +21,8 @@ use crate::generative::Parts;
 use crate::linalg::{Blanked, Joined};
 use crate::memory::Need;
 use crate::store::{
-    Index, Inputs, Kind, SvmReport, in_words, labels_hash, model_of, open_index, open_stage,
-    report_of,
+    Index, Inputs, Kind, Origin, SvmReport, in_words, labels_hash, model_of, open_index,
+    open_stage, report_of,
 };
 use crate::svm::{self, Model, Stop};
 use crate::words::counted;
@@ -30,9 +30,19 @@ use crate::words::counted;
 /// A classifier with all that it was trained on.
 pub(crate) struct TrainedOn {
     pub(crate) model: Model,
+    /// The fingerprint of the classifier.
+    print: String,
     pub(crate) index: Index,
     pub(crate) vectors: Blanked<Joined<Shards>>,
     pub(crate) labels: Vec<Vec<Label>>,
+}
+
+impl TrainedOn {
+    /// What results are of that are made from the classifier and its training images.
+    pub(crate) fn origin(&self) -> Origin {
+        let Self { print, index, labels, .. } = self;
+        Origin::new(&index.split, print, &index.fingerprint, &index.classes, labels)
+    }
 }
 
 struct Train<'a, 'p> {
@@ -73,8 +83,9 @@ impl Train<'_, '_> {
         let (index, Place { config, work, .. }) = (self.index, &self.run.home);
         note_contradictions(index, work.progress);
         let vectors = self.run.training_vectors(index)?;
-        let (classes, params) = (&index.classes, &config.svm);
-        let model = svm::train(&vectors, self.labels, classes, params, config.seed, work.progress)?;
+        let (classes, params) = (&index.classes, config.svm.of_rows());
+        let model =
+            svm::train(&vectors, self.labels, classes, &params, config.seed, work.progress)?;
         let report = SvmReport::new(&model, &index.split, index.images.len());
         Ok(Made { model, report, lacking: Vec::new() })
     }
@@ -179,7 +190,7 @@ impl Run<'_> {
     }
 
     /// The vectors of a split as the classifier is trained on them.
-    fn training_vectors(&self, index: &Index) -> Result<Blanked<Joined<Shards>>> {
+    pub(crate) fn training_vectors(&self, index: &Index) -> Result<Blanked<Joined<Shards>>> {
         Ok(Blanked::new(self.vectors(index)?, self.columns_left_out()?))
     }
 
@@ -189,7 +200,7 @@ impl Run<'_> {
     /// [`Error::Missing`] when nothing was trained here, or the vectors are gone; [`Error::Artifact`] when
     /// they are damaged or others by now.
     pub(crate) fn trained_on(&self) -> Result<TrainedOn> {
-        let (model, _) = self.load_svm()?;
+        let (model, print) = self.load_svm()?;
         let split = self.trained_split()?;
         if !self.is_encoded(&split)? {
             return Err(Error::Missing {
@@ -199,7 +210,7 @@ impl Run<'_> {
         }
         let index = self.index(&split)?;
         let (vectors, labels) = (self.training_vectors(&index)?, self.training_labels(&index)?);
-        Ok(TrainedOn { model, index, vectors, labels })
+        Ok(TrainedOn { model, print, index, vectors, labels })
     }
 
     /// The split that the stored classifier was trained on.

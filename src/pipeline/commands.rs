@@ -8,11 +8,10 @@ use super::result::Stamp;
 use super::run::Run;
 use super::sample::left_out_of;
 use super::vectors::Encoded;
-use crate::artifacts::Artifact;
 use crate::dataset::{Dataset, Label, Split, require_two_classes};
 use crate::error::Result;
 use crate::plain;
-use crate::store::{Kind, Notes, Skipped, SvmReport, report_of};
+use crate::store::{Kind, Notes, Skipped};
 use crate::words::counted;
 
 /// A class of fewer images is named before work.
@@ -176,7 +175,7 @@ impl Run<'_> {
         let path = self.home.path(Kind::Svm);
         let mut name = source.split;
         if path.exists() {
-            name = report_of::<SvmReport>(&Artifact::open(&path)?)?.split;
+            name = self.trained_split()?;
             if !self.is_encoded(&name)? {
                 return Ok(());
             }

@@ -4,7 +4,6 @@ use ndarray::Array2;
 
 use super::mixture::load_models;
 use super::run::Run;
-use crate::artifacts::Artifact;
 use crate::dataset::Label;
 use crate::describer::Describer;
 use crate::error::{Error, Result};
@@ -12,7 +11,7 @@ use crate::evaluation::{Decision, Report};
 use crate::generative::Model as Mixture;
 use crate::linalg::Rows;
 use crate::projection::Projection;
-use crate::store::{Index, Kind, SvmReport, figures_of, report_of};
+use crate::store::{Index, figures_of};
 use crate::svm::Model;
 
 /// The stored vectors of a split, scored by the run's classifier.
@@ -118,9 +117,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Error::Missing`] when nothing was trained here; as [`Run::index`].
     pub fn is_single_label(&self) -> Result<bool> {
-        self.require_classifier()?;
-        let artifact = Artifact::open(&self.home.path(Kind::Svm))?;
-        Ok(self.index(&report_of::<SvmReport>(&artifact)?.split)?.single_label)
+        Ok(self.index(&self.trained_split()?)?.single_label)
     }
 
     /// Refuses to explain vectors of another program: nobody knows which pixels they are of.

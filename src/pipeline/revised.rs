@@ -12,43 +12,34 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use super::place::Place;
 use super::run::Run;
 use crate::dataset::Label;
-use crate::encoding::Layout;
+use crate::describer::Channel;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::generative::Parts;
 use crate::store::Index;
 use crate::words::did_you_mean;
 
 /// Columns that a label is read from, the first that is there.
 const COLUMNS: [&str; 2] = ["suggested", "label"];
 
-/// A component of a channel's mixture, by its name.
-struct Word {
-    channel: usize,
-    component: usize,
-}
-
 impl Run<'_> {
     /// The columns of joint vectors that the classifier is trained without, ascending.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a word that the run does not have.
+    /// [`Error::Setting`] for a word that the run does not have; as [`Run::describer`].
     pub(crate) fn columns_left_out(&self) -> Result<Vec<Range<usize>>> {
-        let layout_of = |place: &Place<'_>| {
-            let c = &place.config;
-            Layout::of_parts(&c.encoding, Parts::of(&c.gmm, c.pca.output_dim()))
-        };
-        let layouts: Vec<Layout> = self.places().into_iter().map(layout_of).collect();
+        let words = &self.home.config.svm.without_words;
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let describer = self.describer()?.0;
         let mut columns: Vec<Range<usize>> = Vec::new();
-        for name in &self.home.config.svm.without_words {
-            let Word { channel, component } = self.word(name, &layouts)?;
-            let start: usize = layouts[..channel].iter().map(Layout::len).sum();
-            let layout = &layouts[channel];
+        for name in words {
+            let (channel, component) = word(name, describer.channels())?;
+            let layout = channel.encoder.encoder().layout();
             for region in 0..layout.regions() {
-                let start = start + layout.region(region).start;
+                let start = channel.columns.start + layout.region(region).start;
                 let runs = layout.of_component(component);
                 columns.extend(runs.map(|(_, run)| start + run.start..start + run.end));
             }
@@ -56,34 +47,6 @@ impl Run<'_> {
         columns.sort_by_key(|range| range.start);
         columns.dedup();
         Ok(columns)
-    }
-
-    fn word(&self, name: &str, layouts: &[Layout]) -> Result<Word> {
-        let refused = |range: String| {
-            let key = "svm.without_words";
-            Error::Setting { key: key.into(), value: format!("`{name}`"), range }
-        };
-        let places = self.places();
-        let names: Vec<&str> = places.iter().filter_map(|place| place.channel.as_deref()).collect();
-        let (channel, number) = match (name.split_once(':'), names.is_empty()) {
-            (Some((channel, number)), false) => {
-                let found = names.iter().position(|known| *known == channel);
-                let near = did_you_mean(channel, &names);
-                let range = || format!("words of channels {}{near}", names.join(", "));
-                (found.ok_or_else(|| refused(range()))?, number)
-            }
-            (None, true) => (0, name),
-            (None, false) => {
-                return Err(refused(format!("words with their channel, as `{}:{name}`", names[0])));
-            }
-            (Some(_), true) => return Err(refused("numbers of components, as `17`".into())),
-        };
-        let components = layouts[channel].components();
-        let component = number.parse().ok().filter(|&component: &usize| component < components);
-        match component {
-            Some(component) => Ok(Word { channel, component }),
-            None => Err(refused(format!("numbers of components from 0 to {}", components - 1))),
-        }
     }
 
     /// The labels that the classifier is trained with: those of the split, corrected, and none of images that
@@ -117,6 +80,34 @@ impl Run<'_> {
             labels[row].fill(Label::Ignored);
         }
         Ok(labels)
+    }
+}
+
+/// A component of a channel's mixture, by its name.
+fn word<'d>(name: &str, channels: &'d [Channel]) -> Result<(&'d Channel, usize)> {
+    let refused = |range: String| {
+        let key = "svm.without_words";
+        Error::Setting { key: key.into(), value: format!("`{name}`"), range }
+    };
+    let named: Vec<&str> = channels.iter().map(|channel| channel.encoder.name()).collect();
+    let (channel, number) = match (name.split_once(':'), named == [""]) {
+        (Some((channel, number)), false) => {
+            let found = channels.iter().find(|known| known.encoder.name() == channel);
+            let near = did_you_mean(channel, &named);
+            let range = || format!("words of channels {}{near}", named.join(", "));
+            (found.ok_or_else(|| refused(range()))?, number)
+        }
+        (None, true) => (&channels[0], name),
+        (None, false) => {
+            return Err(refused(format!("words with their channel, as `{}:{name}`", named[0])));
+        }
+        (Some(_), true) => return Err(refused("numbers of components, as `17`".into())),
+    };
+    let components = channel.encoder.encoder().layout().components();
+    let component = number.parse().ok().filter(|&component: &usize| component < components);
+    match component {
+        Some(component) => Ok((channel, component)),
+        None => Err(refused(format!("numbers of components from 0 to {}", components - 1))),
     }
 }
 

@@ -24,6 +24,13 @@ pub(super) struct OfClass {
     pub alarms: Vec<usize>,
 }
 
+impl OfClass {
+    /// All of them, an image in several lists as often.
+    pub(super) fn images(&self) -> impl Iterator<Item = usize> + '_ {
+        self.examples.iter().chain(&self.missed).chain(&self.alarms).copied()
+    }
+}
+
 /// Images of one class that are taken for another, the surest mistake first.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pair {

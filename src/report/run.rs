@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::choice::{Choice, choose};
+use super::choice::{Choice, OfClass, choose};
 use super::page::{Finding, Looked, Provenance, Stage, page};
 use crate::dataset::labels_for;
 use crate::describer::Reader;
@@ -70,7 +70,8 @@ impl Run<'_> {
             true => self.word_patches(data, name, WORDS, PATCH)?,
             false => Vec::new(),
         };
-        let photographs = self.photographs(&choice, &split)?;
+        let shown = |image: usize| wanted.contains_key(&split.items[image].id);
+        let photographs = self.photographs(&choice, &split, shown)?;
         let skipped: Vec<[String; 2]> =
             index.skipped.iter().map(|s| [s.id.clone(), s.reason.clone()]).collect();
         let looked = Looked {
@@ -83,8 +84,8 @@ impl Run<'_> {
             views,
             photographs,
             words,
-            checks: self.findings_of("check", &self.home.paths.checks().join("check.json")),
-            audits: self.audits_of(name),
+            checks: self.checks(&svm),
+            audits: self.audits_of(name, &svm),
             skipped,
             left_out: evaluated.encoded.files.left_out.clone(),
             provenance: self.provenance(data, name, command)?,
@@ -107,16 +108,16 @@ impl Run<'_> {
         Ok(path)
     }
 
-    /// Small photographs of mistakes, and of all that is chosen where there are no heatmaps; those that cannot
-    /// be read are left out.
+    /// Small photographs of mistakes, and of what is chosen of the classes where it is not `shown` with heatmaps;
+    /// those that cannot be read are left out.
     fn photographs(
         &self,
         choice: &Choice,
         split: &crate::dataset::Split,
+        shown: impl Fn(usize) -> bool,
     ) -> Result<BTreeMap<usize, Vec<u8>>> {
-        let of_classes = choice.classes.iter().flat_map(|class| {
-            class.examples.iter().chain(&class.missed).chain(&class.alarms).copied()
-        });
+        let of_classes =
+            choice.classes.iter().flat_map(OfClass::images).filter(|&image| !shown(image));
         let of_pairs = choice.pairs.iter().flat_map(|pair| pair.images.iter().copied());
         let mut images: Vec<usize> = of_classes.chain(of_pairs).collect();
         images.sort_unstable();
@@ -134,9 +135,10 @@ impl Run<'_> {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Findings that an earlier command left, as far as they are of the present classifier.
-    fn findings_of(&self, group: &str, path: &Path) -> Vec<Finding> {
-        let Some(stored) = self.left_by(group, path) else { return Vec::new() };
+    /// Findings that an earlier check left, as far as they are of the classifier with this fingerprint.
+    fn checks(&self, svm: &str) -> Vec<Finding> {
+        let path = self.home.paths.checks().join("check.json");
+        let Some(stored) = self.left_by("check", &path, svm) else { return Vec::new() };
         let of_finding = |finding: &Value| {
             let images = finding["images"].as_array().into_iter().flatten();
             let image = |image: &Value| {
@@ -153,10 +155,11 @@ impl Run<'_> {
         stored["findings"].as_array().into_iter().flatten().map(of_finding).collect()
     }
 
-    fn audits_of(&self, split: &str) -> Vec<Finding> {
+    /// The same of an earlier audit.
+    fn audits_of(&self, split: &str, svm: &str) -> Vec<Finding> {
         let path = self.home.paths.explanations(split).join("audit.json");
         let group = format!("explain/{split}/audit");
-        let Some(stored) = self.left_by(&group, &path) else { return Vec::new() };
+        let Some(stored) = self.left_by(&group, &path, svm) else { return Vec::new() };
         let of_finding = |finding: &Value| Finding {
             kind: finding["kind"].as_str().unwrap_or("?").to_owned(),
             score: None,
@@ -169,11 +172,10 @@ impl Run<'_> {
         stored["findings"].as_array().into_iter().flatten().map(of_finding).collect()
     }
 
-    /// A JSON file as a command left it, where it is of the present classifier.
-    fn left_by(&self, group: &str, path: &Path) -> Option<Value> {
-        let svm = self.load_svm().ok()?.1;
+    /// A JSON file as a command left it, where it is of this classifier.
+    fn left_by(&self, group: &str, path: &Path, svm: &str) -> Option<Value> {
         let bytes =
-            self.home.results().output(group, path, |origin| origin.is_of_classifier(&svm)).ok()?;
+            self.home.results().output(group, path, |origin| origin.is_of_classifier(svm)).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -221,8 +223,7 @@ fn wanted(
 ) -> BTreeMap<String, Vec<String>> {
     let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (class, of_class) in choice.classes.iter().enumerate() {
-        let images = of_class.examples.iter().chain(&of_class.missed).chain(&of_class.alarms);
-        for &image in images {
+        for image in of_class.images() {
             wanted.entry(split.items[image].id.clone()).or_default().push(classes[class].clone());
         }
     }

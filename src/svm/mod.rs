@@ -67,7 +67,7 @@ use task::Task;
 /// of threads.
 ///
 /// # Errors
-/// [`Error::Setting`] for settings outside their ranges, [`Error::Shape`] when labels and rows do
+/// [`Error::Setting`] for settings outside their ranges, or that rows cannot obey ([`Params::of_rows`]), [`Error::Shape`] when labels and rows do
 /// not fit, [`Error::Numerical`] when there is nothing to train on or a row (named) is not finite,
 /// [`Error::Interrupted`].
 ///
@@ -91,6 +91,7 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<Model> {
     params.validate()?;
+    params.require_of_rows()?;
     check(rows, labels, classes)?;
     let signs = signs(labels, classes.len());
     let trainable: Vec<usize> = (0..classes.len()).filter(|&c| both_sides(&signs[c])).collect();

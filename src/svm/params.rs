@@ -114,6 +114,31 @@ impl Params {
         Error::require(alone, "svm.c_grid", grid, "empty when svm.fusion is scores")
     }
 
+    /// The settings without those that a run applies to vectors and labels before they are trained on: words, images
+    /// and corrections, by their names.
+    pub fn of_rows(&self) -> Self {
+        let none = Self::default();
+        Self {
+            without_words: none.without_words,
+            without_images: none.without_images,
+            corrections: none.corrections,
+            ..self.clone()
+        }
+    }
+
+    /// Refuses settings that name words or images: rows have none.
+    pub(super) fn require_of_rows(&self) -> Result<()> {
+        let range = "empty where rows have no names of words or images: a run applies it";
+        for (key, is_empty) in [
+            ("svm.without_words", self.without_words.is_empty()),
+            ("svm.without_images", self.without_images.is_empty()),
+            ("svm.corrections", self.corrections.as_os_str().is_empty()),
+        ] {
+            Error::require(is_empty, key, "set", range)?;
+        }
+        Ok(())
+    }
+
     /// Whether machines are trained on a part of the images to be tried on the others.
     fn cross_validates(&self) -> bool {
         !self.c_grid.is_empty()

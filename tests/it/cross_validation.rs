@@ -240,3 +240,29 @@ fn settings_of_the_run_are_in_force_in_every_fold() {
     assert!(text.contains("components = 4") && SMALL.contains(&"pca.dimension=24"), "{text}");
     assert!(text.contains("dimension = 24"), "{text}");
 }
+
+/// Words that a classifier is trained without count for no fold, images that it is trained without either; and
+/// what has no names of either is refused.
+#[test]
+fn what_is_left_out_of_a_classifier_is_left_out_of_every_fold() {
+    let folder = TempDir::new().unwrap();
+    let data = &fixture().data;
+    let scores = |overrides: &[&str], models| {
+        let run = open(&folder.path().join(overrides.concat().replace(['/', '"'], "")), overrides);
+        let done = cross_validate(&run, data, &folds_of("train", 3, models))?;
+        Ok::<_, fvtool::Error>(rows(&done.predictions))
+    };
+    let plain = scores(&[], Models::Once).unwrap();
+    for left_out in ["svm.without_words=[\"2\", \"5\"]", "svm.without_images=[\"000002\"]"] {
+        assert_ne!(scores(&[left_out], Models::Once).unwrap(), plain, "{left_out}");
+        let refused = scores(&[left_out], Models::EachFold).unwrap_err().to_string();
+        assert!(refused.contains("use --models once"), "{refused}");
+    }
+    let params = svm::Params { without_words: vec!["2".into()], ..Default::default() };
+    let (x, labels) = (Array2::<f32>::eye(2), [vec![Label::Yes], vec![Label::No]]);
+    let train = |params: &svm::Params| {
+        svm::train(&x.view(), &labels, &["a".into()], params, Seed(1), &Silent)
+    };
+    assert!(train(&params).unwrap_err().to_string().contains("svm.without_words"));
+    train(&params.of_rows()).unwrap();
+}

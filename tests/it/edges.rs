@@ -217,7 +217,6 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "pipeline",
             "plain",
             "progress",
-            "store",
             "svm",
             "words",
         ],
@@ -238,7 +237,10 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "words",
         ],
     ),
-    ("revise", &["error", "evaluation", "explain", "explanation", "pipeline", "store", "words"]),
+    (
+        "revise",
+        &["error", "evaluation", "explain", "explanation", "pipeline", "plain", "store", "words"],
+    ),
     ("main", &["cli"]),
     (
         "cross_validation",

@@ -273,6 +273,9 @@ fn what_cannot_be_taken_from_areas_is_refused() {
     let file = format!("descriptors.file={}", data.join("vectors.npy").display());
     let text = refused(&["descriptors.kind=vectors", &file, "descriptors.within=boxes"], "vectors");
     assert!(text.contains("`descriptors.within` is boxes") && text.contains("vectors"), "{text}");
+    let places = "encoding.leave_out=[\"0,0,1,0.5\"]";
+    let text = refused(&["descriptors.kind=vectors", &file, places], "vectors");
+    assert!(text.contains("`encoding.leave_out`") && text.contains("vector is of all"), "{text}");
     let text = refused(&["data.boxes=nowhere.csv"], "nowhere");
     assert!(text.contains("data.boxes") && text.contains("nowhere.csv"), "{text}");
 
