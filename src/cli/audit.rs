@@ -74,6 +74,10 @@ pub fn write_audit(audit: &Audit, global: &Global, out: &mut dyn Write) -> anyho
         writeln!(out, "{}. {}", number + 1, plain::sentence(&found.sentence))?;
         writeln!(out, "   look at: {}", plain::line(&found.images.join(", ")))?;
     }
+    if !audit.unconfirmed.is_empty() {
+        let rest = counted(audit.unconfirmed.len(), "other suspicion");
+        writeln!(out, "{rest} not confirmed by the test; audit.json has them with their figures")?;
+    }
     if !audit.not_judged.is_empty() {
         let few = |few: &NotJudged| format!("`{}` ({})", plain::line(&few.class), few.recognised);
         let few: Vec<String> = audit.not_judged.iter().map(few).collect();

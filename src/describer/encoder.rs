@@ -36,6 +36,7 @@ pub struct ImageEncoder {
     extractor: Extractor,
     projection: Projection,
     encoder: Encoder,
+    /// Whether the mirror image is described too.
     mirrored: bool,
     pooled: bool,
     mixture: String,
@@ -89,13 +90,20 @@ impl ImageEncoder {
     ) -> Result<Self> {
         let config = &seen.networks().resolved(config)?;
         let model = model.into();
-        let extractor = Extractor::new(&config.descriptors)?;
+        let mut extractor = Extractor::new(&config.descriptors)?;
+        let (mirrored, chequered) = (config.encoding.mirrored, config.encoding.is_chequered());
+        if chequered {
+            let range = "false but for descriptors.kind sift and colour: descriptors of the mirror image do not \
+                         follow from the image's own there";
+            let refused = || Error::setting("encoding.chequered", true, range);
+            extractor = extractor.chequered().ok_or_else(refused)?;
+        }
         let shape = |what, expected, got| {
             if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
         };
         shape("descriptors for the PCA", projection.input_dim(), extractor.dim())?;
         shape("projection for the mixture", model.dim(), projection.output_dim())?;
-        let (mirrored, storage) = (config.encoding.mirrored, config.encoding.storage);
+        let storage = config.encoding.storage;
         let given = config.descriptors.kind.is_given();
         let range =
             "false when descriptors.kind is files or vectors: there are none of the mirrored image";
@@ -111,7 +119,7 @@ impl ImageEncoder {
             extractor,
             projection,
             encoder,
-            mirrored,
+            mirrored: mirrored && !chequered,
             pooled,
             mixture,
             storage,
@@ -144,7 +152,7 @@ impl ImageEncoder {
         self.source.network().is_some()
     }
 
-    /// Whether the descriptors of the mirror image count too.
+    /// Whether the mirror image is described too, by itself.
     pub fn is_mirrored(&self) -> bool {
         self.mirrored
     }

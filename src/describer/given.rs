@@ -110,7 +110,7 @@ impl Given {
             let values = row.slice(s![PLACE..]);
             let length = values.dot(&values).sqrt();
             // A descriptor sees four bins.
-            Frame { x, y, contrast: length, size_px: row[2] * scale[1] / 4.0 }
+            Frame { x, y, contrast: length, size_px: row[2] * scale[1] / 4.0, mirrored: false }
         };
         let frames = array.axis_iter(Axis(0)).map(frame).collect();
         Ok(Descriptors { rows: array.slice(s![.., PLACE..]).to_owned(), frames })

@@ -335,6 +335,8 @@ mod tests {
         [[channel]]
         name = "opponent"
         descriptors.plane = "red-green"
+        encoding.mirrored = true
+        encoding.chequered = true
         [[channel]]
         name = "colour"
         weight = 0.5

@@ -58,7 +58,7 @@ impl Sampler {
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) when a setting is out of range; as [`Source::new`].
     pub fn new(config: &Config, images: usize, seen: &Arc<Seen>) -> Result<Self> {
-        Self::of_each(config, sample::quota(config.sample.rows, images), seen)
+        Self::of_each(config, config.sample.quota(images), seen)
     }
 
     /// A sampler that draws up to `quota` descriptors of each image.

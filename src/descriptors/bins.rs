@@ -16,6 +16,34 @@ pub(super) const STATISTICS: usize = 6;
 /// Values of a descriptor of colours.
 pub(super) const COLOUR_DIM: usize = BINS * BINS * STATISTICS;
 
+/// Where each value of a SIFT descriptor of the mirror image stands in the image's own: bins from right to left, and
+/// the orientation `θ` of a gradient becomes `π − θ`.
+pub(super) static SIFT_MIRROR: [u8; DIM] = {
+    let mut from = [0; DIM];
+    let mut i = 0;
+    while i < DIM {
+        let (orientation, bin) = (i % 8, i / 8);
+        from[i] = (8 * mirrored_bin(bin) + (12 - orientation) % 8) as u8;
+        i += 1;
+    }
+    from
+};
+
+/// The same of a descriptor of colours.
+pub(super) static COLOUR_MIRROR: [u8; COLOUR_DIM] = {
+    let mut from = [0; COLOUR_DIM];
+    let mut i = 0;
+    while i < COLOUR_DIM {
+        from[i] = (STATISTICS * mirrored_bin(i / STATISTICS) + i % STATISTICS) as u8;
+        i += 1;
+    }
+    from
+};
+
+const fn mirrored_bin(bin: usize) -> usize {
+    bin / BINS * BINS + (BINS - 1 - bin % BINS)
+}
+
 /// Pixels from the centre of the first bin to that of the last, both counted.
 #[inline(always)]
 pub(super) const fn between_centres(bin: usize) -> usize {

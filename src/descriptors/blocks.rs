@@ -20,6 +20,8 @@ pub(super) struct Blocks<'a> {
     bin: usize,
     size_px: f32,
     mapping: Mapping,
+    /// Where values of the mirror image's descriptor stand; of every other descriptor where it is given.
+    mirror: Option<&'static [u8]>,
     rows: &'a mut [f32],
     frames: &'a mut Vec<Frame>,
     consume: &'a mut Consume<'a>,
@@ -60,7 +62,14 @@ impl<'a> Blocks<'a> {
         rows.resize(BLOCK_ROWS * dim, 0.0);
         frames.clear();
         let mapping = Mapping::IDENTITY;
-        Self { params, dim, least, bin: 0, size_px: 0.0, mapping, rows, frames, consume }
+        let mirror = None;
+        Self { params, dim, least, bin: 0, size_px: 0.0, mapping, mirror, rows, frames, consume }
+    }
+
+    /// Every other descriptor of a grid, as on a chessboard, becomes that of the mirror image: its values stand where
+    /// `mirror` says.
+    pub fn chequered(self, mirror: Option<&'static [u8]>) -> Self {
+        Self { mirror, ..self }
     }
 
     /// The descriptors that follow are of this bin size at this level.
@@ -90,13 +99,21 @@ impl<'a> Blocks<'a> {
 
     #[inline(always)]
     fn add<const D: usize>(&mut self, x: usize, y: usize, contrast: f32, row: &[f32; D]) {
-        self.rows.as_chunks_mut::<D>().0[self.frames.len()] = *row;
+        let to = &mut self.rows.as_chunks_mut::<D>().0[self.frames.len()];
+        // Corners run by the step, so this is the sum of column and row of the grid, but for a constant.
+        let field = x / self.params.step_px + y / self.params.step_px;
+        let mirror = self.mirror.filter(|_| field % 2 == 1);
+        match mirror {
+            Some(from) => to.iter_mut().zip(from).for_each(|(to, &i)| *to = row[usize::from(i)]),
+            None => *to = *row,
+        }
         let to_centre = bins::to_centre(self.bin);
         self.frames.push(Frame {
             x: self.mapping.x(x as f64 + to_centre),
             y: self.mapping.y(y as f64 + to_centre),
             contrast,
             size_px: self.size_px,
+            mirrored: mirror.is_some(),
         });
         if self.frames.len() == BLOCK_ROWS {
             self.flush();

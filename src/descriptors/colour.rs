@@ -11,9 +11,13 @@
 //! normalised: how bright and how colourful a place is tells classes apart.
 //!
 //! Sums of a row of cells are taken down the columns, then along x; a cell is a difference of two
-//! prefix sums, in f64, so that the variance of a flat cell is 0 to 1e-12. Memory is a few rows.
+//! prefix sums, in f64, so that the variance of a flat cell is 0 to 1e-12. Memory is a few rows: where
+//! the bin size is a multiple of the step, descriptors further down see the same rows of cells, and
+//! their sums are kept.
 //!
 //! Source: Clinchant et al. 2007 (CDCPP07); beside SIFT in Fisher vectors SPMV13.
+
+use std::ops::Range;
 
 use super::bins::{BINS, COLOUR_DIM, STATISTICS};
 use super::dense_sift::{DenseSift, Grid};
@@ -25,8 +29,14 @@ use crate::widest;
 pub(super) struct Rows {
     /// Per plane, sums of values and of squares down the cell's rows, one a column.
     columns: [Vec<f64>; STATISTICS],
-    /// Per row of cells, those sums over all columns before x.
-    before: [Vec<[f64; STATISTICS]>; BINS],
+    /// Of rows of cells, the image rows that they see and those sums over all columns before x.
+    before: Vec<Before>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Before {
+    seen: Range<usize>,
+    sums: Vec<[f64; STATISTICS]>,
 }
 
 /// Hands every descriptor of the three `planes` to `consume`, with the column and row of its top-left
@@ -44,20 +54,21 @@ pub(super) fn run(
         centre.saturating_sub(half)..(centre + place.bin - half).min(extent)
     };
     let mut descriptor = [0.0; COLOUR_DIM];
+    // Those of a row of descriptors, and all that reach below its first of the rows before: one, two and three
+    // bins further up they have that many left, over `bin / step` rows each.
+    work.forget(BINS + 6 * place.bin.div_ceil(place.step));
     for row in 0..rows {
         let top = place.first + row * place.step;
-        let heights: [usize; BINS] = std::array::from_fn(|by| {
-            let seen = inside(top + by * place.bin, height);
-            work.sum(planes, by, seen.clone());
-            seen.len()
-        });
+        let slots: [usize; BINS] =
+            std::array::from_fn(|by| work.sums_of(planes, inside(top + by * place.bin, height)));
         for column in 0..columns {
             let left = place.first + column * place.step;
             for by in 0..BINS {
                 for bx in 0..BINS {
                     let seen = inside(left + bx * place.bin, width);
-                    let (end, start) = (&work.before[by][seen.end], &work.before[by][seen.start]);
-                    let share = 1.0 / (heights[by] * seen.len()) as f64;
+                    let Before { seen: rows, sums } = &work.before[slots[by]];
+                    let (end, start) = (&sums[seen.end], &sums[seen.start]);
+                    let share = 1.0 / (rows.len() * seen.len()) as f64;
                     let cell = &mut descriptor[STATISTICS * (bx + BINS * by)..][..STATISTICS];
                     for c in 0..3 {
                         let mean = (end[c] - start[c]) * share;
@@ -79,8 +90,26 @@ pub(super) fn deviation(descriptor: &[f32; COLOUR_DIM]) -> f32 {
 }
 
 impl Rows {
-    /// Prefix sums of the row of cells `by`, which sees the image rows `seen`.
-    fn sum(&mut self, planes: &[Plane; 3], by: usize, seen: std::ops::Range<usize>) {
+    /// Forgets the sums of another image, and makes room for `most` rows of cells.
+    fn forget(&mut self, most: usize) {
+        self.before.resize_with(most, Before::default);
+        self.before.iter_mut().for_each(|before| before.seen = 0..0);
+    }
+
+    /// Where the prefix sums of the row of cells stand that sees the image rows `seen`.
+    fn sums_of(&mut self, planes: &[Plane; 3], seen: Range<usize>) -> usize {
+        if let Some(known) = self.before.iter().position(|before| before.seen == seen) {
+            return known;
+        }
+        // Rows of descriptors go down, so what ends first is needed no more.
+        let ends = |&slot: &usize| self.before[slot].seen.end;
+        let slot = (0..self.before.len()).min_by_key(ends).expect("room for rows of cells");
+        self.sum(planes, slot, seen);
+        slot
+    }
+
+    /// Takes prefix sums over the image rows `seen`.
+    fn sum(&mut self, planes: &[Plane; 3], slot: usize, seen: Range<usize>) {
         let width = planes[0].width;
         for (c, plane) in planes.iter().enumerate() {
             let [sums, squares] = self.columns.get_disjoint_mut([c, c + 3]).expect("two columns");
@@ -92,7 +121,8 @@ impl Rows {
                 add_row(&plane.values[y * width..(y + 1) * width], sums, squares);
             }
         }
-        let before = &mut self.before[by];
+        let Before { seen: of, sums: before } = &mut self.before[slot];
+        *of = seen;
         before.clear();
         let mut sum = [0.0; STATISTICS];
         before.push(sum);
@@ -155,11 +185,15 @@ mod tests {
 
     #[test]
     fn cells_have_the_statistics_of_their_pixels() {
+        // Of one image after the other: what is kept of one is nothing to the next.
+        let mut work = Rows::default();
         for (bins, step, width, height) in [
             (vec![4], 3, 40, 30),
             (vec![5, 2], 2, 27, 41),
             (vec![1], 1, 9, 8),
             (vec![8], 4, 33, 33),
+            (vec![8], 3, 34, 65),
+            (vec![6], 1, 25, 51),
         ] {
             let planes = [0, 1, 2].map(|c| {
                 Plane::from_fn(width, height, |x, y| ((x * x + (3 + c) * y) % 17) as f32 / 16.0)
@@ -172,7 +206,7 @@ mod tests {
             };
             for place in &multiscale::levels(&params)[0].sizes {
                 let mut got = Vec::new();
-                run(place, &planes, &mut Rows::default(), |x, y, row| got.push((x, y, *row)));
+                run(place, &planes, &mut work, |x, y, row| got.push((x, y, *row)));
                 let expected = reference(place, &planes);
                 assert_eq!(got.len(), expected.len());
                 assert!(!got.is_empty());

@@ -4,6 +4,8 @@
 //! C planes of W × H ─ describe ─ blocks of up to BLOCK_ROWS rows × dim, one frame a row
 //! ```
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2};
 
 use super::frame::Frame;
@@ -32,6 +34,12 @@ pub trait Describe: std::fmt::Debug + Send + Sync {
     /// Whether a descriptor says nothing.
     fn is_empty(&self, frame: &Frame) -> bool {
         frame.contrast == 0.0
+    }
+
+    /// The same kind with every other descriptor, as on a chessboard, that of the mirror image at the mirrored place;
+    /// `None` where that does not follow from the image's own.
+    fn chequered(&self) -> Option<Arc<dyn Describe>> {
+        None
     }
 
     /// Hands the descriptors of an image to `consume`, always in the same order, in blocks of at most

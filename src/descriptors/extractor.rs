@@ -47,6 +47,13 @@ impl Extractor {
         Self { kind: Arc::new(kind) }
     }
 
+    /// The same extractor with every other descriptor of a grid, as on a chessboard, that of the mirror image at the mirrored
+    /// place, which is the image's own with its values in another order (of colours in bins of even size, of cells a pixel
+    /// further); `None` for kinds where it is not.
+    pub fn chequered(&self) -> Option<Self> {
+        self.kind.chequered().map(|kind| Self { kind })
+    }
+
     /// Values in a descriptor.
     pub fn dim(&self) -> usize {
         self.kind.dim()
@@ -114,5 +121,53 @@ impl Extractor {
         });
         let rows = Array2::from_shape_vec((frames.len(), dim), values).expect("one frame a row");
         Descriptors { rows, frames }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptors::Kind;
+    use crate::random::Seed;
+
+    /// Pixels at random, so wide that corners at 0, 5 … 45 of this bin size are a grid that is its own mirror image.
+    fn planes(extractor: &Extractor, bin: usize) -> Vec<Plane> {
+        let mut stream = Seed(3).stream("chequered", 0);
+        (0..extractor.colours().planes())
+            .map(|_| Plane::from_fn(46 + 3 * bin, 40, |_, _| stream.unit() as f32))
+            .collect()
+    }
+
+    #[test]
+    fn every_other_descriptor_is_that_of_the_mirror_image() {
+        for (kind, bin) in [(Kind::Sift, 4), (Kind::Colour, 5)] {
+            let params = Params { kind, bin_sizes_px: vec![bin], step_px: 5, ..Params::default() };
+            let extractor = Extractor::new(&params).unwrap();
+            let chequered = extractor.chequered().unwrap();
+            let mut planes = planes(&extractor, bin);
+            let width = planes[0].width;
+            let scratch = &mut Scratch::default();
+            let (own, mixed) =
+                (extractor.extract(&planes, scratch), chequered.extract(&planes, scratch));
+            planes.iter_mut().for_each(Plane::mirror);
+            let mirrored = extractor.extract(&planes, scratch);
+            let columns = own.frames.iter().take_while(|f| f.y == own.frames[0].y).count();
+            assert_eq!((columns, own.frames.len() % columns), (10, 0));
+            for (number, frame) in mixed.frames.iter().enumerate() {
+                let (row, column) = (number / columns, number % columns);
+                assert_eq!(frame.mirrored, (row + column) % 2 == 1);
+                assert_eq!(frame.values()[..2], own.frames[number].values()[..2]);
+                let turned = row * columns + columns - 1 - column;
+                let (expected, other) = match frame.mirrored {
+                    true => (mirrored.rows.row(turned), &mirrored.frames[turned]),
+                    false => (own.rows.row(number), &own.frames[number]),
+                };
+                let [here, there] = [frame, other].map(|frame| frame.position(width, 40));
+                assert!((here.x - there.x).abs() < 1e-6 && here.y == there.y);
+                for (got, expected) in mixed.rows.row(number).iter().zip(&expected) {
+                    assert!((got - expected).abs() < 1e-5, "{kind:?} {number}: {got} {expected}");
+                }
+            }
+        }
     }
 }

@@ -14,6 +14,9 @@ pub struct Frame {
     pub contrast: f32,
     /// Width of a spatial bin, a quarter of what the descriptor sees ([`Frame::square`]).
     pub size_px: f32,
+    /// Whether the row is that of the mirror image, at the mirrored place ([`super::Extractor::chequered`]); the frame
+    /// says where it lies in the image as it is.
+    pub mirrored: bool,
 }
 
 /// The square of the image that a descriptor sees: its 4 × 4 bins, in pixels as in [`Frame`]. It may
@@ -34,7 +37,7 @@ impl Frame {
     /// The frame of a descriptor that sees a square about `centre` (column, row) with this side.
     pub fn seeing(centre: [f32; 2], side_px: f32, contrast: f32) -> Self {
         let [x, y] = centre;
-        Self { x, y, contrast, size_px: side_px / BINS as f32 }
+        Self { x, y, contrast, size_px: side_px / BINS as f32, mirrored: false }
     }
 
     /// What the descriptor sees.
@@ -65,8 +68,14 @@ impl Frame {
         [self.x, self.y, self.contrast, self.size_px]
     }
 
-    /// Where it lies in an image of this size; a pixel's centre is half a pixel in.
+    /// Where its row lies: [`place`](Self::place), mirrored for a mirrored row.
     pub fn position(&self, width: usize, height: usize) -> Position {
+        let place = self.place(width, height);
+        if self.mirrored { Position { x: 1.0 - place.x, ..place } } else { place }
+    }
+
+    /// Where it lies in an image of this size; a pixel's centre is half a pixel in.
+    pub fn place(&self, width: usize, height: usize) -> Position {
         let (width, height) = (width as f32, height as f32);
         Position {
             x: (self.x + 0.5) / width,

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn at(x: f32, y: f32) -> Frame {
-        Frame { x, y, contrast: 1.0, size_px: 1.0 }
+        Frame { x, y, contrast: 1.0, size_px: 1.0, mirrored: false }
     }
 
     fn times(areas: &[[f32; 4]], counting: Counting, places: &[[f32; 2]]) -> Vec<usize> {

@@ -20,6 +20,8 @@ crate::parameters! {
         pub rows: usize = 256_000, in 2..;
         /// Largest number of images that they are drawn from, chosen by the seed; 0 takes all images.
         pub images: usize = 5000, in 0..;
+        /// Most descriptors of one image, so that a few images are not drawn out to `rows`; 0 sets no limit.
+        pub rows_per_image: usize = 0, in 0..;
     }
 }
 
@@ -33,9 +35,16 @@ impl Params {
     }
 }
 
-/// Rows each of `images` images gives so that `total_rows` come together; 0 when there is no image.
-pub fn quota(total_rows: usize, images: usize) -> usize {
-    if images == 0 { 0 } else { total_rows.div_ceil(images) }
+impl Params {
+    /// Rows that each of `images` images gives so that [`rows`](Self::rows) come together, and no more than
+    /// [`rows_per_image`](Self::rows_per_image); 0 when there is no image.
+    pub fn quota(&self, images: usize) -> usize {
+        match (images, self.rows_per_image) {
+            (0, _) => 0,
+            (_, 0) => self.rows.div_ceil(images),
+            (_, most) => self.rows.div_ceil(images).min(most),
+        }
+    }
 }
 
 /// Up to `quota` descriptors of an image, uniform without replacement, in the image's order.
@@ -76,9 +85,13 @@ mod tests {
 
     #[test]
     fn quotas_cover_the_total() {
-        assert_eq!(quota(1000, 7), 143);
-        assert_eq!(quota(0, 7), 0);
-        assert_eq!(quota(10, 0), 0);
+        let quota = |rows, rows_per_image, images| {
+            Params { rows, rows_per_image, ..Params::default() }.quota(images)
+        };
+        assert_eq!(quota(1000, 0, 7), 143);
+        assert_eq!(quota(1000, 200, 7), 143);
+        assert_eq!(quota(1000, 100, 7), 100);
+        assert_eq!(quota(10, 5, 0), 0);
     }
 
     #[test]

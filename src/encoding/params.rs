@@ -21,6 +21,8 @@ crate::parameters! {
         pub leave_out: Vec<Rectangle> = Vec::new();
         /// Whether the descriptors of the mirrored image count as well as the image's own, which makes the vector the same for both.
         pub mirrored: bool = false;
+        /// Whether half of the descriptors stand for the mirrored image and half for the image as it is, every other one of the grid, as on a chessboard: half the time, and vectors of an image and its mirror image that are alike and not the same. For kinds sift and colour.
+        pub chequered: bool = false, when "mirrored = true": |p| p.mirrored;
         /// `soft` (posteriors) or `hard` (each descriptor wholly to its most probable component; VLFeat's `fast`).
         pub assignment: AssignmentKind = AssignmentKind::Soft;
         /// Posteriors at or below this count as 0; 0 is exact (VLFeat 1e-6, enceval 1e-4).
@@ -123,6 +125,11 @@ pub enum Step {
 }
 
 impl Params {
+    /// Whether one half of the descriptors stands for the mirror image.
+    pub fn is_chequered(&self) -> bool {
+        self.mirrored && self.chequered
+    }
+
     /// Checks every setting against its range.
     ///
     /// # Errors

@@ -13,12 +13,14 @@ use super::selection::{Case, Only, Selection};
 use crate::error::{Error, Result};
 use crate::explanation::Rule;
 use crate::explanation::audit::{
-    Effect, Finding, GRID, Kind, LEAST_IMAGES, Sample, Suspicion, finding, rank, suspicions,
+    Effect, Finding, GRID, Kind, LEAST_IMAGES, Place, Sample, Suspicion, finding, rank, suspicions,
 };
 use crate::explanation::audit_words;
 use crate::explanation::context::{context, inside};
 use crate::explanation::pixels::Map;
+use crate::explanation::quality::Draws;
 use crate::pipeline::{Run, StageResult};
+use crate::position::Position;
 use crate::words::counted;
 
 /// How an audit is made.
@@ -59,6 +61,8 @@ pub struct Audit {
     pub tested: usize,
     /// Confirmed ones, the largest effect first.
     pub findings: Vec<Finding>,
+    /// The others, the same, so that nobody has to guess how near they came.
+    pub unconfirmed: Vec<Finding>,
     /// Heatmaps of the example images.
     #[serde(serialize_with = "crate::plain::path_text")]
     pub heatmaps: PathBuf,
@@ -115,6 +119,7 @@ impl Run<'_> {
         let cases = explainer.cases(&selection)?;
         let samples = self.samples(&explainer, &cases)?;
         let mut findings: Vec<(Finding, Vec<usize>, usize)> = Vec::new();
+        let mut unconfirmed = Vec::new();
         let (mut tested, mut not_judged) = (0, Vec::new());
         for class in asked {
             let recognised = samples.items[class].len();
@@ -156,7 +161,10 @@ impl Run<'_> {
                 if let Some(effect) = effect
                     && let Some(found) = finding(name, suspicion.kind, looked_at, effect, ids)
                 {
-                    findings.push((found, examples, class));
+                    match found.confirmed {
+                        true => findings.push((found, examples, class)),
+                        false => unconfirmed.push(found),
+                    }
                 }
             }
         }
@@ -172,6 +180,7 @@ impl Run<'_> {
         explainer.remarks.say(self.home.work.progress);
         let mut findings: Vec<Finding> = findings.into_iter().map(|(found, ..)| found).collect();
         rank(&mut findings);
+        rank(&mut unconfirmed);
         let audit = Audit {
             split: explainer.split.name.clone(),
             rule: options.rule.to_string(),
@@ -180,6 +189,7 @@ impl Run<'_> {
             not_judged,
             tested,
             findings,
+            unconfirmed,
             heatmaps,
         };
         write_json(&outputs, &path, &audit)?;
@@ -245,49 +255,50 @@ impl Run<'_> {
         let tests = self.for_each_case(explainer, &name, &cases, |case| {
             let examined = explainer.examine(case)?;
             let mut stream = self.config().seed.stream("counterfactual", case.item as u64);
-            let draws = explainer.draws(&examined, DRAWS, &mut stream)?;
             let perturbed = explainer.perturbed(&examined);
-            let without =
-                |rows: &[u32]| perturbed.without(explainer.classifier(), class, rows, &draws);
             let score = perturbed.score(explainer.classifier(), class);
-            let fall = |rows: &[u32]| score - without(rows);
+            let fall = |rows: &[u32], draws: &Draws<'_>| {
+                score - perturbed.without(explainer.classifier(), class, rows, draws)
+            };
             let rows = |within: &dyn Fn(usize) -> bool| -> Vec<u32> {
                 (0..examined.frames.len()).filter(|&l| within(l)).map(|l| l as u32).collect()
             };
-            let positions = &examined.positions;
-            let boxes = explainer.boxes(explainer.item(case), class, &examined)?;
             let [width, height] = examined.size;
+            let positions: Vec<Position> =
+                examined.frames.iter().map(|frame| frame.place(width, height)).collect();
+            let boxes = explainer.boxes(explainer.item(case), class, &examined)?;
             let near = inside(&grown(&boxes, width, height), width, height);
             let (fallen, controls) = match &suspicion.kind {
                 Kind::Place(place) | Kind::Strategy { place, .. } => {
                     let away = |l: usize| !near[examined.frames[l].pixel(examined.size)];
-                    let fallen = fall(&rows(&|l| place.holds(positions[l]) && away(l)));
-                    let elsewhere = place.elsewhere();
-                    let controls: Vec<f64> = elsewhere
-                        .iter()
-                        .map(|other| fall(&rows(&|l| other.holds(positions[l]) && away(l))))
-                        .collect();
-                    (fallen, controls)
+                    let rest = |l: usize| away(l) && !place.holds(positions[l]);
+                    let draws = explainer.own_draws(&examined, &rest, DRAWS, &mut stream)?;
+                    let without = |place: &Place| {
+                        fall(&rows(&|l| place.holds(positions[l]) && away(l)), &draws)
+                    };
+                    (without(place), place.elsewhere().iter().map(without).collect())
                 }
                 Kind::Words { .. } => {
                     let of_row = explainer.nearest_words(&examined);
-                    let away: Vec<u32> = rows(&|l| !near[examined.frames[l].pixel(examined.size)]);
-                    let is_suspected = |&l: &u32| {
-                        of_row[l as usize].is_some_and(|word| suspicion.words.contains(&word))
-                    };
-                    let (suspected, mut others): (Vec<u32>, Vec<u32>) =
-                        away.into_iter().partition(is_suspected);
+                    let away = |l: usize| !near[examined.frames[l].pixel(examined.size)];
+                    let is_suspected =
+                        |l: usize| of_row[l].is_some_and(|word| suspicion.words.contains(&word));
+                    let rest = |l: usize| away(l) && !is_suspected(l);
+                    let draws = explainer.own_draws(&examined, &rest, DRAWS, &mut stream)?;
+                    let suspected = rows(&|l| away(l) && is_suspected(l));
+                    let mut others = rows(&rest);
                     stream.shuffle(&mut others);
                     others.truncate(suspected.len());
                     let spot =
                         explainer.spot_of_words(&examined, class, &suspicion.words, &near)?;
                     in_one_spot.lock().unwrap_or_else(PoisonError::into_inner).push(spot);
-                    (fall(&suspected), vec![fall(&others)])
+                    (fall(&suspected, &draws), vec![fall(&others, &draws)])
                 }
                 Kind::Context { .. } => {
                     let mask = inside(&boxes, width, height);
                     let object = |l: usize| mask[examined.frames[l].pixel(examined.size)];
-                    (fall(&rows(&|l| !object(l))), vec![fall(&rows(&object))])
+                    let draws = explainer.draws(&examined, DRAWS, &mut stream)?;
+                    (fall(&rows(&|l| !object(l)), &draws), vec![fall(&rows(&object), &draws)])
                 }
             };
             let control = controls.iter().sum::<f64>() / controls.len().max(1) as f64;

@@ -27,7 +27,6 @@ use crate::linalg::{Joined, Pool, Rows};
 use crate::memory::Need;
 use crate::names;
 use crate::pipeline::{Run, load_mixture};
-use crate::position::Position;
 use crate::random::Stream;
 use crate::store::{Origin, Outputs};
 use crate::svm::Model;
@@ -75,8 +74,6 @@ pub(super) struct Examined<'e> {
     /// Frames of the descriptors of all parts, one part after the other, in the image as it is (those
     /// from its mirror image too).
     pub(super) frames: Vec<Frame>,
-    /// Their positions, as the encoders saw them.
-    pub(super) positions: Vec<Position>,
     pub(super) parts: Vec<describer::Examined<'e>>,
     /// The photograph itself.
     pub(super) photo: Photo,
@@ -331,7 +328,6 @@ impl Explainer {
             size,
             bounds: self.remarks.place(item, &photo, size),
             frames: parts.iter().flat_map(|part| part.frames.iter().copied()).collect(),
-            positions: parts.iter().flat_map(|part| part.positions.iter().copied()).collect(),
             parts,
             photo,
         })
@@ -493,6 +489,36 @@ impl Explainer {
             };
             (channel.encoder.encoder(), from)
         });
+        Draws::new(replacements, count, stream)
+    }
+
+    /// `count` replacements for each part, from the image's own descriptors that `may` come (all of a part of which
+    /// none may): what stands elsewhere in this image. Draws from a mixture are like no image, and cost a score by
+    /// themselves.
+    pub(super) fn own_draws(
+        &self,
+        examined: &Examined<'_>,
+        may: &dyn Fn(usize) -> bool,
+        count: usize,
+        stream: &mut Stream,
+    ) -> Result<Draws<'_>> {
+        let mut first = 0;
+        let of_part = |part: &describer::Examined<'_>| {
+            let all = part.contributions.rows();
+            let mut chosen: Vec<usize> = (0..all.nrows()).filter(|row| may(first + row)).collect();
+            first += all.nrows();
+            if chosen.is_empty() {
+                chosen = (0..all.nrows()).collect();
+            }
+            // Not more of them than are drawn: they are copied.
+            stream.shuffle(&mut chosen);
+            chosen.truncate(count);
+            all.select(Axis(0), &chosen)
+        };
+        let rows: Vec<Array2<f32>> = examined.parts.iter().map(of_part).collect();
+        let parts = self.describer.channels().iter().zip(&rows);
+        let replacements = parts
+            .map(|(channel, rows)| (channel.encoder.encoder(), Replacement::Rows(rows.view())));
         Draws::new(replacements, count, stream)
     }
 

@@ -4,7 +4,9 @@
 //! of the whole; what lies inside the class's boxes, or within a cell of them, is taken out (without
 //! boxes everything stays). Three questions are asked of a
 //! class, and each suspicion is put to a test that no map can answer: what happens to the score when
-//! the descriptors there are replaced by draws from the mixture?
+//! the descriptors there are replaced? Those of a place or of words are replaced by others of the same image, from
+//! outside the boxes, which cost nothing by themselves (draws from the mixture cost `best` 0.09 where any two
+//! descriptors of a hundred were replaced); surroundings and objects by draws from the mixture.
 //!
 //! | kind | suspicion | test: the score falls more than when |
 //! |---|---|---|
@@ -40,8 +42,11 @@ const ABOVE_OTHERS: f64 = 1.5;
 const SMALLEST_SHARE: f64 = 0.02;
 /// A group smaller than this share of the images, or than [`LEAST_IMAGES`], is no strategy.
 pub(super) const SMALLEST_GROUP: f64 = 0.05;
-/// A suspicion is confirmed by a fall of at least this share of the margin …
-pub const SMALLEST_FALL: f64 = 0.1;
+/// A suspicion is confirmed by a fall of at least this share of the margin (what others of the same image do to a score
+/// in place of a place or of words is at most 0.04 in the demo's 40 sets) …
+pub const SMALLEST_FALL: f64 = 0.05;
+/// … or this one, where an object or its surroundings are replaced …
+const SMALLEST_FALL_OF_CONTEXT: f64 = 0.1;
 /// … and this multiple of the control's.
 const ABOVE_CONTROL: f64 = 2.0;
 /// Context is high when μ⁺ lies so many (robust) standard deviations above the other classes.
@@ -139,7 +144,7 @@ impl Effect {
 
     /// Whether replacing the surroundings costs more than replacing the object.
     fn surroundings_decide(&self) -> bool {
-        self.fall >= SMALLEST_FALL && self.fall > self.control
+        self.fall >= SMALLEST_FALL_OF_CONTEXT && self.fall > self.control
     }
 }
 
@@ -154,7 +159,7 @@ pub struct Suspicion {
     pub words: Vec<usize>,
 }
 
-/// A confirmed suspicion.
+/// A tested suspicion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The class.
@@ -162,6 +167,8 @@ pub struct Finding {
     /// What it is.
     #[serde(flatten)]
     pub kind: Kind,
+    /// Whether the test confirms it.
+    pub confirmed: bool,
     /// Recognised images of the class that were looked at.
     pub looked_at: usize,
     /// The test.
@@ -220,7 +227,7 @@ pub fn suspicions(all: &[Vec<Sample>], class: usize, seed: Seed) -> Result<Vec<S
     Ok(found)
 }
 
-/// The tested suspicion in words, when the test confirms it on at least [`LEAST_IMAGES`] images;
+/// The tested suspicion in words; `None` where fewer than [`LEAST_IMAGES`] images were looked at or tested.
 /// `looked_at` images of the class led to it, of which `images` are examples.
 pub fn finding(
     class: &str,
@@ -234,9 +241,10 @@ pub fn finding(
         Kind::Place(_) | Kind::Strategy { .. } => effect.confirms(),
         Kind::Words { in_one_spot, .. } => effect.confirms() && in_one_spot >= LEAST_IN_ONE_SPOT,
     };
-    (confirmed && effect.images.min(looked_at) >= LEAST_IMAGES).then(|| {
-        let sentence = sentence(class, &kind, looked_at, &effect);
-        Finding { class: class.to_owned(), kind, looked_at, effect, images, sentence }
+    (effect.images.min(looked_at) >= LEAST_IMAGES).then(|| {
+        let what = sentence(class, &kind, looked_at, &effect);
+        let sentence = if confirmed { what } else { format!("suspected, not confirmed: {what}") };
+        Finding { class: class.to_owned(), kind, confirmed, looked_at, effect, images, sentence }
     })
 }
 
@@ -558,7 +566,8 @@ mod tests {
         let effect = |fall, control| Effect { images: 5, score: 1.0, fall, control };
         let found =
             |looked_at, e| finding("boat", kind.clone(), looked_at, e, vec![]).map(|f| f.sentence);
-        assert_eq!(found(30, effect(0.3, 0.4)), None);
+        let weak = finding("boat", kind.clone(), 30, effect(0.3, 0.4), vec![]).unwrap();
+        assert!(!weak.confirmed && weak.sentence.starts_with("suspected, not confirmed: `boat`"));
         let sentence = found(30, effect(0.6, 0.4)).unwrap();
         assert!(sentence.contains("`boat` is decided by its surroundings"), "{sentence}");
         assert!(sentence.contains("in 30 recognised images; "), "{sentence}");
@@ -568,7 +577,7 @@ mod tests {
         let tested = Effect { images: LEAST_IMAGES - 1, ..effect(0.6, 0.4) };
         assert_eq!(found(30, tested), None);
         assert!(effect(0.3, 0.1).confirms() && !effect(0.3, 0.2).confirms());
-        assert!(!effect(0.05, 0.0).confirms(), "too small to matter");
+        assert!(!effect(0.04, 0.0).confirms(), "too small to matter");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn need(
     let classes = classes as u64;
     let [width, height] = largest.size;
     let count = |e: Extractor| e.count(width, height) as u64;
-    let sides = if encoding.mirrored { 2 } else { 1 };
+    let sides = if encoding.mirrored && !encoding.is_chequered() { 2 } else { 1 };
     let given = largest.file / (4 * input as u64);
     let n = largest.repeats.max(1) * (sides * Extractor::new(descriptors).map_or(0, count) + given);
     let pixels = (width * height) as u64;

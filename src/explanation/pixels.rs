@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn frame(x: f32, y: f32, size_px: f32) -> Frame {
-        Frame { x, y, contrast: 1.0, size_px }
+        Frame { x, y, contrast: 1.0, size_px, mirrored: false }
     }
 
     #[test]

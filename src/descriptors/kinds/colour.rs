@@ -1,6 +1,8 @@
 //! `colour`: means and deviations of red, green and blue, 96 values.
 
-use crate::descriptors::bins::COLOUR_DIM;
+use std::sync::Arc;
+
+use crate::descriptors::bins::{COLOUR_DIM, COLOUR_MIRROR};
 use crate::descriptors::blocks::Blocks;
 use crate::descriptors::colour;
 use crate::descriptors::describe::{Consume, Describe, Scratch};
@@ -9,15 +11,17 @@ use crate::descriptors::multiscale::{self, Level};
 use crate::descriptors::params::Params;
 use crate::image::{Colours, Plane};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Colour {
     params: Params,
     levels: Vec<Level>,
+    /// Whether every other descriptor is that of the mirror image.
+    chequered: bool,
 }
 
 impl Colour {
     pub(super) fn new(params: &Params) -> Self {
-        Self { params: params.clone(), levels: multiscale::levels(params) }
+        Self { params: params.clone(), levels: multiscale::levels(params), chequered: false }
     }
 }
 
@@ -39,10 +43,15 @@ impl Describe for Colour {
         false
     }
 
+    fn chequered(&self) -> Option<Arc<dyn Describe>> {
+        Some(Arc::new(Self { chequered: true, ..self.clone() }))
+    }
+
     fn for_each_block(&self, planes: &[Plane], scratch: &mut Scratch, consume: &mut Consume<'_>) {
         let Scratch { work, rows, frames } = scratch;
         let least = f64::NEG_INFINITY;
-        let mut blocks = Blocks::new(&self.params, COLOUR_DIM, least, rows, frames, consume);
+        let mut blocks = Blocks::new(&self.params, COLOUR_DIM, least, rows, frames, consume)
+            .chequered(self.chequered.then_some(&COLOUR_MIRROR));
         multiscale::for_each_size(
             &self.levels,
             planes,
