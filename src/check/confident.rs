@@ -5,12 +5,13 @@
 //! ```text
 //! t_j = mean of p_ij over the images labelled j                  how sure the classifier is of j's own
 //! j*  = argmax { p_ij : p_ij ≥ t_j }                             the class that it is sure of, if any
-//! i is a suspect when j* is another class than its label
-//! score = ½ (1 + p_ij* − p_i,label)                              from ½ to 1, the surer the higher
+//! i is a suspect when j* is another class than its label, and its label is not the likeliest class
+//! score = ½ (1 + p_ij* − p_i,label)                              the surer the higher
 //! ```
 //!
 //! With several labels an image each class is a question of its own, with the two answers yes and no. Source:
-//! Northcutt, Jiang & Chuang 2021 (the confident joint's entries off its diagonal).
+//! Northcutt, Jiang & Chuang 2021 (the confident joint's entries off its diagonal). A rare class has a low `t_j`, and many
+//! images without it reach that: so cleanlab also asks that the likeliest class is another, and so does this.
 
 use crate::dataset::Label;
 
@@ -24,7 +25,7 @@ pub(super) struct Suspect {
     pub better: usize,
     /// Whether it is labelled with the class.
     pub labelled: bool,
-    /// From ½ to 1.
+    /// From 0 to 1.
     pub score: f64,
 }
 
@@ -72,7 +73,14 @@ fn of_one_class(labels: &[Vec<Label>], probabilities: &[Vec<Option<f64>>]) -> Ve
         let sure = (0..classes).filter(|&j| row[j] >= threshold(j));
         let better = sure.max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)))?;
         let score = 0.5 * (1.0 + row[better] - row[class]);
-        (better != class).then_some(Suspect { image: i, class, better, labelled: true, score })
+        let likeliest = row.iter().all(|&p| p <= row[class]);
+        (better != class && !likeliest).then_some(Suspect {
+            image: i,
+            class,
+            better,
+            labelled: true,
+            score,
+        })
     };
     rows.iter().enumerate().filter_map(suspect).collect()
 }
@@ -100,8 +108,8 @@ fn of_yes_or_no(
     let (yes, no) = (mean(true), mean(false));
     let suspect = |(image, labelled, p): (usize, bool, f64)| {
         let (own, other) = if labelled { (p, 1.0 - p) } else { (1.0 - p, p) };
-        let (own_sure, other_sure) = if labelled { (yes, no) } else { (no, yes) };
-        let is_suspect = other >= other_sure && !(own >= own_sure && own >= other);
+        let other_sure = if labelled { no } else { yes };
+        let is_suspect = other >= other_sure && other > own;
         let score = 0.5 * (1.0 + other - own);
         is_suspect.then_some(Suspect { image, class, better: class, labelled, score })
     };
@@ -131,6 +139,25 @@ mod tests {
         let found = suspects(&labels, &probabilities, false);
         let of: Vec<_> = found.iter().map(|s| (s.image, s.class, s.labelled)).collect();
         assert_eq!(of, [(2, 0, true), (2, 1, false)]);
+    }
+
+    /// The classifier is as sure of the rare class as of its own images, and yet holds the label for likelier.
+    #[test]
+    fn a_label_that_is_likeliest_is_no_suspect() {
+        let of_rare = [0.4, 0.45, 0.42, 0.05, 0.6, 0.0, 0.1, 0.0, 0.0];
+        let labels: Vec<Vec<Label>> =
+            (0..of_rare.len()).map(|i| if i < 2 { vec![Yes, No] } else { vec![No, Yes] }).collect();
+        let probabilities = [of_rare.map(Some).to_vec(), of_rare.map(|p| Some(1.0 - p)).to_vec()];
+        let single: Vec<usize> =
+            suspects(&labels, &probabilities, true).iter().map(|s| s.image).collect();
+        assert_eq!(
+            single,
+            [4],
+            "image 2 has more of the rare class than its own on average, and less than half"
+        );
+        let several = suspects(&labels, &probabilities, false);
+        assert!(several.iter().all(|s| s.image == 4 && s.score > 0.5), "{several:?}");
+        assert_eq!(several.len(), 2);
     }
 
     #[test]
