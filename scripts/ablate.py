@@ -64,7 +64,7 @@ def run(args, data, row, seed, earlier):
     for part in parts:
         shards = list((part / "fisher" / test).glob("*.safetensors"))
         index = json.loads((part / "fisher" / test / "index.json").read_text())
-        size += sum(shard.stat().st_size for shard in shards) / max(len(index["images"]), 1)
+        size += sum(shard.stat().st_size for shard in shards) / max(index["images"], 1)
     # A channel may have been taken over from another run.
     complete = sum(len(stage["values"]) for stage in encoded) == len(parts)
     figures = {

@@ -71,12 +71,16 @@ class Torture(Files):
         print(self.notes[-1], flush=True)
 
     @staticmethod
-    def refused(said, *words):
+    def refused(said, *words, code=1):
         """'' when the call failed as it should: exit code 1, a message with `words`, no panic."""
-        if said.code != 1 or "panicked" in said.err or "error: " not in said.err:
+        if said.code != code or "panicked" in said.err or "error: " not in said.err:
             return f"exit code {said.code}: {said.err[:400] if said.code > 1 else said.err[-400:]}"
         missing = [word for word in words if word not in said.err]
         return f"{missing} not in: {said.err[-300:]}" if missing else ""
+
+    def skipped(self, said, *words):
+        """'' when all was done but for images that could not be used."""
+        return self.refused(said, *words, code=3)
 
     @staticmethod
     def done(said, code=0):
@@ -137,7 +141,7 @@ class Torture(Files):
         if (self.folder / "odd_strict/eval").exists():
             outcomes.append("--strict went on to the evaluation")
         said = self.call(*self.run_args(root, run, *CONFIG))
-        outcomes.append(self.refused(said, "images skipped", "index.json"))
+        outcomes.append(self.skipped(said, "images skipped", "index.json"))
         for split, files in expected.items():
             index = self.index(run, split)
             used = {i["id"] for i in index.get("images", [])}
@@ -158,7 +162,7 @@ class Torture(Files):
         outcomes.append(self.done(again) or ("" if "up to date" in again.err else again.err))
         quiet = self.call(*self.run_args(root, run, "-q"))
         lines = quiet.err.splitlines()
-        outcomes.append(self.refused(quiet, "skipped") or ("" if len(lines) == 1 else quiet.err))
+        outcomes.append(self.skipped(quiet, "skipped") or ("" if len(lines) == 1 else quiet.err))
         page = run / "report_test.html"
         text = page.read_text() if page.exists() else "<script>alert"
         outcomes.append("the report runs a script" if "<script>alert" in text else "")
@@ -167,10 +171,20 @@ class Torture(Files):
 
     @staticmethod
     def index(run, split):
+        """What `index.json` says, with the ids that its shards hold."""
         import json
 
-        path = run / "fisher" / split / "index.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        folder = run / "fisher" / split
+        if not (folder / "index.json").exists():
+            return {}
+        index = json.loads((folder / "index.json").read_text())
+        index["images"] = []
+        for number in range(len(index["shards"])):
+            shard = (folder / f"{number:05}.safetensors").read_bytes()
+            head = json.loads(shard[8 : 8 + int.from_bytes(shard[:8], "little")])
+            ids = json.loads(head["__metadata__"]["fvtool.report"])["ids"]
+            index["images"] += [{"id": name} for name in ids]
+        return index
 
     def vanishing(self):
         root, run = self.folder / "vanishing", self.folder / "vanishing_run"
@@ -192,7 +206,7 @@ class Torture(Files):
             if process.returncode == 0 and not skipped:
                 outcomes.append("")  # Too late: the image had been read.
             else:
-                fits = process.returncode == 1 and skipped == {"down/00299"}
+                fits = process.returncode == 3 and skipped == {"down/00299"}
                 outcomes.append("" if fits else f"{process.returncode}, {skipped}: {err[-300:]}")
             last.write_bytes(kept)
             said = self.call(*self.stage_args("encode", root, run))
@@ -215,7 +229,7 @@ class Torture(Files):
         data.devkit(root)
         (root / "JPEGImages/000003.png").unlink()
         said = self.call(*self.run_args(root, self.folder / "kit_missing_run", *CONFIG))
-        outcomes.append(self.refused(said, "skipped"))
+        outcomes.append(self.skipped(said, "skipped"))
         empty = self.folder / "empty_class"
         data.classes(empty, 3)
         (empty / "train/nothing").mkdir()
@@ -425,7 +439,7 @@ class Torture(Files):
         wanted = hashes(whole_run)
         image = root / "test/down/00000.png"
         right = self.call("predict", "--run", whole_run, image, "-q").out
-        files = sorted(p for p in whole_run.rglob("*") if p.is_file() and p.name != ".lock")
+        files = sorted(p for p in whole_run.rglob("*") if p.is_file() and p.name != ".lock" and p.suffix != ".stamp")
         outcomes = []
         for path in files:
             below = path.relative_to(whole_run)

@@ -55,7 +55,8 @@ def hashes(run):
     found = {}
     for path in sorted(run.rglob("*")):
         below = str(path.relative_to(run))
-        if path.is_file() and below not in NOT_COMPARED:
+        # A stamp says what the file system says of the images.
+        if path.is_file() and below not in NOT_COMPARED and path.suffix != ".stamp":
             found[below] = hashlib.blake2b(path.read_bytes()).hexdigest()
     return found
 
@@ -147,7 +148,7 @@ class Files:
             outcomes.append(self.done(said) or kept or differing(right, hashes(run)))
         places = [p.relative_to(whole) for p in sorted(whole.rglob("*")) if p.is_file()]
         for name in places + [Path(".lock")]:
-            if name.suffix == ".svg" or name.suffix == ".txt" and self.short:
+            if name.suffix in (".svg", ".stamp") or name.suffix == ".txt" and self.short:
                 continue
             run = self.copy(whole, "hostile")
             (run / name).unlink(missing_ok=True)

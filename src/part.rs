@@ -14,8 +14,7 @@ use std::str::FromStr;
 const PARTS: &str = "FVTOOL_PARTS";
 
 /// What to do where a number of parts does not follow from the environment.
-const WAY_OUT: &str =
-    "give --part I/N, or the number of all parts as FVTOOL_PARTS=N in the environment (I is then \
+const WAY_OUT: &str = "give --part I/N, or the number of all parts as FVTOOL_PARTS=N in the environment (I is then \
      the task's number as it is, from 0)";
 
 /// One of several parts of the same work.
@@ -38,7 +37,9 @@ impl Part {
     pub fn new(index: usize, count: usize) -> Result<Self, String> {
         match count {
             0 => Err(format!("{index}/{count}: there must be at least one part")),
-            1 if index > 0 => Err(format!("{index}/1: parts are numbered from 0, so the only one is 0/1")),
+            1 if index > 0 => {
+                Err(format!("{index}/1: parts are numbered from 0, so the only one is 0/1"))
+            }
             _ if index >= count => Err(format!(
                 "{index}/{count}: parts are numbered from 0, so the last one of {count} is {}/{count}",
                 count - 1
@@ -163,7 +164,9 @@ fn slurm(id: usize, number: &impl Fn(&str) -> Result<usize, String>) -> Result<u
     let [first, last, count] =
         [number("SLURM_ARRAY_TASK_MIN")?, number("SLURM_ARRAY_TASK_MAX")?, number(SLURM.count)?];
     let refuse = |what: String| {
-        Err(format!("{what}: it may be there to repeat some tasks of another, which had more parts; {WAY_OUT}"))
+        Err(format!(
+            "{what}: it may be there to repeat some tasks of another, which had more parts; {WAY_OUT}"
+        ))
     };
     // Slurm's step says no more: that of `3,7` may be 4, as if every fourth task were meant.
     if last.checked_sub(first).is_none_or(|span| span != count.wrapping_sub(1)) {
@@ -315,9 +318,9 @@ mod tests {
             assert!(problem.contains(words) && problem.contains("--part I/N"), "{problem}");
             assert!(problem.contains("FVTOOL_PARTS=N"), "{problem}");
         }
-        assert!(in_slurm(12, [0, 9, 10, 1], &[])
-            .unwrap_err()
-            .contains("the last one of 10 is 9/10"));
+        assert!(
+            in_slurm(12, [0, 9, 10, 1], &[]).unwrap_err().contains("the last one of 10 is 9/10")
+        );
         assert!(in_slurm(0, [1, 9, 9, 1], &[]).unwrap_err().contains("below the array's first"));
     }
 

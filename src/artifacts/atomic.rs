@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -119,12 +120,15 @@ impl Partial {
         Self::named_apart(path, Self::create)
     }
 
-    /// Makes a partial file under names that no other process gives, until one is free.
+    /// Makes a partial file under names that no other process gives, on whatever machine, until one is free.
     fn named_apart(path: &Path, make: impl Fn(PathBuf) -> io::Result<Self>) -> io::Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // The standard library's maps have a key that is drawn for each process.
+        static OWN: OnceLock<u64> = OnceLock::new();
+        let own = OWN.get_or_init(|| RandomState::new().hash_one(std::process::id()));
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = hidden_name(path, &format!("{}-{number}.", std::process::id()));
+            let name = hidden_name(path, &format!("{own:016x}-{number}."));
             match make(folder_of(path).join(name)) {
                 // Of an earlier process of the same number.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -167,6 +171,18 @@ impl Drop for Partial {
 
 fn begun() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     BEGUN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the partial files in a folder that this process has for itself: the rest of killed processes.
+pub fn remove_partials(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let partial = name.starts_with('.') && name.ends_with(&format!(".{PARTIAL_ENDING}"));
+        if partial && entry.metadata().is_ok_and(|found| is_ours_alone(&found)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether a file is being written at this moment.
@@ -247,6 +263,17 @@ pub fn take(from: &Path, to: &Path, fits: impl FnOnce(&Path) -> bool) -> Result<
 pub struct RunLock {
     /// `None` in a folder that cannot be written to and was never locked.
     file: Option<File>,
+    /// Whether the file system has no locks: then nothing keeps another process out.
+    missing: bool,
+}
+
+/// With whom a run folder is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// With nobody.
+    Alone,
+    /// With others that hold it so: each makes files that no other makes otherwise.
+    Shared,
 }
 
 impl Drop for RunLock {
@@ -264,12 +291,13 @@ const LOCK: &str = ".lock";
 
 impl RunLock {
     /// Locks `folder`, making it if it is missing. A folder that cannot be written to can still be
-    /// read from; writing there is the error of whoever tries.
+    /// read from; writing there is the error of whoever tries. Some file systems of clusters have no locks;
+    /// then there is none ([`is_missing`](Self::is_missing)).
     ///
     /// # Errors
     /// [`Error::Artifact`] when another process holds it, [`Error::Io`] when it cannot be made or
     /// opened, or a link or pipe is in the lock's place.
-    pub fn acquire(folder: &Path) -> Result<Self> {
+    pub fn acquire(folder: &Path, hold: Hold) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let path: PathBuf = folder.join(LOCK);
         // A pipe would wait for its other end, and a link make a file elsewhere.
@@ -278,20 +306,42 @@ impl RunLock {
             Ok(file) => file,
             Err(error) if is_read_only(&error) => match File::open(&path) {
                 Ok(file) => file,
-                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self { file: None }),
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    return Ok(Self { file: None, missing: false });
+                }
                 Err(e) => return Err(Error::io("read", &path)(e)),
             },
             Err(error) => return Err(Error::io("write", &path)(error)),
         };
-        match file.try_lock() {
-            Ok(()) => Ok(Self { file: Some(file) }),
+        let locked = match hold {
+            Hold::Alone => file.try_lock(),
+            Hold::Shared => file.try_lock_shared(),
+        };
+        match locked {
+            Ok(()) => Ok(Self { file: Some(file), missing: false }),
             Err(TryLockError::WouldBlock) => Err(Error::artifact(
                 folder,
                 "another fvtool is working in this run folder; wait for it, or use another --run",
             )),
+            Err(TryLockError::Error(source)) if has_no_locks(&source) => {
+                Ok(Self { file: None, missing: true })
+            }
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
         }
     }
+
+    /// Whether the file system has no locks.
+    pub fn is_missing(&self) -> bool {
+        self.missing
+    }
+}
+
+/// What a file system without locks answers: not supported, not implemented, or (some NFS servers) no locks
+/// to be had.
+fn has_no_locks(error: &io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    let linux = cfg!(target_os = "linux") && error.raw_os_error() == Some(ENOLCK);
+    error.kind() == ErrorKind::Unsupported || linux
 }
 
 fn is_read_only(error: &io::Error) -> bool {
@@ -307,12 +357,12 @@ mod tests {
     #[test]
     fn a_lock_ends_with_its_holder_though_a_copy_of_the_descriptor_lives() {
         let folder = TempDir::new().unwrap();
-        let lock = RunLock::acquire(folder.path()).unwrap();
+        let lock = RunLock::acquire(folder.path(), Hold::Alone).unwrap();
         let copy = lock.file.as_ref().unwrap().try_clone().unwrap();
-        let refused = RunLock::acquire(folder.path()).map(|_| ()).unwrap_err();
+        let refused = RunLock::acquire(folder.path(), Hold::Alone).map(|_| ()).unwrap_err();
         assert!(refused.to_string().contains("another fvtool"), "{refused}");
         drop(lock);
-        RunLock::acquire(folder.path()).unwrap();
+        RunLock::acquire(folder.path(), Hold::Alone).unwrap();
         drop(copy);
     }
 
@@ -384,7 +434,7 @@ mod tests {
         }
         assert!(!at("nowhere").exists());
         symlink(at("elsewhere"), at(".lock")).unwrap();
-        let error = RunLock::acquire(folder.path()).unwrap_err().to_string();
+        let error = RunLock::acquire(folder.path(), Hold::Alone).unwrap_err().to_string();
         assert!(error.contains(".lock") && error.contains("a link"), "{error}");
         assert!(!at("elsewhere").exists());
     }

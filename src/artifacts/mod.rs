@@ -29,7 +29,8 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 pub use atomic::{
-    RunLock, Target, abandon_partial_files, is_writing, take, write_among_others, write_atomically,
+    Hold, RunLock, Target, abandon_partial_files, is_writing, remove_partials, take,
+    write_among_others, write_atomically,
 };
 pub use compressed::{compress, compressed_len, expand};
 pub use foreign::Foreign;
@@ -39,7 +40,7 @@ pub use shards::{Shards, VECTORS};
 pub use table::Table;
 
 /// Version of the layout of artifacts. A file of another version is refused.
-pub const FORMAT: &str = "2";
+pub const FORMAT: &str = "3";
 
 /// Tensor data start at a multiple of this, so that a mapped file can be read in place.
 const ALIGNMENT: usize = 64;
@@ -69,6 +70,10 @@ pub enum Values<'a> {
     F16(&'a [f16]),
     /// Bytes: compressed vectors.
     U8(&'a [u8]),
+    /// Small whole numbers: labels.
+    I8(&'a [i8]),
+    /// Whole numbers: classes.
+    U32(&'a [u32]),
 }
 
 impl Values<'_> {
@@ -77,14 +82,19 @@ impl Values<'_> {
             Self::F32(_) => "F32",
             Self::F16(_) => "F16",
             Self::U8(_) => "U8",
+            Self::I8(_) => "I8",
+            Self::U32(_) => "U32",
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Their bytes, as they are stored.
+    pub fn bytes(&self) -> &[u8] {
         match self {
             Self::F32(values) => bytemuck::cast_slice(values),
             Self::F16(values) => bytemuck::cast_slice(values),
             Self::U8(values) => values,
+            Self::I8(values) => bytemuck::cast_slice(values),
+            Self::U32(values) => bytemuck::cast_slice(values),
         }
     }
 
@@ -93,6 +103,8 @@ impl Values<'_> {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
             Self::U8(values) => values.len(),
+            Self::I8(values) => values.len(),
+            Self::U32(values) => values.len(),
         }
     }
 
@@ -100,7 +112,7 @@ impl Values<'_> {
         match self {
             Self::F32(values) => values.iter().all(|v| v.is_finite()),
             Self::F16(values) => values.iter().all(|v| v.is_finite()),
-            Self::U8(_) => true,
+            Self::U8(_) | Self::I8(_) | Self::U32(_) => true,
         }
     }
 }
@@ -376,6 +388,8 @@ impl Artifact {
             Dtype::F32 => Values::F32(bytemuck::try_cast_slice(bytes).map_err(misplaced)?),
             Dtype::F16 => Values::F16(bytemuck::try_cast_slice(bytes).map_err(misplaced)?),
             Dtype::U8 => Values::U8(bytes),
+            Dtype::I8 => Values::I8(bytemuck::cast_slice(bytes)),
+            Dtype::U32 => Values::U32(bytemuck::try_cast_slice(bytes).map_err(misplaced)?),
             other => {
                 return Err(damaged(&self.path, &format!("tensor `{name}` has type {other:?}")));
             }

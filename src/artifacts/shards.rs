@@ -44,7 +44,10 @@ impl Shards {
                     }
                     dim
                 }
-                _ => stored,
+                Values::F32(_) | Values::F16(_) => stored,
+                Values::I8(_) | Values::U32(_) => {
+                    return Err(Error::artifact(path, "damaged (vectors of whole numbers)"));
+                }
             };
             let dim = *dim.get_or_insert(columns);
             if columns != dim {
@@ -72,6 +75,7 @@ impl Shards {
             Values::F32(values) => Values::F32(&values[range]),
             Values::F16(values) => Values::F16(&values[range]),
             Values::U8(values) => Values::U8(&values[range]),
+            Values::I8(_) | Values::U32(_) => unreachable!("refused when opened"),
         }
     }
 }
@@ -106,6 +110,7 @@ impl Rows for Shards {
             Values::F32(row) => out.copy_from_slice(&row[columns]),
             Values::F16(row) => row[columns].convert_to_f32_slice(out),
             Values::U8(row) => expand(row, columns, out),
+            Values::I8(_) | Values::U32(_) => unreachable!("refused when opened"),
         }
     }
 }

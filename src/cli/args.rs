@@ -140,6 +140,18 @@ impl RunFolder {
         pipeline::Run::open(&self.run, &self.options(global, strict), ui.progress())
     }
 
+    /// Opens a run that has models to make a part of its vectors, while others may be making theirs.
+    pub fn open_part<'p>(
+        &self,
+        global: &Global,
+        ui: &'p Ui,
+        strict: bool,
+    ) -> crate::Result<pipeline::Run<'p>> {
+        require_folder(&self.run)?;
+        let options = pipeline::Options { part: true, ..self.options(global, strict) };
+        pipeline::Run::open(&self.run, &options, ui.progress())
+    }
+
     pub fn options(&self, global: &Global, strict: bool) -> pipeline::Options {
         pipeline::Options {
             config: self.config.clone(),
@@ -150,6 +162,7 @@ impl RunFolder {
             seed: global.seed,
             refit: self.refit,
             strict,
+            part: false,
             reuse: self.reuse.clone(),
             max_memory: global.max_memory.map(|Bytes(bytes)| bytes),
         }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::part::Part;
 use crate::pipeline::{Run, Stamp};
 use crate::plain;
 use clap::Args;
@@ -29,6 +30,14 @@ pub struct Stage {
 pub struct Encode {
     #[command(flatten)]
     data: Data,
+    /// Make part I of N (0/4 … 3/4) while other processes or machines make the others; `auto` reads the
+    /// numbers of a job array. It fits nothing; the run must have models
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["join", "refit", "reuse"])]
+    part: Option<Part>,
+    /// Write the index of the parts, and read no image; what is missing is named. Without --part and --join
+    /// what is missing is made
+    #[arg(long, conflicts_with_all = ["refit", "reuse", "strict"])]
+    join: bool,
     #[command(flatten)]
     run: RunFolder,
     #[command(flatten)]
@@ -109,8 +118,11 @@ pub fn encode(
 ) -> anyhow::Result<Outcome> {
     let data = &args.run.data(args.data.data.as_deref(), global)?;
     let split = &args.data.split;
+    if let Some(part) = args.part {
+        return encode_part(args, data, part, global, ui, out);
+    }
     let run = args.run.open_for(data, &[split], None, global, ui, args.faults.strict)?;
-    let encoded = run.encode(data, split)?;
+    let encoded = if args.join { run.join(data, split)? } else { run.encode(data, split)? };
     if global.json {
         let (images, skipped) = (encoded.images, encoded.skipped);
         let value = json!({
@@ -123,6 +135,30 @@ pub fn encode(
         writeln!(out, "{}", plain::path(&encoded.stamp.path))?;
     }
     Ok(Outcome::of_skipped(encoded.skipped, &encoded.stamp.path, &args.faults))
+}
+
+fn encode_part(
+    args: &Encode,
+    data: &Path,
+    part: Part,
+    global: &Global,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let run = args.run.open_part(global, ui, args.faults.strict)?;
+    let encoded = run.encode_part(data, &args.data.split, part)?;
+    let (images, skipped) = (encoded.images, encoded.skipped);
+    if global.json {
+        let value = json!({
+            "part": part.to_string(), "shards": [encoded.shards.start, encoded.shards.end],
+            "of": encoded.of, "folder": encoded.folder.to_string_lossy(), "images": images,
+            "skipped": skipped, "made": encoded.made, "stages": run.results(),
+        });
+        writeln!(out, "{value}")?;
+    } else {
+        writeln!(out, "{}", plain::path(&encoded.folder))?;
+    }
+    Ok(Outcome::of_skipped(skipped, &encoded.folder, &args.faults))
 }
 
 /// The artifact a stage left: its path, or JSON with all stages that it needed.

@@ -99,6 +99,8 @@ fn spread(values: Values<'_>) -> (f64, f64, f64) {
         Values::F32(values) => fold(values.iter().map(|&v| f64::from(v))),
         Values::F16(values) => fold(values.iter().map(|&v| f64::from(v))),
         Values::U8(values) => fold(values.iter().map(|&v| f64::from(v))),
+        Values::I8(values) => fold(values.iter().map(|&v| f64::from(v))),
+        Values::U32(values) => fold(values.iter().map(|&v| f64::from(v))),
     }
 }
 

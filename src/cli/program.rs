@@ -12,9 +12,12 @@ use super::signals;
 use super::threads::start_threads;
 use super::ui::{PlainText, Ui};
 
+/// All is done.
 const SUCCESS: u8 = 0;
+/// Nothing came of it. What the grammar refuses ends with 2.
 const FAILURE: u8 = 1;
-const FOUND: u8 = 3;
+/// All is done but for images that could not be used; or a check found something.
+const DONE_WITH_FINDINGS: u8 = 3;
 
 /// Parses the arguments (the first is the name of the program), runs the command and gives the exit code.
 ///
@@ -40,7 +43,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let started = std::time::Instant::now();
     if cli.global.verbose {
         let (version, threads) = (env!("CARGO_PKG_VERSION"), rayon::current_num_threads());
-        ui.say(&format!("fvtool {version}, {}, {}", counted(threads, "thread"), instructions()));
+        ui.say(&format!(
+            "fvtool {version}, {}, {}",
+            counted(threads, "thread"),
+            crate::linalg::instructions()
+        ));
     }
     let mut stdout = std::io::stdout().lock();
     let mut plain = PlainText(&mut stdout);
@@ -53,11 +60,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Outcome::Done) => SUCCESS,
         Ok(Outcome::Partly(what)) => {
             ui.error(&what);
-            FAILURE
+            DONE_WITH_FINDINGS
         }
         Ok(Outcome::Found(what)) => {
             ui.say(&what);
-            FOUND
+            DONE_WITH_FINDINGS
         }
         // The reader of our output went away (`| head`): nothing is wrong.
         Err(error) if is_broken_pipe(&error) => SUCCESS,
@@ -75,17 +82,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             FAILURE
         }
     }
-}
-
-/// The widest instructions that products are made with.
-fn instructions() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f") {
-        return "AVX-512";
-    } else if std::arch::is_x86_feature_detected!("avx2") {
-        return "AVX2";
-    }
-    "no wide instructions"
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

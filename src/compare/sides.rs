@@ -190,9 +190,7 @@ impl Common {
             let id = &image.id;
             let Some(&other_row) = rows_b.get(&**id) else { continue };
             let other = &b.index.images[other_row];
-            if let (Some(file), Some(other)) = (&image.file, &other.file)
-                && file != other
-            {
+            if image.file != other.file {
                 return refused(format!(
                     "image `{id}` is another file than in {}; compare runs on the same data",
                     a.dir().display()

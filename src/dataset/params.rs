@@ -61,6 +61,9 @@ crate::parameters! {
         /// Side of the square round a part of which only a point is known (CUB-200-2011), as a share of the longer
         /// side of its object's box.
         pub parts_side: f64 = 0.2, in above(0.0).up_to(2.0);
+        /// Images in a shard of vectors: what is lost of the work when a machine is, and what one process is given
+        /// at least (docs/CLUSTER.md). 4096 for a million small images and more.
+        pub shard_images: usize = 256, in 1..=65_536;
     }
 }
 

@@ -68,10 +68,28 @@ impl GivenVectors {
         &self.table
     }
 
+    /// Refuses images of which none has a row.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with an id of either side.
+    pub fn require_any(&self, items: &[Item]) -> Result<()> {
+        let Some(first) = items.first() else { return Ok(()) };
+        if items.iter().any(|item| self.could_read(item)) {
+            return Ok(());
+        }
+        let problem = format!(
+            "no row for any of {}: the first of its ids is `{}`, that of the images `{}`",
+            counted(items.len(), "image"),
+            self.table.id(0).escape_debug(),
+            first.id.escape_debug()
+        );
+        Err(Error::data(self.table.path(), problem))
+    }
+
     /// Hash of the rows of these images, in list order, and how many images have none that can be read.
     ///
     /// # Errors
-    /// [`Error::Data`] when no image has a row; those of `go_on`, which is asked before every image.
+    /// Those of `go_on`, which is asked before every image.
     pub fn hash(
         &self,
         items: &[Item],
@@ -94,15 +112,6 @@ impl GivenVectors {
         };
         let found: Vec<(String, Option<(usize, Hash)>)> =
             items.par_iter().map(look).collect::<Result<_>>()?;
-        if let (Some(first), true) = (items.first(), found.iter().all(|(_, row)| row.is_none())) {
-            let problem = format!(
-                "no row for any of {}: the first of its ids is `{}`, that of the images `{}`",
-                counted(items.len(), "image"),
-                self.table.id(0).escape_debug(),
-                first.id.escape_debug()
-            );
-            return Err(Error::data(self.table.path(), problem));
-        }
         let mut hasher = blake3::Hasher::new();
         found.iter().for_each(|(line, _)| {
             hasher.update(line.as_bytes());

@@ -30,6 +30,7 @@ mod reader;
 mod sampler;
 mod seen;
 mod source;
+mod stamp;
 mod stored;
 
 use std::ops::Range;
@@ -60,6 +61,7 @@ pub use reader::Reader;
 pub use sampler::{Drawn, Sampler, sampled_images};
 pub use seen::{Seen, file_hash};
 pub use source::{Source, area_kind};
+pub use stamp::Stamp;
 pub use stored::{Stored, store};
 
 use photos::numbered;

@@ -54,6 +54,15 @@ impl Seen {
         self.files.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Forgets these images, which were used and will be looked at anew if they are needed again, so that any
+    /// number of images needs the memory of a few.
+    pub fn forget_these(&self, items: &[Item]) {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        items.iter().for_each(|item| {
+            files.remove(&item.path);
+        });
+    }
+
     /// Hash of a list's files: ids, sizes and contents, in list order. A file that cannot be read
     /// counts as such, so that its later appearance is a change; `unread` is their number, where there
     /// are any. Files that were read before are not read again.

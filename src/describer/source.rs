@@ -10,10 +10,12 @@
 //!
 //! A source needs no models, so that the descriptors which models are fitted to come from here too.
 
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::given::Given;
@@ -23,6 +25,7 @@ use super::networks::Tap;
 use super::noticed::Noticed;
 use super::pass::{Scales, Side};
 use super::seen::Seen;
+use super::stamp::Stamp;
 use crate::config::Config;
 use crate::dataset::{Area, AreaKind, Item, Ruler};
 use crate::descriptors::{Content, Counting, Extractor, Inside, Picture, Within};
@@ -222,6 +225,35 @@ impl Source {
             }
         }
         Ok(hash)
+    }
+
+    /// What the file system says of all that [`hash`](Self::hash) covers; nothing where a file is not there.
+    pub fn stamp(&self, items: &[Item]) -> Option<Stamp> {
+        let look = |item: &Item| -> Option<[Option<Metadata>; 2]> {
+            let image = std::fs::metadata(&item.path).ok()?;
+            let given = self.given.as_ref().map(|given| std::fs::metadata(given.path(&item.id)));
+            Some([Some(image), given.transpose().ok()?])
+        };
+        let found: Vec<[Option<Metadata>; 2]> =
+            items.par_iter().map(look).collect::<Option<_>>()?;
+        let files = items.iter().zip(found).flat_map(|(item, found)| {
+            found.into_iter().flatten().map(|found| (item.id.as_str(), found))
+        });
+        let table = self.vectors.as_ref().map(|vectors| vectors.table().path());
+        let table = table.map(std::fs::metadata).transpose().ok()?.map(|found| ("", found));
+        let stamp = Stamp::of(files.chain(table));
+        Some(match self.areas() {
+            Some(kind) => stamp.with(&hash_of_areas(items, kind)),
+            None => stamp,
+        })
+    }
+
+    /// Refuses images of which none has a row in the file of vectors.
+    ///
+    /// # Errors
+    /// As [`GivenVectors::require_any`].
+    pub fn require_any(&self, items: &[Item]) -> Result<()> {
+        self.vectors.as_ref().map_or(Ok(()), |vectors| vectors.require_any(items))
     }
 
     /// The places of images that rows are taken from.

@@ -130,7 +130,7 @@ mod tests {
             assert!(match stored.values() {
                 Values::F16(all) => all.len() == width,
                 Values::U8(all) => all.len() == width,
-                Values::F32(_) => false,
+                Values::F32(_) | Values::I8(_) | Values::U32(_) => false,
             });
         }
         for storage in [Storage::F16, Storage::Compressed] {

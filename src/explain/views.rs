@@ -90,9 +90,7 @@ impl Run<'_> {
             };
             let now = work.seen.hash_of(&item.path).map(|hash| IndexedImage::short(&hash));
             // One that cannot be read has no hash, and is noted where it is read.
-            if let (Some(now), Some(then)) = (now, &image.file)
-                && now != *then
-            {
+            if now.is_some_and(|now| now != image.file) {
                 let problem =
                     "it is not the file that was encoded, so that there is no heatmap of it";
                 let error = Error::Image { path: item.path.clone(), problem: problem.into() };

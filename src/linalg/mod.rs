@@ -24,7 +24,7 @@ pub use exp::softmax_rows;
 pub use gram::{add_gram, add_gram_f32};
 pub use lanes::{LANES, dot, fold_lanes, norm};
 pub use pool::Pool;
-pub use processor::unsupported;
+pub use processor::{instructions, unsupported};
 pub use product::{add_wide_gram, gram, mirror_lower, multiply, multiply_add};
 pub use rows::{Blanked, Chosen, Columns, Joined, Rows, Stacked};
 

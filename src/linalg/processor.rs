@@ -34,6 +34,20 @@ pub fn unsupported() -> Option<String> {
     None
 }
 
+/// The widest instructions that products are made with, by name.
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        return "AVX-512";
+    } else if std::arch::is_x86_feature_detected!("avx2") {
+        return "AVX2";
+    }
+    #[cfg(target_arch = "aarch64")]
+    return "NEON";
+    #[cfg(not(target_arch = "aarch64"))]
+    "no wide instructions"
+}
+
 /// Of a set of instructions with whether they are there: what is missing, where one of the first `keys`
 /// is there, which stand for all.
 #[cfg(any(target_arch = "x86_64", test))]

@@ -21,7 +21,7 @@ use crate::generative::Parts;
 use crate::linalg::{Blanked, Joined};
 use crate::memory::Need;
 use crate::store::{
-    Index, Inputs, Kind, Origin, SvmReport, in_words, labels_hash, model_of, open_index,
+    Index, Inputs, Kind, Listing, Origin, Paths, SvmReport, in_words, labels_hash, model_of,
     open_stage, report_of,
 };
 use crate::svm::{self, Model, Stop};
@@ -61,8 +61,8 @@ impl Stage for Train<'_, '_> {
         &self.run.home
     }
 
-    fn inputs(&self) -> &Inputs {
-        &self.inputs
+    fn inputs(&self) -> Result<&Inputs> {
+        Ok(&self.inputs)
     }
 
     fn need(&self) -> Need {
@@ -135,11 +135,13 @@ impl Run<'_> {
         if !self.is_encoded(split)? {
             return Ok(());
         }
-        let Ok(index) = self.index(split) else { return Ok(()) };
-        let vectors = &header.inputs["parents"][format!("fisher/{split}")];
-        let labels = labels_hash(&index.classes, &self.training_labels(&index)?);
-        if *vectors == index.fingerprint && header.inputs["data"] == labels {
-            return Ok(());
+        let Ok(print) = self.print_of(split) else { return Ok(()) };
+        if header.inputs["parents"][format!("fisher/{split}")] == *print {
+            let Ok(index) = self.index(split) else { return Ok(()) };
+            let labels = labels_hash(&index.classes, &self.training_labels(&index)?);
+            if header.inputs["data"] == labels {
+                return Ok(());
+            }
         }
         let problem = format!(
             "trained on other vectors or labels than those of split `{split}` in this run: they are of \
@@ -151,9 +153,11 @@ impl Run<'_> {
 
     /// Refuses vectors of a split that were made with other settings than those in force.
     fn require_own_vectors(&self, place: &Place<'_>, split: &str) -> Result<()> {
-        let shards = open_index(&place.paths, split)?.shards;
-        let Some(shard) = shards.into_iter().next() else { return Ok(()) };
-        let artifact = Artifact::open(&place.paths.vectors(split)?.join(shard))?;
+        if Listing::open(&place.paths, split)?.shards.is_empty() {
+            return Ok(());
+        }
+        let folder = place.paths.vectors(split)?;
+        let artifact = Artifact::open(&folder.join(Paths::shard_name(0)))?;
         let print = mixture_print(place)?;
         let mixture = print.map(|print| (Kind::Gmm.path().to_owned(), print));
         match other_vectors(&artifact, &place.vectors, mixture.as_slice()) {

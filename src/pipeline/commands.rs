@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::channel::Encoded;
 use super::evaluation::Evaluated;
 use super::models::Until;
 use super::result::Stamp;
 use super::run::Run;
 use super::sample::left_out_of;
-use super::vectors::Encoded;
+use super::vectors::EncodedPart;
 use crate::dataset::{Dataset, Label, Split, require_two_classes};
 use crate::error::Result;
+use crate::part::Part;
 use crate::plain;
 use crate::store::{Kind, Notes, Skipped};
 use crate::words::counted;
@@ -118,6 +120,28 @@ impl Run<'_> {
         let split = self.split_of(data, split)?;
         self.models_for(data, &split)?;
         self.encode_split(&split)
+    }
+
+    /// Encodes a part of a split with the run's models, while others may be making other parts in the same
+    /// folder. Nothing is fitted, and no index is written: see [`join`](Self::join).
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) without models; as the stage.
+    pub fn encode_part(&self, data: &Path, split: &str, part: Part) -> Result<EncodedPart> {
+        self.begin();
+        self.require_models()?;
+        self.encode_part_of(&self.split_of(data, split)?, part)
+    }
+
+    /// Makes the parts of an encoded split one, and reads no image.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) without models, or when some shards are not there;
+    /// [`Error::Stale`](crate::Error::Stale) when one is of other models, settings or images.
+    pub fn join(&self, data: &Path, split: &str) -> Result<Encoded> {
+        self.begin();
+        self.require_models()?;
+        self.join_split(&self.split_of(data, split)?)
     }
 
     /// Trains the classifier on an encoded split, which is encoded first when it is not.

@@ -7,11 +7,11 @@ use std::time::Instant;
 use ndarray::Array2;
 use serde_json::{Value, json};
 
+use super::channel::Encoded;
 use super::classifier::summary;
 use super::leak::{note_training_images, training_images};
 use super::result::StageResult;
 use super::run::Run;
-use super::vectors::Encoded;
 use crate::artifacts::sealed;
 use crate::dataset::{Split, labels_for};
 use crate::error::Result;

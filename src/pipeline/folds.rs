@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
+use super::channel::Encoded;
 use super::models::Until;
 use super::options::Options;
 use super::result::StageResult;
 use super::run::Run;
-use super::vectors::Encoded;
 use crate::artifacts::write_atomically;
 use crate::dataset::Split;
 use crate::error::Result;

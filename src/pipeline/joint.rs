@@ -12,18 +12,21 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::channel::{Encoded, image_encoder};
 use super::mixture::mixture_print;
 use super::place::Place;
 use super::result::Stamp;
-use super::run::{Part, Run};
-use super::vectors::{Encoded, bring_vectors, image_encoder, open_vectors};
+use super::run::{Part as RunPart, Run};
+use super::stored_vectors::open_vectors;
+use super::vectors::{EncodedPart, bring_part, bring_vectors, join_parts};
 use crate::artifacts::{Artifact, Shards};
 use crate::config::fingerprint;
 use crate::dataset::Split;
 use crate::describer::{Describer, factors};
 use crate::error::{Error, Result};
 use crate::linalg::Joined;
-use crate::store::{Index, Kind, Paths, Skipped, open_index};
+use crate::part::Part;
+use crate::store::{Index, Kind, Listing, Paths, Skipped, open_index};
 
 /// Path within the run and fingerprint of every mixture.
 pub(crate) type Mixtures = Vec<(String, String)>;
@@ -47,7 +50,27 @@ impl Run<'_> {
     /// # Errors
     /// As [`bring_vectors`].
     pub(crate) fn encode_split(&self, split: &Split) -> Result<Encoded> {
-        let mut encoded = bring_vectors(&self.places(), split)?;
+        self.joint_encoded(bring_vectors(&self.places(), split)?, split)
+    }
+
+    /// Encodes some shards of a split.
+    ///
+    /// # Errors
+    /// As [`bring_part`].
+    pub(crate) fn encode_part_of(&self, split: &Split, part: Part) -> Result<EncodedPart> {
+        bring_part(&self.places(), split, part)
+    }
+
+    /// Writes the index of a split's shards.
+    ///
+    /// # Errors
+    /// As [`join_parts`].
+    pub(crate) fn join_split(&self, split: &Split) -> Result<Encoded> {
+        self.joint_encoded(join_parts(&self.places(), split)?, split)
+    }
+
+    /// What is said of all channels' vectors together.
+    fn joint_encoded(&self, mut encoded: Vec<Encoded>, split: &Split) -> Result<Encoded> {
         if !self.has_channels() {
             return Ok(encoded.remove(0));
         }
@@ -108,9 +131,7 @@ impl Run<'_> {
             .iter()
             .map(|index| index.images.iter().map(|image| image.id.clone()).collect())
             .collect();
-        let prints: Vec<&str> = indices.iter().map(|index| index.fingerprint.as_str()).collect();
-        let vectors = self.stored_vector_settings(&indices);
-        let print = fingerprint(&json!({ "vectors": vectors, "parts": prints }));
+        let print = self.print_of(split)?;
         let dim = indices.iter().map(|index| index.dim).sum();
         let skipped: BTreeMap<String, String> = indices
             .iter()
@@ -127,11 +148,10 @@ impl Run<'_> {
         joint.images.retain(|image| ids.iter().all(|ids| ids.contains(&image.id)));
         // Copies are those that no channel can tell apart.
         for index in &indices {
-            let hashes: BTreeMap<&str, Option<&str>> =
-                index.images.iter().map(|image| (&*image.id, image.vector.as_deref())).collect();
+            let hashes: BTreeMap<&str, &str> =
+                index.images.iter().map(|image| (&*image.id, &*image.vector)).collect();
             for image in &mut joint.images {
-                let other = hashes.get(&*image.id).copied().flatten();
-                image.vector = image.vector.take().zip(other).map(|(hash, other)| hash + other);
+                image.vector += hashes[&*image.id];
             }
         }
         joint.skipped = skipped.into_iter().map(|(id, reason)| Skipped { id, reason }).collect();
@@ -139,20 +159,36 @@ impl Run<'_> {
         Ok(Index { fingerprint: print, dim, ..joint })
     }
 
+    /// The fingerprint of an encoded split, by its lists of shards alone.
+    ///
+    /// # Errors
+    /// As [`Listing::open`].
+    pub(crate) fn print_of(&self, split: &str) -> Result<String> {
+        let places = self.places().into_iter();
+        let listings: Vec<Listing> =
+            places.map(|place| Listing::open(&place.paths, split)).collect::<Result<_>>()?;
+        let prints: Vec<&str> = listings.iter().map(|l| l.fingerprint.as_str()).collect();
+        if !self.has_channels() {
+            return Ok(prints[0].to_owned());
+        }
+        let vectors = self.stored_vector_settings(split);
+        Ok(fingerprint(&json!({ "vectors": vectors, "parts": prints })))
+    }
+
     /// What gives the joint vector its meaning, of the settings that the channels' vectors were made
     /// with: keys that have no effect may have changed since.
-    fn stored_vector_settings(&self, indices: &[Index]) -> Value {
-        let of_channel = |((channel, index), part): ((&Value, &Index), &Part<'_>)| {
+    fn stored_vector_settings(&self, split: &str) -> Value {
+        let of_channel = |(channel, part): (&Value, &RunPart<'_>)| {
             let mut channel = channel.clone();
-            let folder = part.place.paths.vectors(&index.split).ok();
-            let shard = folder.zip(index.shards.first()).map(|(folder, file)| folder.join(file));
+            let folder = part.place.paths.vectors(split).ok();
+            let shard = folder.map(|folder| folder.join(Paths::shard_name(0)));
             if let Some(shard) = shard.and_then(|path| Artifact::open(&path).ok()) {
                 channel["encoding"] = shard.header().inputs["settings"]["encoding"].clone();
             }
             channel
         };
         let channels = self.home.vectors["channels"].as_array().into_iter().flatten();
-        let settings = channels.zip(indices).zip(&self.parts).map(of_channel);
+        let settings = channels.zip(&self.parts).map(of_channel);
         json!({ "channels": settings.collect::<Vec<_>>() })
     }
 
@@ -173,8 +209,9 @@ impl Run<'_> {
         let weights: Vec<f64> = self.parts.iter().map(|part| part.weight).collect();
         let parts = self.places().into_iter().zip(factors(&weights));
         let joined = parts.map(of_part).collect::<Result<Vec<_>>>()?;
-        let images = |shards: &Shards| {
-            shards.artifacts().first().map(|shard| shard.header().inputs["data"]["hash"].clone())
+        let images = |shards: &Shards| -> Vec<Value> {
+            let of_shard = |shard: &Artifact| shard.header().inputs["data"]["hash"].clone();
+            shards.artifacts().iter().map(of_shard).collect()
         };
         let first = images(&joined[0].0);
         let mut parts = self.places().into_iter().zip(&joined);

@@ -86,8 +86,8 @@ impl Stage for FitLayer<'_, '_> {
         self.place
     }
 
-    fn inputs(&self) -> &Inputs {
-        &self.inputs
+    fn inputs(&self) -> Result<&Inputs> {
+        Ok(&self.inputs)
     }
 
     fn is_back(&self, id: &str) -> bool {

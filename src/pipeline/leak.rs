@@ -38,14 +38,13 @@ pub(crate) fn training_images(
     let print = header.inputs["parents"][format!("fisher/{name}")].as_str();
     // The vectors that it was trained on may be gone, or those of another folder by now.
     let trained = run.index(&name).ok().filter(|index| Some(&*index.fingerprint) == print);
-    let hashed = |index: &Index| index.images.iter().all(|image| image.file.is_some());
-    let Some(trained) = trained.filter(hashed).filter(|_| hashed(index)) else {
+    let Some(trained) = trained else {
         return Ok(Training { split: name, copies: None });
     };
     let rows: BTreeMap<&str, usize> =
         split.items.iter().enumerate().map(|(i, item)| (item.id.as_str(), i)).collect();
-    let files = by(&trained, |image| image.file.as_deref());
-    let vectors = by(&trained, |image| image.vector.as_deref());
+    let files = by(&trained, |image| &image.file);
+    let vectors = by(&trained, |image| &image.vector);
     let of_class = |class: &String| trained.classes.iter().position(|known| known == class);
     let columns: Vec<Option<usize>> = classes.iter().map(of_class).collect();
     let contradicts = |row: usize, image: &IndexedImage| {
@@ -56,8 +55,8 @@ pub(crate) fn training_images(
         })
     };
     let copy = |image: &IndexedImage| {
-        let of_file = image.file.as_deref().and_then(|hash| files.get(hash));
-        let of_vector = image.vector.as_deref().and_then(|hash| vectors.get(hash));
+        let of_file = files.get(&*image.file);
+        let of_vector = vectors.get(&*image.vector);
         let (same, copies) = match (of_file, of_vector) {
             (Some(copies), _) => (Same::File, copies),
             (None, Some(copies)) => (Same::Vector, copies),
@@ -93,7 +92,7 @@ pub(crate) fn note_training_images(progress: &dyn Progress, training: &Training,
 
 /// Says how many copies of an image stand in a split with different labels.
 pub(crate) fn note_contradictions(index: &Index, progress: &dyn Progress) {
-    let files = by(index, |image| image.file.as_deref());
+    let files = by(index, |image| &image.file);
     let differ = |copies: &&Vec<&IndexedImage>| {
         copies.iter().map(|image| &image.labels).collect::<BTreeSet<_>>().len() > 1
     };
@@ -115,13 +114,11 @@ pub(crate) fn note_contradictions(index: &Index, progress: &dyn Progress) {
 /// The images of each hash, in list order.
 fn by<'i>(
     index: &'i Index,
-    hash: impl Fn(&'i IndexedImage) -> Option<&'i str>,
+    hash: impl Fn(&'i IndexedImage) -> &'i str,
 ) -> BTreeMap<&'i str, Vec<&'i IndexedImage>> {
     let mut found: BTreeMap<&str, Vec<&IndexedImage>> = BTreeMap::new();
     for image in &index.images {
-        if let Some(hash) = hash(image) {
-            found.entry(hash).or_default().push(image);
-        }
+        found.entry(hash(image)).or_default().push(image);
     }
     found
 }

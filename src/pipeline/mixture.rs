@@ -46,8 +46,8 @@ impl Stage for FitGmm<'_, '_> {
         self.place
     }
 
-    fn inputs(&self) -> &Inputs {
-        &self.inputs
+    fn inputs(&self) -> Result<&Inputs> {
+        Ok(&self.inputs)
     }
 
     fn need(&self) -> Need {

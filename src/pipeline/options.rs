@@ -27,6 +27,9 @@ pub struct Options {
     pub refit: bool,
     /// Stop at the first image that cannot be used, instead of skipping it.
     pub strict: bool,
+    /// Make a part of the vectors, while others may be making theirs in the same folder: nothing is fitted, and the
+    /// run's settings stay as they are.
+    pub part: bool,
     /// Run folders whose models and vectors are taken over where they were made from the same inputs.
     pub reuse: Vec<PathBuf>,
     /// Most bytes to allocate. Work is done in smaller parts, or refused; no result depends on it.

@@ -40,8 +40,8 @@ impl Stage for FitPca<'_, '_> {
         self.place
     }
 
-    fn inputs(&self) -> &Inputs {
-        &self.inputs
+    fn inputs(&self) -> Result<&Inputs> {
+        Ok(&self.inputs)
     }
 
     fn need(&self) -> Need {

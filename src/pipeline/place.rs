@@ -1,7 +1,7 @@
 //! Where stages work: the run's own folder, or that of one of its channels, and what all of them share.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::options::Options;
 use super::result::StageResult;
+use crate::artifacts::{self, Header, Target, Tensor, write_among_others, write_atomically};
 use crate::config::Config;
 use crate::describer::Seen;
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ pub(crate) struct Work<'p> {
     pub(crate) refit: bool,
     /// Stop at the first image that cannot be used.
     pub(crate) strict: bool,
+    /// Others may be writing in the same folder at the same time.
+    pub(crate) shared: bool,
     /// Runs whose artifacts may be taken over.
     pub(crate) reuse: Vec<PathBuf>,
     pub(crate) memory: Memory,
@@ -37,10 +40,11 @@ pub(crate) struct Work<'p> {
 }
 
 impl<'p> Work<'p> {
-    pub(crate) fn new(options: &Options, progress: &'p dyn Progress) -> Self {
+    pub(crate) fn new(options: &Options, without_lock: bool, progress: &'p dyn Progress) -> Self {
         Self {
             refit: options.refit,
             strict: options.strict,
+            shared: options.part || without_lock,
             reuse: options.reuse.clone(),
             memory: Memory::new(options.max_memory),
             progress,
@@ -54,6 +58,21 @@ impl<'p> Work<'p> {
     /// Ends a stage that the user asked to stop.
     pub(crate) fn go_on(&self) -> Result<()> {
         if self.progress.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Writes an artifact, whole or not at all, whoever else is writing to the run.
+    pub(crate) fn write(&self, path: &Path, header: &Header, tensors: &[Tensor<'_>]) -> Result<()> {
+        let write = if self.shared { artifacts::write_description } else { artifacts::write };
+        write(path, header, tensors)
+    }
+
+    /// The same of a text.
+    pub(crate) fn write_text(&self, path: &Path, text: &str) -> Result<()> {
+        let fill = |file: &mut dyn Target| file.write_all(text.as_bytes());
+        match self.shared {
+            true => write_among_others(path, fill),
+            false => write_atomically(path, fill),
+        }
     }
 
     /// Whether something is said for the first time.

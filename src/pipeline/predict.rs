@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::channel::need_of_encoding;
 use super::run::Run;
 use super::unlike::Usual;
-use super::vectors::need_of_encoding;
 use crate::dataset::Item;
 use crate::describer::{Describer, Noted, Noticed, Reader, Workers, largest};
 use crate::descriptors::memory::Largest;

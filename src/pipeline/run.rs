@@ -9,7 +9,7 @@ use super::options::{Options, in_force};
 use super::place::{Place, Work};
 use super::result::StageResult;
 use super::source::area_kinds;
-use crate::artifacts::{RunLock, write_atomically};
+use crate::artifacts::{Hold, RunLock, write_atomically};
 use crate::config::{Config, Sourced};
 use crate::dataset::{Dataset, require_two_classes};
 use crate::error::{Error, Result};
@@ -81,10 +81,22 @@ impl<'p> Run<'p> {
         if let Some(run) = options.reuse.iter().find(|run| !run.is_dir()) {
             return Err(no_such_run(run));
         }
-        let lock = RunLock::acquire(dir)?;
+        let hold = if options.part { Hold::Shared } else { Hold::Alone };
         let text = sourced.config.to_toml();
+        let same = files::read_text(&stored).ok().as_deref() == Some(&text);
+        if options.part && !same {
+            return Err(other_settings(dir, &stored));
+        }
+        let lock = RunLock::acquire(dir, hold)?;
+        if lock.is_missing() {
+            progress.note(&format!(
+                "{}: the file system has no locks; see that no other command works in this folder{}",
+                dir.display(),
+                if options.part { " but other parts" } else { "" }
+            ));
+        }
         let run = Self::with(dir, sourced, options, Some(lock), progress)?;
-        if files::read_text(&stored).ok().as_deref() != Some(&text) {
+        if !same {
             write_atomically(&stored, |file| file.write_all(text.as_bytes()))?;
         }
         Ok(run)
@@ -135,7 +147,8 @@ impl<'p> Run<'p> {
         lock: Option<RunLock>,
         progress: &'p dyn Progress,
     ) -> Result<Self> {
-        let work = Arc::new(Work::new(options, progress));
+        let without_lock = lock.as_ref().is_some_and(RunLock::is_missing);
+        let work = Arc::new(Work::new(options, without_lock, progress));
         let networks = work.seen.networks();
         let settled = |config: &Config| -> Result<(Config, Value)> {
             let identity = networks.identity(config)?.unwrap_or_else(|| json!({}));
@@ -267,6 +280,22 @@ impl<'p> Run<'p> {
     /// The places of all parts.
     pub(crate) fn places(&self) -> Vec<&Place<'p>> {
         self.parts.iter().map(|part| &part.place).collect()
+    }
+}
+
+/// The error for a part of a run that has no settings, or others.
+fn other_settings(dir: &Path, stored: &Path) -> Error {
+    if stored.exists() {
+        let problem = "a part is made with the settings that the run has, and these are others; leave \
+                       --config, --set and the like out, or make the models again with them first";
+        return Error::artifact(stored, problem);
+    }
+    Error::Missing {
+        what: format!("{} (the settings of a run)", stored.display()),
+        hint: format!(
+            "fit the models first, on one machine: `fvtool fit-gmm --data DATA --split SPLIT --run {}`",
+            dir.display()
+        ),
     }
 }
 

@@ -7,6 +7,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::from_images::FromImages;
 use super::place::Place;
 use super::result::Stamp;
 use super::stage::{Made, Stage, bring_up_to_date};
@@ -35,10 +36,11 @@ struct Draw<'a, 'p> {
     place: &'a Place<'p>,
     split: &'a Split,
     /// The images that are drawn from, by their places in the split, ascending.
-    chosen: Vec<usize>,
+    chosen: &'a [usize],
     reader: &'a Reader,
-    sampler: Sampler,
-    inputs: Inputs,
+    sampler: &'a Sampler,
+    items: &'a [Item],
+    from: FromImages<'a, 'p>,
 }
 
 /// Brings the samples of all channels up to date.
@@ -47,32 +49,40 @@ struct Draw<'a, 'p> {
 /// [`Error::Data`] when no image of the split gives a descriptor.
 pub(crate) fn bring_samples(places: &[&Place<'_>], split: &Split) -> Result<Vec<Stamp>> {
     let reader = Reader::new(&places[0].config.image, &places[0].work.seen);
-    let draws: Result<Vec<Draw<'_, '_>>> =
-        places.iter().map(|place| Draw::new(place, split, &reader)).collect();
-    let ready = bring_up_to_date(&draws?)?;
+    let chosen: Vec<Chosen> =
+        places.iter().map(|place| Chosen::new(place, split)).collect::<Result<_>>()?;
+    let draw = |(place, chosen)| Draw::new(place, split, &reader, chosen);
+    let draws: Vec<Draw<'_, '_>> = places.iter().copied().zip(&chosen).map(draw).collect();
+    let ready = bring_up_to_date(&draws)?;
     Ok(ready.into_iter().map(|ready| ready.stamp).collect())
 }
 
-impl<'a, 'p> Draw<'a, 'p> {
-    fn new(place: &'a Place<'p>, split: &'a Split, reader: &'a Reader) -> Result<Self> {
-        let config = &place.config;
-        let chosen = sampled_images(config, split.items.len());
-        let items: Vec<Item> = chosen.iter().map(|&i| split.items[i].clone()).collect();
-        let sampler = Sampler::new(config, chosen.len(), &place.work.seen)?;
-        let data = sampler.source().hash(&items, || place.work.go_on())?;
-        let settings = place.settings(Kind::Sample);
-        Ok(Self {
-            place,
-            split,
-            reader,
-            sampler,
-            inputs: Inputs::new(Kind::Sample.name(), settings, &[], data),
-            chosen,
-        })
-    }
+/// The images that a channel draws from, and what draws.
+struct Chosen {
+    places: Vec<usize>,
+    items: Vec<Item>,
+    sampler: Sampler,
+}
 
-    fn items(&self) -> impl Iterator<Item = &Item> {
-        self.chosen.iter().map(|&i| &self.split.items[i])
+impl Chosen {
+    fn new(place: &Place<'_>, split: &Split) -> Result<Self> {
+        let places = sampled_images(&place.config, split.items.len());
+        let items = places.iter().map(|&i| split.items[i].clone()).collect();
+        let sampler = Sampler::new(&place.config, places.len(), &place.work.seen)?;
+        Ok(Self { places, items, sampler })
+    }
+}
+
+impl<'a, 'p> Draw<'a, 'p> {
+    fn new(
+        place: &'a Place<'p>,
+        split: &'a Split,
+        reader: &'a Reader,
+        Chosen { places, items, sampler }: &'a Chosen,
+    ) -> Self {
+        let (source, path) = (sampler.source(), place.path(Kind::Sample));
+        let from = FromImages::new(place, Kind::Sample, &[], source, items, path);
+        Self { place, split, chosen: places, reader, sampler, items, from }
     }
 
     fn could_read(&self, item: &Item) -> bool {
@@ -81,10 +91,12 @@ impl<'a, 'p> Draw<'a, 'p> {
 
     /// What the images gave, in one piece.
     fn gather(&self, drawn: Vec<Result<Drawn>>) -> Result<Made<Sample, SampleReport>> {
+        // What could not be read has a hash where it can be read now.
+        self.from.inputs()?;
         let work = &self.place.work;
         let (mut rows, mut positions): (Vec<f32>, Vec<f32>) = (Vec::new(), Vec::new());
         let (mut left_out, mut lacking, mut empty) = (Vec::new(), Vec::new(), 0);
-        for (result, item) in drawn.into_iter().zip(self.items()) {
+        for (result, item) in drawn.into_iter().zip(self.items) {
             match result {
                 Ok(drawn) => {
                     rows.extend(drawn.rows.iter());
@@ -124,7 +136,7 @@ impl<'a, 'p> Draw<'a, 'p> {
     /// What to say of a split of which no image gives a descriptor.
     fn without_descriptors(&self, left_out: &[Skipped]) -> Error {
         let name = &self.split.name;
-        let Some(first) = self.items().next() else {
+        let Some(first) = self.items.first() else {
             return Error::data(name, format!("split `{name}` has no images"));
         };
         let why = match left_out.first() {
@@ -157,18 +169,21 @@ impl Stage for Draw<'_, '_> {
         self.place
     }
 
-    fn inputs(&self) -> &Inputs {
-        &self.inputs
+    fn inputs(&self) -> Result<&Inputs> {
+        self.from.inputs()
+    }
+
+    fn settle(&self, inputs: &Inputs) {
+        self.from.settle(inputs);
     }
 
     fn is_back(&self, id: &str) -> bool {
-        self.items().any(|item| item.id == id && self.could_read(item))
+        self.items.iter().any(|item| item.id == id && self.could_read(item))
     }
 
     fn need(&self) -> Need {
         let config = &self.place.config;
-        let items: Vec<Item> = self.items().cloned().collect();
-        let largest = largest(&config.image, &items, [self.sampler.source()]);
+        let largest = largest(&config.image, self.items, [self.sampler.source()]);
         need_of_sample(config.sample.rows, &config.descriptors, largest)
     }
 
@@ -184,6 +199,7 @@ impl Stage for Draw<'_, '_> {
 
     fn make(missing: &[&Self]) -> Result<Vec<Made<Sample, SampleReport>>> {
         let work = &missing[0].place.work;
+        missing.iter().for_each(|draw| draw.from.look());
         let items = &missing[0].split.items;
         // Channels may draw from other images.
         let wanted = |i: usize| missing.iter().map(move |draw| draw.chosen.binary_search(&i).ok());

@@ -5,6 +5,7 @@
 //!                │ no
 //!                ├─ one of the runs to reuse has it: taken over
 //!                ├─ there is none, or --refit: made      (for several channels in one pass over the images)
+//!                ├─ made from the first of these images alone: made again, with a word
 //!                └─ made from other inputs: refused, with the differences named
 //! ```
 
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use super::place::Place;
 use super::result::{StageResult, Stamp};
-use crate::artifacts::{Artifact, is_ours, take, write};
+use crate::artifacts::{Artifact, is_ours, take};
 use crate::config::{differences, effective_inputs};
 use crate::error::{Error, Result};
 use crate::memory::Need;
@@ -45,13 +46,21 @@ pub(crate) trait Stage: Sync {
         self.place().path(Self::KIND)
     }
 
-    /// What it is made from.
-    fn inputs(&self) -> &Inputs;
+    /// What it is made from. Asked for before it is made only where there is something to compare.
+    fn inputs(&self) -> Result<&Inputs>;
 
     /// Whether an image that could not be read can be read now.
     fn is_back(&self, _id: &str) -> bool {
         false
     }
+
+    /// Whether a stored artifact is that of the first of its images alone.
+    fn has_grown(&self, _stored: &Artifact) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Told of what its artifact is made from, once that is up to date.
+    fn settle(&self, _inputs: &Inputs) {}
 
     /// What was made, in a few words for people.
     fn summary(_made: &[Made<Self::Model, Self::Report>]) -> String {
@@ -105,6 +114,7 @@ pub(crate) fn bring_up_to_date<S: Stage>(stages: &[S]) -> Result<Vec<Ready<S::Re
             Some(kept) => kept,
             None => store(stage, made.next().expect("a stage makes what it is asked for"))?,
         });
+        stage.settle(&ready.last().expect("it was just pushed").inputs);
     }
     if S::IS_TOLD {
         say(stages, &ready, summary, started);
@@ -114,10 +124,10 @@ pub(crate) fn bring_up_to_date<S: Stage>(stages: &[S]) -> Result<Vec<Ready<S::Re
 
 /// Writes what a stage made.
 fn store<S: Stage>(stage: &S, made: Made<S::Model, S::Report>) -> Result<Ready<S::Report>> {
-    let inputs = stage.inputs().lacking(&made.lacking);
+    let inputs = stage.inputs()?.lacking(&made.lacking);
     let header = inputs.header(S::KIND.name(), json!(made.report));
     let path = stage.path();
-    write(&path, &header, &made.model.tensors())?;
+    stage.place().work.write(&path, &header, &made.model.tensors())?;
     let stamp = Stamp { path, fingerprint: inputs.fingerprint.clone(), made: true };
     Ok(Ready { stamp, inputs, report: made.report })
 }
@@ -143,71 +153,70 @@ fn say<S: Stage>(stages: &[S], ready: &[Ready<S::Report>], summary: String, star
     }
 }
 
-/// The artifact of a stage, where it is the one of its inputs, perhaps without images that could not be
-/// read and are not back.
+/// The artifact of a stage with its inputs, when it is the one of these, perhaps without images that could
+/// not be read and are not back; nothing when it must be made.
+///
+/// # Errors
+/// [`Error::Stale`] when it was made from other inputs and the run does not `refit`.
 fn kept_of<S: Stage>(stage: &S) -> Result<Option<Ready<S::Report>>> {
-    let path = stage.path();
-    let back = |id: &str| stage.is_back(id);
-    let kept = stage.place().kept(&path, stage.inputs(), back)?;
-    let Some((inputs, artifact)) = kept else { return Ok(None) };
-    let report = report_of(&artifact)?;
-    let stamp = Stamp { path, fingerprint: inputs.fingerprint.clone(), made: false };
-    Ok(Some(Ready { stamp, inputs, report }))
+    let (place, path) = (stage.place(), stage.path());
+    let refit = place.work.refit;
+    let ready = |inputs: Inputs, artifact: &Artifact| {
+        let (path, fingerprint) = (path.clone(), inputs.fingerprint.clone());
+        let stamp = Stamp { path, fingerprint, made: false };
+        Ok(Some(Ready { stamp, inputs, report: report_of(artifact)? }))
+    };
+    if !path.exists() {
+        // Without a run to take it from, images need not be read to know what they would give.
+        if place.work.reuse.is_empty() {
+            return Ok(None);
+        }
+        return match place.take_over(&path, stage.inputs()?)? {
+            Some((inputs, artifact)) => ready(inputs, &artifact),
+            None => Ok(None),
+        };
+    }
+    let stored = match Artifact::open(&path) {
+        Ok(artifact) => artifact,
+        Err(_) if refit && is_ours(&path) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let header = stored.header();
+    let lacks = lacks(&stored);
+    let inputs = &stage.inputs()?.as_in(&stored);
+    let lacking = inputs.lacking(&lacks);
+    let found = header.fingerprint == lacking.fingerprint;
+    // The data are checked by the stage that reads them; what is made again or refused is
+    // looked at as a whole, since damage can look like another setting.
+    if found && !lacks.iter().any(|id| stage.is_back(id)) {
+        if refit && stored.verify().is_err() {
+            return Ok(None);
+        }
+        return ready(lacking, &stored);
+    }
+    if refit {
+        return Ok(None);
+    }
+    stored.verify()?;
+    let changes = inputs.changes_since(&header.inputs);
+    let why = if found || was_waiting(&header.inputs, &inputs.value, &changes) {
+        "made while images could not be read that can be read now"
+    } else if stage.has_grown(&stored)? {
+        "made of the first of these images; others came after them"
+    } else {
+        return Err(Error::Stale { path, changes: in_words(&changes) });
+    };
+    place.work.progress.note(&format!("{}: {why}; made again", path.display()));
+    Ok(None)
 }
 
 impl Place<'_> {
-    /// What lies at `path`, with its inputs, when that is the artifact of `inputs`, perhaps without images
-    /// that could not be read and are not `back`; nothing when it must be made.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when it was made from other inputs and the run does not `refit`.
-    fn kept(
-        &self,
-        path: &Path,
-        inputs: &Inputs,
-        back: impl Fn(&str) -> bool,
-    ) -> Result<Option<(Inputs, Artifact)>> {
-        let refit = self.work.refit;
-        if !path.exists() {
-            return self.take_over(path, inputs);
-        }
-        let stored = match Artifact::open(path) {
-            Ok(artifact) => artifact,
-            Err(_) if refit && is_ours(path) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let header = stored.header();
-        let lacks = lacks(&stored);
-        let inputs = &inputs.of_one_piece(&stored);
-        let lacking = inputs.lacking(&lacks);
-        let found = header.fingerprint == lacking.fingerprint;
-        // The data are checked by the stage that reads them; what is made again or refused is
-        // looked at as a whole, since damage can look like another setting.
-        if found && !lacks.iter().any(|id| back(id)) {
-            let whole = !refit || stored.verify().is_ok();
-            return Ok(whole.then_some((lacking, stored)));
-        }
-        if refit {
-            return Ok(None);
-        }
-        stored.verify()?;
-        let changes = inputs.changes_since(&header.inputs);
-        if found || was_waiting(&header.inputs, &inputs.value, &changes) {
-            self.work.progress.note(&format!(
-                "{}: made while images could not be read that can be read now; made again",
-                path.display()
-            ));
-            return Ok(None);
-        }
-        Err(Error::Stale { path: path.to_owned(), changes: in_words(&changes) })
-    }
-
     /// Takes the artifact of `inputs` from one of the runs that may be reused, whichever channel made
     /// it there; `None` when none has it.
     fn take_over(&self, path: &Path, inputs: &Inputs) -> Result<Option<(Inputs, Artifact)>> {
         for place in self.reusable(path) {
             let Ok(found) = Artifact::open(&place) else { continue };
-            let inputs = inputs.of_one_piece(&found);
+            let inputs = inputs.as_in(&found);
             let same = |a: &Artifact| a.header().fingerprint == inputs.fingerprint;
             if !same(&found) {
                 continue;

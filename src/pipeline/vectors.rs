@@ -1,92 +1,64 @@
 //! Fisher vectors of a split: decode → descriptors → projection → encoding, of all channels in one pass.
 //!
-//! Images are encoded in shards of [`SHARD_IMAGES`]; a finished shard is on disk before the next
-//! begins, so a killed run goes on from there. Memory is bounded by one shard and one image per
-//! thread, whatever the number of images.
+//! ```text
+//! images of a split ─ shards of data.shard_images ─ one after the other: kept, or made ─┐
+//!                     of a part: some shards that follow each other                     ├─ join ─ index.json
+//!                     of other parts, made elsewhere ───────────────────────────────────┘
+//! ```
+//!
+//! A finished shard is on disk before the next begins, so a killed run goes on from there. It stands for its
+//! own images: whoever makes it makes the same bytes. Memory is bounded by one shard and one image per thread,
+//! whatever the number of images.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use blake3::Hash;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::mixture::{Models, load_models};
+use super::channel::{Channel, Encoded, need_of_encoding, shard_count};
+use super::from_images::FromImages;
+use super::join::{Joined, join};
 use super::place::Place;
-use super::result::{StageResult, Stamp};
+use super::result::StageResult;
 use super::stage::{Made, Ready, Stage, bring_up_to_date};
-use crate::artifacts::{Artifact, FORMAT, Shards, is_ours, require_own, sealed, write_atomically};
-use crate::dataset::{Inventory, Item, Split};
+use crate::artifacts::Artifact;
+use crate::dataset::{Item, Label, Split};
 use crate::describer::largest;
-use crate::describer::{
-    ImageEncoder, Looked, Noted, Noticed, Reader, Stored as StoredVectors, Workers,
-};
-use crate::descriptors::memory::{Largest, image_bytes};
-use crate::encoding::Layout;
-use crate::encoding::memory::encoder_bytes;
+use crate::describer::{Looked, Noted, Noticed, Reader, Stored as StoredVectors, Workers};
 use crate::error::{Error, Result};
-use crate::generative::Parts;
-use crate::linalg::{Pool, Rows};
+use crate::linalg::{self, Pool};
 use crate::memory::Need;
+use crate::part::Part;
 use crate::store::{
-    Index, IndexedImage, Inputs, Kind, Paths, ShardVectors, Skipped, lacks, may_be_back,
-    require_parent,
+    Inputs, Kind, Labels, Paths, ShardReport, ShardVectors, Skipped, classes_hash, may_be_back,
+    short,
 };
 use crate::words::{counted, sum_of};
 
-/// Images in a shard.
-pub const SHARD_IMAGES: usize = 256;
-
-/// An encoded split.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Encoded {
-    /// Its index file and fingerprint.
-    pub stamp: Stamp,
+/// A part of an encoded split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedPart {
+    /// Its shards, by number.
+    pub shards: Range<usize>,
+    /// The shards of the whole split.
+    pub of: usize,
+    /// The folder of its shards; of several channels, of all of them.
+    pub folder: PathBuf,
     /// Images encoded.
     pub images: usize,
     /// Images left out.
     pub skipped: usize,
-    /// What became of every file of the data folder.
-    pub files: Inventory,
-}
-
-/// What a shard says beside its vectors.
-#[derive(Serialize, Deserialize)]
-struct ShardReport {
-    split: String,
-    /// Images without a vector.
-    skipped: Vec<Skipped>,
-    /// Of these, images that could not be read when they were needed.
-    #[serde(default)]
-    unread: Vec<String>,
-    dim: usize,
-    /// A hash of each vector, in order; a shard of an earlier version has none.
-    #[serde(default)]
-    hashes: Option<Vec<String>>,
-    /// Mean log-likelihood of the descriptors of each image; that of an earlier version has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    likelihoods: Option<Vec<Option<f64>>>,
-    /// What was noticed of the others.
-    #[serde(default, skip_serializing_if = "Noted::is_nothing")]
-    noted: Noted,
-}
-
-/// What encodes a split for one channel.
-struct Channel<'a, 'p> {
-    place: &'a Place<'p>,
-    encoder: ImageEncoder,
-    /// The folder of its vectors.
-    folder: PathBuf,
-    /// What all its shards are made from.
-    inputs: Inputs,
-    /// Looked for by the first shard that has to be made: what is there needs no memory.
-    largest: OnceLock<Largest>,
+    /// Whether a shard was made just now.
+    pub made: bool,
 }
 
 /// What all channels share while a split is encoded.
 struct Pass<'a> {
     split: &'a Split,
+    /// Hash of its classes.
+    classes: String,
     reader: Reader,
     workers: Pool<Workers>,
 }
@@ -95,26 +67,18 @@ struct Pass<'a> {
 struct Shard<'a, 'p> {
     pass: &'a Pass<'a>,
     channel: &'a Channel<'a, 'p>,
-    number: usize,
     items: &'a [Item],
-    inputs: Inputs,
+    labels: &'a [Vec<Label>],
+    from: FromImages<'a, 'p>,
 }
 
-/// From image files to the vectors of a place.
-///
-/// # Errors
-/// As [`load_models`].
-pub(crate) fn image_encoder(place: &Place<'_>) -> Result<ImageEncoder> {
-    Ok(encoder_and_prints(place)?.0)
-}
-
-/// The same, with the fingerprints of projection and mixture; nothing for a place of one vector an image.
-fn encoder_and_prints(place: &Place<'_>) -> Result<(ImageEncoder, Option<[String; 2]>)> {
-    let Models { projection, mixture, prints } = load_models(place)?;
-    let encoder = ImageEncoder::new(&place.config, projection, mixture, &place.work.seen)?;
-    let print = prints.as_ref().map_or("", |[_, mixture]| mixture);
-    let encoder = encoder.named(place.channel.as_deref().unwrap_or_default()).of_mixture(print);
-    Ok((encoder, prints))
+/// What became of the shards of a channel.
+#[derive(Default)]
+struct Tally {
+    made: Vec<usize>,
+    images: usize,
+    skipped: usize,
+    noted: Noted,
 }
 
 /// Encodes the images of a split with the models of every place.
@@ -124,76 +88,156 @@ fn encoder_and_prints(place: &Place<'_>) -> Result<(ImageEncoder, Option<[String
 /// first image that cannot be used.
 pub(crate) fn bring_vectors(places: &[&Place<'_>], split: &Split) -> Result<Vec<Encoded>> {
     let started = Instant::now();
-    let work = &places[0].work;
-    let pass = Pass {
-        split,
-        reader: Reader::new(&places[0].config.image, &work.seen),
-        workers: Pool::default(),
-    };
-    let channels: Vec<Channel<'_, '_>> =
-        places.iter().map(|place| Channel::new(place, split)).collect::<Result<_>>()?;
-    let stage = format!("encode {}", split.name);
-    work.progress.begin(&stage, split.items.len() as u64, "images");
-    let mut shards: Vec<Vec<Ready<ShardReport>>> = channels.iter().map(|_| Vec::new()).collect();
-    let all = || -> Result<()> {
-        for (number, items) in split.items.chunks(SHARD_IMAGES).enumerate() {
-            work.go_on()?;
-            let of_channel = |channel| Shard::new(&pass, channel, number, items);
-            let here: Vec<Shard<'_, '_>> = channels.iter().map(of_channel).collect();
-            let ready = bring_up_to_date(&here)?;
-            if ready.iter().all(|ready| !ready.stamp.made) {
-                work.progress.advance(items.len() as u64);
-            }
-            shards.iter_mut().zip(ready).for_each(|(all, ready)| all.push(ready));
-        }
-        Ok(())
-    }();
-    work.progress.end();
-    all?;
-    let mut encoded = Vec::new();
-    for (channel, shards) in channels.iter().zip(&shards) {
-        shards.iter().try_for_each(verify_names)?;
-        encoded.push(channel.write_index(split, shards)?);
-    }
-    say(&channels, split, &shards, &encoded, started);
-    Ok(encoded)
+    let channels = channels_of(places, split)?;
+    let tallies = bring_shards(&channels, split, 0..shard_count(places, split))?;
+    let joined: Vec<Joined> = channels
+        .iter()
+        .zip(&tallies)
+        .map(|(channel, tally)| join(channel, split, &tally.made))
+        .collect::<Result<_>>()?;
+    say(&channels, split, &tallies, &joined, started);
+    Ok(joined.into_iter().map(|joined| joined.encoded).collect())
 }
 
-/// The index is made from the names in a shard; the vectors are verified by who reads them.
-fn verify_names(shard: &Ready<ShardReport>) -> Result<()> {
-    let named = !shard.report.skipped.is_empty() || !shard.report.noted.is_nothing();
-    if named && !shard.stamp.made {
-        Artifact::open(&shard.stamp.path)?.verify()?;
+/// Encodes the shards of a part, and writes no index.
+///
+/// # Errors
+/// As [`bring_vectors`].
+pub(crate) fn bring_part(places: &[&Place<'_>], split: &Split, part: Part) -> Result<EncodedPart> {
+    let started = Instant::now();
+    let channels = channels_of(places, split)?;
+    let of = shard_count(places, split);
+    let shards = part.range(of);
+    let tallies = bring_shards(&channels, split, shards.clone())?;
+    let (first, work) = (&tallies[0], &channels[0].place.work);
+    let made = tallies.iter().any(|tally| !tally.made.is_empty());
+    let folder = match &channels[..] {
+        [only] => only.folder.clone(),
+        [first, ..] => first.place.paths.dir().parent().map(Into::into).unwrap_or_default(),
+        [] => PathBuf::new(),
+    };
+    let text =
+        format!("part {part}: shards {shards:?} of {of}, {}", counted(first.images, "vector"));
+    let result = match made {
+        true => StageResult::made(Kind::Fisher.stage(), Vec::new(), text, started),
+        false => StageResult::nothing_to_do(Kind::Fisher.stage(), Vec::new()),
+    };
+    work.finish(result.of_split(&split.name).with_artifacts(vec![folder.clone()]));
+    for (channel, tally) in
+        channels.iter().zip(&tallies).filter(|(_, tally)| !tally.made.is_empty())
+    {
+        say_noted(channel, split, &tally.noted, tally.images);
     }
-    Ok(())
+    // Of several channels, an image counts where all have it; the join says which.
+    let images = tallies.iter().map(|tally| tally.images).min().unwrap_or(0);
+    let skipped = tallies.iter().map(|tally| tally.skipped).max().unwrap_or(0);
+    Ok(EncodedPart { shards, of, folder, images, skipped, made })
+}
+
+/// Writes the index of shards that were made in parts.
+///
+/// # Errors
+/// [`Error::Missing`] when a shard is; [`Error::Stale`] when one is of other settings, models or images.
+pub(crate) fn join_parts(places: &[&Place<'_>], split: &Split) -> Result<Vec<Encoded>> {
+    let started = Instant::now();
+    let channels = channels_of(places, split)?;
+    let joined: Vec<Joined> =
+        channels.iter().map(|channel| join(channel, split, &[])).collect::<Result<_>>()?;
+    let stage = Kind::Fisher.stage();
+    let artifacts = joined.iter().map(|joined| joined.encoded.stamp.path.clone()).collect();
+    let (first, count) = (&joined[0].encoded, shard_count(places, split));
+    let result = match joined.iter().any(|joined| joined.encoded.stamp.made) {
+        true => {
+            let text =
+                format!("{} of {}", counted(first.images, "vector"), counted(count, "shard"));
+            StageResult::made(stage, Vec::new(), text, started)
+        }
+        false => StageResult::nothing_to_do(stage, Vec::new()),
+    };
+    channels[0].place.work.finish(result.of_split(&split.name).with_artifacts(artifacts));
+    Ok(joined.into_iter().map(|joined| joined.encoded).collect())
+}
+
+fn channels_of<'a, 'p>(places: &[&'a Place<'p>], split: &Split) -> Result<Vec<Channel<'a, 'p>>> {
+    places.iter().map(|place| Channel::new(place, split)).collect()
+}
+
+/// Brings some shards of every channel up to date, in order.
+fn bring_shards(
+    channels: &[Channel<'_, '_>],
+    split: &Split,
+    numbers: Range<usize>,
+) -> Result<Vec<Tally>> {
+    let (work, config) = (&channels[0].place.work, &channels[0].place.config);
+    let pass = Pass {
+        split,
+        classes: classes_hash(&split.classes),
+        reader: Reader::new(&config.image, &work.seen),
+        workers: Pool::default(),
+    };
+    let size = config.data.shard_images;
+    let images_of = |number: usize| number * size..((number + 1) * size).min(split.items.len());
+    let images: usize = numbers.clone().map(|number| images_of(number).len()).sum();
+    let mut tallies: Vec<Tally> = channels.iter().map(|_| Tally::default()).collect();
+    work.progress.begin(&format!("encode {}", split.name), images as u64, "images");
+    let all = numbers.into_iter().try_for_each(|number| -> Result<()> {
+        work.go_on()?;
+        let images = images_of(number);
+        let of_channel = |channel| Shard::new(&pass, channel, number, images.clone());
+        let here: Vec<Shard<'_, '_>> = channels.iter().map(of_channel).collect();
+        let ready = bring_up_to_date(&here)?;
+        if ready.iter().all(|ready| !ready.stamp.made) {
+            work.progress.advance(images.len() as u64);
+        }
+        for (tally, ready) in tallies.iter_mut().zip(ready) {
+            tally.add(number, ready);
+        }
+        work.seen.forget_these(&split.items[images]);
+        Ok(())
+    });
+    work.progress.end();
+    all?;
+    Ok(tallies)
+}
+
+impl Tally {
+    fn add(&mut self, number: usize, shard: Ready<ShardReport>) {
+        if shard.stamp.made {
+            self.made.push(number);
+        }
+        self.images += shard.report.ids.len();
+        self.skipped += shard.report.skipped.len();
+        self.noted.join(&shard.report.noted);
+    }
 }
 
 /// How the stage ended, for the channels of which something was made and for the others.
 fn say(
     channels: &[Channel<'_, '_>],
     split: &Split,
-    shards: &[Vec<Ready<ShardReport>>],
-    encoded: &[Encoded],
+    tallies: &[Tally],
+    joined: &[Joined],
     started: Instant,
 ) {
     let work = &channels[0].place.work;
-    let is_made = |c: &usize| shards[*c].iter().any(|shard| shard.stamp.made);
+    let is_made = |c: &usize| !tallies[*c].made.is_empty();
     let (made, kept): (Vec<usize>, Vec<usize>) = (0..channels.len()).partition(is_made);
     let mixed = !made.is_empty() && !kept.is_empty();
+    let encoded = |c: usize| &joined[c].encoded;
     let finish = |of: &[usize], result: StageResult| {
         let names = of.iter().filter_map(|&c| channels[c].place.channel.clone());
-        let artifacts = of.iter().map(|&c| encoded[c].stamp.path.clone()).collect();
+        let artifacts = of.iter().map(|&c| encoded(c).stamp.path.clone()).collect();
         let channels = if mixed { names.collect() } else { Vec::new() };
         let result = StageResult { channels, ..result };
         work.finish(result.of_split(&split.name).with_artifacts(artifacts));
     };
     if let Some(&first) = made.first() {
-        let skipped = match encoded[first].skipped {
+        let skipped = match encoded(first).skipped {
             0 => String::new(),
-            n => format!(", {n} skipped (see {})", encoded[first].stamp.path.display()),
+            n => format!(", {n} skipped (see {})", encoded(first).stamp.path.display()),
         };
         let values: Vec<usize> = made.iter().map(|&c| channels[c].encoder.dim()).collect();
-        let images = encoded[first].images;
+        let images = encoded(first).images;
         let rate = images as f64 / started.elapsed().as_secs_f64().max(1e-9);
         let dims = match values[..] {
             [1] => "1 value".to_owned(),
@@ -203,13 +247,7 @@ fn say(
         let result = StageResult::made(Kind::Fisher.stage(), Vec::new(), text, started);
         finish(&made, StageResult { images_per_second: Some(rate), values, ..result });
         for &c in &made {
-            let channel = &channels[c];
-            let noted = noted_of(&shards[c]);
-            let of = format!(" of split `{}`", split.name);
-            let threshold = channel.place.config.descriptors.contrast_threshold;
-            for sentence in noted.sentences(encoded[c].images, &of, threshold) {
-                work.progress.note(&format!("{}{sentence}", channel.place.label()));
-            }
+            say_noted(&channels[c], split, &joined[c].noted, encoded(c).images);
         }
     }
     if !kept.is_empty() {
@@ -217,102 +255,29 @@ fn say(
     }
 }
 
-impl<'a, 'p> Channel<'a, 'p> {
-    fn new(place: &'a Place<'p>, split: &Split) -> Result<Self> {
-        let (encoder, prints) = encoder_and_prints(place)?;
-        let parents: Vec<(&str, &str)> = match &prints {
-            Some([pca, gmm]) => vec![("pca.safetensors", pca), ("gmm.safetensors", gmm)],
-            None => Vec::new(),
-        };
-        let folder = place.paths.vectors(&split.name)?;
-        let data = encoder.source().hash(&split.items, || place.work.go_on())?;
-        let settings = place.settings(Kind::Fisher);
-        let inputs = Inputs::new(Kind::Fisher.name(), settings, &parents, data);
-        let inputs = as_in_shards(place, &folder, inputs, split.items.len().div_ceil(SHARD_IMAGES));
-        Ok(Self { place, encoder, folder, inputs, largest: OnceLock::new() })
+fn say_noted(channel: &Channel<'_, '_>, split: &Split, noted: &Noted, images: usize) {
+    let of = format!(" of split `{}`", split.name);
+    let threshold = channel.place.config.descriptors.contrast_threshold;
+    for sentence in noted.sentences(images, &of, threshold) {
+        channel.place.work.progress.note(&format!("{}{sentence}", channel.place.label()));
     }
-
-    fn write_index(&self, split: &Split, shards: &[Ready<ShardReport>]) -> Result<Encoded> {
-        let lacking: Vec<String> = shards.iter().flat_map(|shard| shard.lacking()).collect();
-        let inputs = self.inputs.lacking(&lacking);
-        let reports = || shards.iter().map(|shard| &shard.report);
-        let skipped: Vec<Skipped> = reports().flat_map(|report| report.skipped.clone()).collect();
-        let left_out: std::collections::BTreeSet<&str> =
-            skipped.iter().map(|s| s.id.as_str()).collect();
-        let hashes: Option<Vec<&Vec<String>>> =
-            reports().map(|report| report.hashes.as_ref()).collect();
-        let mut vectors = hashes.into_iter().flatten().flatten().cloned();
-        let likelihoods: Option<Vec<&Vec<Option<f64>>>> =
-            reports().map(|report| report.likelihoods.as_ref()).collect();
-        let mut likelihoods = likelihoods.into_iter().flatten().flatten().copied();
-        let images: Vec<IndexedImage> = split
-            .items
-            .iter()
-            .zip(&split.labels)
-            .filter(|(item, _)| !left_out.contains(item.id.as_str()))
-            .map(|(item, labels)| IndexedImage {
-                id: item.id.clone(),
-                labels: labels.iter().map(|label| label.number()).collect(),
-                file: self.place.work.seen.hash_of(&item.path).map(|h| IndexedImage::short(&h)),
-                vector: vectors.next(),
-                likelihood: likelihoods.next().flatten(),
-            })
-            .collect();
-        let index = Index {
-            format: FORMAT.to_owned(),
-            fingerprint: inputs.fingerprint.clone(),
-            split: split.name.clone(),
-            classes: split.classes.clone(),
-            single_label: split.single_label,
-            dim: self.encoder.dim(),
-            shards: (0..shards.len()).map(Paths::shard_name).collect(),
-            images,
-            skipped,
-            files: split.files.clone(),
-            noted: noted_of(shards),
-        };
-        let path = Paths::index(&self.folder);
-        let text = sealed(&index);
-        let made = crate::files::read_text(&path).ok().as_deref() != Some(&text);
-        if made {
-            require_own(&path)?;
-            write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
-            remove_old_shards(&self.folder, &index.shards)?;
-        }
-        Ok(Encoded {
-            stamp: Stamp { path, fingerprint: inputs.fingerprint, made },
-            images: index.images.len(),
-            skipped: index.skipped.len(),
-            files: index.files,
-        })
-    }
-}
-
-/// What was noticed of the images of all these shards.
-fn noted_of(shards: &[Ready<ShardReport>]) -> Noted {
-    let mut noted = Noted::default();
-    shards.iter().for_each(|shard| noted.join(&shard.report.noted));
-    noted
 }
 
 /// An image's vector, the hash of it, and what was noticed of the image.
 type EncodedImage = Result<(Vec<f32>, Hash, Noticed)>;
-
-impl Ready<ShardReport> {
-    /// Images that this shard lacks though the fingerprint of the split has them.
-    fn lacking(&self) -> Vec<String> {
-        Inputs::of_stored_part(&self.inputs.value).2
-    }
-}
 
 impl<'a, 'p> Shard<'a, 'p> {
     fn new(
         pass: &'a Pass<'a>,
         channel: &'a Channel<'a, 'p>,
         number: usize,
-        items: &'a [Item],
+        images: Range<usize>,
     ) -> Self {
-        Self { pass, channel, number, items, inputs: channel.inputs.part(number) }
+        let (items, labels) = (&pass.split.items[images.clone()], &pass.split.labels[images]);
+        let path = channel.folder.join(Paths::shard_name(number));
+        let (place, source) = (channel.place, channel.encoder.source());
+        let from = FromImages::new(place, Kind::Fisher, &channel.parents, source, items, path);
+        Self { pass, channel, items, labels, from }
     }
 
     fn could_read(&self, item: &Item) -> bool {
@@ -321,18 +286,25 @@ impl<'a, 'p> Shard<'a, 'p> {
 
     /// The vectors of the images, in one piece.
     fn gather(&self, encoded: Vec<EncodedImage>) -> Result<Made<ShardVectors, ShardReport>> {
+        // What could not be read has a hash where it can be read now.
+        self.from.inputs()?;
         let work = &self.channel.place.work;
         let mut vectors = StoredVectors::new(self.channel.encoder.storage());
         let (mut skipped, mut unread, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut hashes, mut likelihoods, mut noted) = (Vec::new(), Vec::new(), Noted::default());
-        for (result, item) in encoded.into_iter().zip(self.items) {
+        let (mut ids, mut files, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut likelihoods, mut labels, mut noted) = (Vec::new(), Vec::new(), Noted::default());
+        for ((result, item), of_item) in encoded.into_iter().zip(self.items).zip(self.labels) {
             let stored = result.and_then(|(vector, hash, noticed)| {
                 vectors.push(&vector)?;
                 Ok((hash, noticed))
             });
             match stored {
                 Ok((hash, noticed)) => {
-                    hashes.push(IndexedImage::short(&hash));
+                    let file = work.seen.hash_of(&item.path);
+                    ids.push(item.id.clone());
+                    files.push(file.as_ref().map(short).unwrap_or_default());
+                    hashes.push(short(&hash));
+                    labels.push(of_item.as_slice());
                     likelihoods.push(noticed.likelihood);
                     noted.add(&noticed);
                 }
@@ -352,14 +324,45 @@ impl<'a, 'p> Shard<'a, 'p> {
                 Err(error) => return Err(error),
             }
         }
-        let (dim, images) = (self.channel.encoder.dim(), hashes.len());
-        let split = self.pass.split.name.clone();
+        self.require_some(&unread, &skipped)?;
+        let Pass { split, classes, .. } = self.pass;
+        let (dim, images) = (self.channel.encoder.dim(), ids.len());
+        let labels = Labels::new(labels.into_iter(), split.classes.len(), split.single_label);
         // None of a channel without a density.
         let likelihoods = likelihoods.iter().any(Option::is_some).then_some(likelihoods);
-        let hashes = Some(hashes);
-        let report = ShardReport { split, skipped, unread, dim, hashes, likelihoods, noted };
-        let model = ShardVectors { vectors, images, dim };
+        let (split, classes) = (split.name.clone(), classes.clone());
+        let instructions = linalg::instructions().to_owned();
+        let report = ShardReport {
+            split,
+            dim,
+            ids,
+            files,
+            hashes,
+            likelihoods,
+            skipped,
+            unread,
+            noted,
+            classes,
+            instructions,
+        };
+        let model = ShardVectors { vectors, images, dim, labels };
         Ok(Made { model, report, lacking })
+    }
+
+    /// Refuses a whole shard of which no image can be read: that is the folder's fault, not theirs.
+    fn require_some(&self, unread: &[String], skipped: &[Skipped]) -> Result<()> {
+        let size = self.channel.place.config.data.shard_images;
+        if unread.len() < self.items.len() || self.items.len() < size {
+            return Ok(());
+        }
+        let problem = format!(
+            "none of {} that follow each other can be read (the first, {}: {}); see that the folder is \
+             there and mounted, and run the same command again",
+            counted(unread.len(), "image"),
+            skipped[0].id,
+            skipped[0].reason
+        );
+        Err(Error::data(&self.pass.split.root, problem))
     }
 }
 
@@ -373,15 +376,23 @@ impl Stage for Shard<'_, '_> {
     }
 
     fn path(&self) -> PathBuf {
-        self.channel.folder.join(Paths::shard_name(self.number))
+        self.from.path().to_owned()
     }
 
-    fn inputs(&self) -> &Inputs {
-        &self.inputs
+    fn inputs(&self) -> Result<&Inputs> {
+        self.from.inputs()
     }
 
     fn is_back(&self, id: &str) -> bool {
         self.items.iter().any(|item| item.id == id && self.could_read(item))
+    }
+
+    fn has_grown(&self, stored: &Artifact) -> Result<bool> {
+        self.from.has_grown(stored)
+    }
+
+    fn settle(&self, inputs: &Inputs) {
+        self.from.settle(inputs);
     }
 
     const IS_TOLD: bool = false;
@@ -395,6 +406,7 @@ impl Stage for Shard<'_, '_> {
 
     fn make(missing: &[&Self]) -> Result<Vec<Made<ShardVectors, ShardReport>>> {
         let (work, pass) = (&missing[0].channel.place.work, missing[0].pass);
+        missing.iter().for_each(|shard| shard.from.look());
         let encoded: Result<Vec<Vec<EncodedImage>>> = missing[0]
             .items
             .par_iter()
@@ -424,113 +436,4 @@ impl Stage for Shard<'_, '_> {
         }
         missing.iter().zip(of_channel).map(|(shard, encoded)| shard.gather(encoded)).collect()
     }
-}
-
-/// What encoding allocates with this configuration: the vectors of a shard, and for every worker an image
-/// with its sums.
-pub(crate) fn need_of_encoding(config: &crate::config::Config, largest: Largest) -> Need {
-    let parts = Parts::of(&config.gmm, config.pca.output_dim());
-    let dim = Layout::of_parts(&config.encoding, parts).len() as u64;
-    let shard = SHARD_IMAGES as u64;
-    let each = image_bytes(&config.descriptors, largest)
-        + encoder_bytes(&config.encoding, parts, config.descriptors.dim());
-    Need {
-        stage: "encode",
-        fixed: shard * dim * 10 + largest.kept,
-        each,
-        formula: format!(
-            "{shard} images · {dim} values · 10{} + {each} a worker{}",
-            largest.of_ids(),
-            largest.of_images()
-        ),
-        way_out: "lower image.max_megapixels, gmm.components or pca.dimension, or raise \
-                  --max-memory",
-    }
-}
-
-/// The inputs of a whole split as its shards hold them that are in `folder` already, or in a run that
-/// may be reused, so that all `count` of them are of one piece.
-fn as_in_shards(place: &Place<'_>, folder: &Path, inputs: Inputs, count: usize) -> Inputs {
-    let here: Vec<PathBuf> = (0..count).map(|n| folder.join(Paths::shard_name(n))).collect();
-    // What is still to be made would be made with the present limit.
-    let size_counts = !here.iter().all(|path| path.exists());
-    let elsewhere = here.iter().enumerate().flat_map(|(number, path)| {
-        place.reusable(path).into_iter().map(move |place| (number, place))
-    });
-    let mut places = here.iter().cloned().enumerate().chain(elsewhere);
-    let found = places.find_map(|(number, path)| {
-        let shard = Artifact::open(&path).ok()?;
-        let part = inputs.part(number).as_in(&shard, size_counts);
-        let same = shard.header().fingerprint == part.lacking(&lacks(&shard)).fingerprint;
-        same.then(|| Inputs::of_stored_part(&part.value).0)
-    });
-    found.unwrap_or(inputs)
-}
-
-/// The stored vectors of an encoded split, mapped from disk.
-///
-/// # Errors
-/// [`Error::Artifact`] when a shard is damaged, or is not of this index and the place's models.
-pub(crate) fn open_vectors(place: &Place<'_>, index: &Index) -> Result<Shards> {
-    let folder = place.paths.vectors(&index.split)?;
-    let paths: Vec<PathBuf> = index.shards.iter().map(|file| folder.join(file)).collect();
-    let shards = Shards::open(paths.iter().map(PathBuf::as_path))?;
-    let (expected, got) = (index.images.len(), shards.len());
-    if expected != got {
-        return Err(Error::artifact(
-            Paths::index(&folder),
-            format!("lists {expected} images, the shards hold {got}; run `fvtool encode` again"),
-        ));
-    }
-    require_one_origin(place, index, &shards)?;
-    Ok(shards)
-}
-
-/// Refuses shards that were not all made in one piece, with the models of this run, for this index.
-fn require_one_origin(place: &Place<'_>, index: &Index, shards: &Shards) -> Result<()> {
-    let mut whole: Option<Inputs> = None;
-    let mut lacking = Vec::new();
-    for (number, shard) in shards.artifacts().iter().enumerate() {
-        let (inputs, part, lacks) = Inputs::of_stored_part(&shard.header().inputs);
-        let print = Inputs::of_stored(&shard.header().inputs).fingerprint;
-        let same = whole.as_ref().is_none_or(|w| w.fingerprint == inputs.fingerprint);
-        if !same || part != Some(number) || print != shard.header().fingerprint {
-            return Err(not_of_this_index(shard.path(), &index.split));
-        }
-        lacking.extend(lacks);
-        whole = Some(inputs);
-    }
-    let Some(whole) = whole else { return Ok(()) };
-    let first = &shards.artifacts()[0];
-    if whole.lacking(&lacking).fingerprint != index.fingerprint {
-        return Err(not_of_this_index(first.path(), &index.split));
-    }
-    if place.is_pooled() {
-        return Ok(());
-    }
-    let parents = [Kind::Pca, Kind::Gmm].map(|kind| place.path(kind));
-    parents.iter().try_for_each(|parent| require_parent(first, parent).map(|_| ()))
-}
-
-fn not_of_this_index(shard: &Path, split: &str) -> Error {
-    let problem = format!(
-        "not of the vectors that index.json beside it lists; make them again: `fvtool encode --data \
-         DATA --split {split} --run RUN --refit`"
-    );
-    Error::artifact(shard, problem)
-}
-
-/// Shards of an earlier, longer list would be taken for current ones. Files that fvtool did not make
-/// are left alone.
-fn remove_old_shards(folder: &Path, current: &[String]) -> Result<()> {
-    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let number = name.strip_suffix(".safetensors").and_then(|number| number.parse().ok());
-        let of_shard = number.is_some_and(|number| Paths::shard_name(number) == name);
-        let file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if of_shard && file && !current.contains(&name) && is_ours(&entry.path()) {
-            std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::kind::Kind;
 use super::paths::Paths;
-use crate::artifacts::{RunLock, is_ours, write_atomically};
+use crate::artifacts::{Hold, RunLock, is_ours, write_atomically};
 use crate::config::Sourced;
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(crate) fn claim(
         );
         return Err(Error::artifact(folder, problem));
     }
-    let lock = RunLock::acquire(folder)?;
+    let lock = RunLock::acquire(folder, Hold::Alone)?;
     if !mark.exists() {
         write_atomically(&mark, |file| file.write_all(text.as_bytes()))?;
     }

@@ -1,8 +1,12 @@
 //! What an artifact is made from: settings, parents and data, and the fingerprint of these.
 //!
 //! ```text
-//! fingerprint = BLAKE3(JSON{ stage, format, settings, parents, data [, part] [, unread] })
+//! fingerprint = BLAKE3(JSON{ stage, format, settings, parents, data [, unread] })
+//! of a split  = BLAKE3(JSON{ stage, format, shards })
 //! ```
+//!
+//! A shard stands for its own images: nothing in its inputs is of the rest of its split. So a split has the
+//! fingerprint that follows from those of its shards, whoever made them.
 //!
 //! Two inputs are compared by what has an effect ([`crate::config`]): a key that an earlier version did
 //! not know, and a key without effect beside the others, make nothing stale.
@@ -54,29 +58,9 @@ impl Inputs {
         Self { fingerprint: print, value }
     }
 
-    /// The inputs of one part of the stage (a shard).
-    pub(crate) fn part(&self, part: usize) -> Self {
-        let mut value = self.value.clone();
-        value["part"] = json!(part);
-        Self::of(value)
-    }
-
     /// The inputs that an artifact holds.
     pub(crate) fn of_stored(inputs: &Value) -> Self {
         Self::of(inputs.clone())
-    }
-
-    /// The inputs of the whole stage, of the stored ones of a part; also the part's number and the images
-    /// that it lacks.
-    pub(crate) fn of_stored_part(inputs: &Value) -> (Self, Option<usize>, Vec<String>) {
-        let mut value = inputs.clone();
-        let lacks = ids(&value["unread"]);
-        let mut part = None;
-        if let Some(object) = value.as_object_mut() {
-            object.remove("unread");
-            part = object.remove("part").and_then(|part| usize::try_from(part.as_u64()?).ok());
-        }
-        (Self::of(value), part, lacks)
     }
 
     /// These inputs without the images that could not be read when they were needed.
@@ -102,7 +86,10 @@ impl Inputs {
     /// These inputs as an artifact holds them, where its own are the same as far as they have an effect:
     /// keys that an earlier version did not know and keys without effect keep the values that it was made
     /// with, and so everything made from it keeps its fingerprint. Otherwise these inputs as they are.
-    pub(crate) fn as_in(&self, artifact: &Artifact, size_counts: bool) -> Self {
+    pub(crate) fn as_in(&self, artifact: &Artifact) -> Self {
+        // A limit on the size of images belongs to what is made of images.
+        let of_images = [Kind::Sample, Kind::Fisher].map(Kind::name);
+        let size_counts = !of_images.iter().any(|name| self.value["stage"] == *name);
         let mut stored = artifact.header().inputs.clone();
         if let Some(stored) = stored.as_object_mut() {
             stored.remove("unread");
@@ -112,12 +99,6 @@ impl Inputs {
         if changes.iter().all(same) { Self::of(stored) } else { self.clone() }
     }
 
-    /// As [`as_in`](Self::as_in); shards are looked at together (`vectors`).
-    pub(crate) fn of_one_piece(&self, artifact: &Artifact) -> Self {
-        let is = |kind: Kind| self.value["stage"] == kind.name();
-        if is(Kind::Fisher) { self.clone() } else { self.as_in(artifact, !is(Kind::Sample)) }
-    }
-
     /// In what these inputs differ from stored ones, as far as they have an effect.
     pub(crate) fn changes_since(&self, stored: &Value) -> Vec<Change> {
         if *stored == self.value {
@@ -125,6 +106,14 @@ impl Inputs {
         }
         differences(&effective_inputs(stored), &effective_inputs(&self.value))
     }
+}
+
+/// The fingerprint of a split whose shards have these.
+pub(crate) fn print_of_shards(prints: &[&str]) -> String {
+    let format = crate::artifacts::FORMAT;
+    let value = json!({ "stage": Kind::Fisher.name(), "format": format, "shards": prints });
+    let unread = prints.iter().any(|print| print.ends_with(UNREAD));
+    fingerprint(&value) + if unread { UNREAD } else { "" }
 }
 
 /// Images that an artifact was made without, since they could not be read when they were needed.

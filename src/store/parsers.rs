@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::Array2;
 
 use super::figures::figures_of;
+use super::index::Listing;
 use super::source::Source;
 use super::stored::{mixture_of, model_of, projection_of};
 use crate::Result;
@@ -47,6 +48,14 @@ pub fn stored(path: &Path) -> Result<usize> {
 /// [`crate::Error::Artifact`] for what is none.
 pub fn source(text: &str) -> Result<String> {
     Ok(Source::parse(Path::new("/run/source.json"), text)?.split)
+}
+
+/// Reads an `index.json`; how many images it lists.
+///
+/// # Errors
+/// [`crate::Error::Artifact`] for a changed one, or one that contradicts itself.
+pub fn index(text: &str) -> Result<usize> {
+    Ok(Listing::parse(Path::new("index.json"), text)?.images)
 }
 
 /// Reads the figures of `eval/<split>.json`; nothing for a text that is damaged.

@@ -8,7 +8,7 @@
 //! | … of `laplace` | `weights` K, `locations` K × D, `scales` K × D |
 //! | … of `factor-analysers` | `weights` K, `means` K × D, `loadings` K × D × q, `noise` K × D |
 //! | … of `vae` | `centre` D, `scale` 1, `parameters`, `expectation` (H + 1) × D, `information` (H + 1) × D |
-//! | `fisher` | `vectors` N × dim in the storage asked for |
+//! | `fisher` | see `shard` |
 //! | `svm` | `weights` classes × dim, `bias` classes, `duals` parts × classes × images, `duals_bias` classes × images |
 
 use std::path::Path;
@@ -18,8 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::open_stage;
 use super::kind::Kind;
-use crate::artifacts::{Artifact, Tensor, VECTORS};
-use crate::describer::Stored as StoredVectors;
+use crate::artifacts::{Artifact, Tensor};
 use crate::error::{Error, Result};
 use crate::generative::vae::network::Sizes;
 use crate::generative::{FactorAnalysers, Laplace, Model as Mixture, Vae};
@@ -205,20 +204,6 @@ pub(crate) fn mixture_of(artifact: &Artifact) -> Result<Mixture> {
             Mixture::Vae(model.into())
         }
     })
-}
-
-/// The vectors of a shard's images, of `dim` values each. [`Shards`](crate::artifacts::Shards) reads them.
-pub(crate) struct ShardVectors {
-    pub(crate) vectors: StoredVectors,
-    pub(crate) images: usize,
-    pub(crate) dim: usize,
-}
-
-impl Stored for ShardVectors {
-    fn tensors(&self) -> Vec<Tensor<'_>> {
-        let shape = vec![self.images, self.vectors.width(self.dim)];
-        vec![Tensor { name: VECTORS, shape, values: self.vectors.values() }]
-    }
 }
 
 /// What an `svm` artifact says beside its tensors.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use fvtool::Error;
 use fvtool::artifacts::{
-    Artifact, FORMAT, Header, RunLock, Shards, Tensor, VECTORS, Values, write, write_atomically,
+    Artifact, FORMAT, Header, Hold, RunLock, Shards, Tensor, VECTORS, Values, write,
+    write_atomically,
 };
 use fvtool::linalg::Rows;
 use half::f16;
@@ -301,12 +302,12 @@ fn a_failed_write_leaves_what_was_there() {
 fn a_run_folder_is_held_once() {
     let folder = TempDir::new().unwrap();
     let run = folder.path().join("run");
-    let lock = RunLock::acquire(&run).unwrap();
-    let text = RunLock::acquire(&run).unwrap_err().to_string();
+    let lock = RunLock::acquire(&run, Hold::Alone).unwrap();
+    let text = RunLock::acquire(&run, Hold::Alone).unwrap_err().to_string();
     assert!(text.contains("another fvtool") && text.contains(run.to_str().unwrap()), "{text}");
-    let other = RunLock::acquire(&folder.path().join("other")).unwrap();
+    let other = RunLock::acquire(&folder.path().join("other"), Hold::Alone).unwrap();
     drop(lock);
-    RunLock::acquire(&run).unwrap();
+    RunLock::acquire(&run, Hold::Alone).unwrap();
     drop(other);
 }
 

@@ -278,7 +278,7 @@ fn inspect_shows_what_an_artifact_is() {
     insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!(said.out, @r#"
         kind         gmm
-        format       2 (written by fvtool VERSION)
+        format       3 (written by fvtool VERSION)
         fingerprint  FINGERPRINT
         checksum     ok
         tensor       weights F32 8, NUMBER to NUMBER, mean NUMBER
@@ -286,7 +286,7 @@ fn inspect_shows_what_an_artifact_is() {
         tensor       variances F32 8 × 24, NUMBER to NUMBER, mean NUMBER
         made from
           data = null
-          format = "2"
+          format = "3"
           parents
             pca.safetensors = "FINGERPRINT"
           settings
@@ -494,7 +494,7 @@ fn eval_prints_json_of_the_documented_shape() {
 }
 
 #[test]
-fn skipped_images_are_exit_1_unless_allowed() {
+fn skipped_images_are_exit_3_unless_allowed() {
     let (folder, run) = copy_of(&fixture().run);
     let data = folder.path().join("new");
     let image = fs::read(fixture().data.join("JPEGImages/000025.jpg")).unwrap();
@@ -503,12 +503,12 @@ fn skipped_images_are_exit_1_unless_allowed() {
     let said = on("encode", &run, &data, "some", &["--strict"]);
     assert_failed(&said, &["bad.jpg"]);
     for (command, more, code) in [
-        ("encode", &[][..], 1),
+        ("encode", &[][..], 3),
         ("encode", &["--allow-skipped"], 0),
-        ("eval", &[], 1),
+        ("eval", &[], 3),
         ("eval", &["--allow-skipped"], 0),
         // Done before, and still not whole.
-        ("eval", &[], 1),
+        ("eval", &[], 3),
     ] {
         let said = on(command, &run, &data, "some", more);
         assert_eq!(said.code, code, "{command} {more:?}: {}", said.err);

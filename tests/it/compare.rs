@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Said, assert_failed, fvtool};
-use crate::small_run::{copy_of, fixture, open};
+use crate::small_run::{change_shard, copy_of, fixture, open};
 use crate::support::{files_below, put};
 use crate::tables::records;
 
@@ -248,43 +248,35 @@ fn images_that_changed_since_they_were_encoded_have_no_heatmap() {
     (25..=42).for_each(|n| put(&data, format!("JPEGImages/{n:06}.jpg"), &other));
     let more = ["--resamples", "100", "--top", "1", "--data", data.to_str().unwrap()];
     let said = compare(&runs, &more);
-    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.code, 3, "{}", said.err);
     assert!(said.err.contains("it is not the file that was encoded"), "{}", said.err);
     let page = text(&folder.path().join("compare_a_b_test/compare.html"));
     assert!(page.contains("could not be made, since their images were not read"), "{page}");
 }
 
-/// Rewrites the index of a run's split `test`.
-fn change_index(run: &Path, change: impl FnOnce(&mut Value)) {
-    let path = run.join("fisher/test/index.json");
-    let mut index: Value = serde_json::from_str(&text(&path)).unwrap();
-    index.as_object_mut().unwrap().remove("checksum");
-    change(&mut index);
-    put(run, "fisher/test/index.json", sealed(&index));
-}
-
 #[test]
 fn other_images_and_labels_are_refused_by_name() {
     let (folder, runs) = two_runs();
-    let refused = |change: &dyn Fn(&mut Value), words: &[&str]| {
+    let refused = |change: &dyn Fn(&mut Value, &mut Vec<i8>), words: &[&str]| {
         let (_held, b) = copy_of(&runs[1]);
-        change_index(&b, |index| change(index));
+        change_shard(&b, "test", |report, labels| change(report, labels));
         let before = files_below(&b);
         let said = compare(&[runs[0].clone(), b.clone()], &["--split", "test"]);
         assert_failed(&said, words);
         assert!(before == files_below(&b));
     };
     refused(
-        &|index| index["images"][2]["file"] = json!("0".repeat(32)),
+        &|report, _| report["files"][2] = json!("0".repeat(32)),
         &["image `000027` is another file than in", "compare runs on the same data"],
     );
-    let flip = |index: &mut Value| {
-        let label = index["images"][1]["labels"][0].as_i64().unwrap();
-        index["images"][1]["labels"][0] = json!(-label);
+    // Labels are images × classes.
+    let flip = |report: &mut Value, labels: &mut Vec<i8>| {
+        let classes = labels.len() / report["ids"].as_array().unwrap().len();
+        labels[classes] = -labels[classes];
     };
     refused(&flip, &["image `000026` has other labels than in", "shown"]);
     refused(
-        &|index| index["images"][0]["id"] = json!("000000"),
+        &|report, _| report["ids"][0] = json!("000000"),
         &["`000000` is in", "alone", "not of the same images"],
     );
     assert!(!folder.path().join("compare_a_copy_test").exists());

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::small_run::{
-    Listener, assert_same, changed, contents, copy_of, draw, fixture, open, options, refit, refusal,
+    Listener, assert_same, change_shard, changed, contents, copy_of, draw, fixture, open, options,
+    refit, refusal,
 };
 use crate::support::{files_below, put};
 
@@ -405,19 +406,12 @@ fn resealed(run: &Path, name: &str, change: impl FnOnce(&mut Value)) {
 #[test]
 fn names_in_a_run_folder_lead_nowhere_else() {
     let (_folder, run) = copy_of(&fixture().run);
-    let outside = run.parent().unwrap().join("00000.safetensors");
-    fs::copy(run.join("fisher/train/00000.safetensors"), &outside).unwrap();
     let index = fs::read(run.join("fisher/train/index.json")).unwrap();
-    for name in ["../../../00000.safetensors", outside.to_str().unwrap(), "1.safetensors", ""] {
-        resealed(&run, "fisher/train/index.json", |index| index["shards"] = json!([name]));
-        let text = refusal(open(&run, &[]).index("train"));
-        assert!(text.contains("index.json") && text.contains("shard 0 is"), "{text}");
-    }
     type Change = fn(&mut Value);
     let shapes: [(Change, &str); 5] = [
-        (|i| i["images"][1]["labels"] = json!([1]), "1 labels"),
-        (|i| i["images"][0]["labels"][0] = json!(7), "not 1, 0 or -1"),
-        (|i| i["images"][0]["id"] = i["images"][1]["id"].clone(), "stands twice"),
+        (|i| i["shards"][0]["fingerprint"] = json!("0"), "contradicts itself"),
+        (|i| i["images"] = json!(7), "contradicts itself"),
+        (|i| i["format"] = json!("2"), "format \"2\", this program reads 3"),
         (|i| i["split"] = json!("test"), "of split `test`"),
         (|i| i["dim"] = json!("many"), "another version"),
     ];
@@ -427,6 +421,24 @@ fn names_in_a_run_folder_lead_nowhere_else() {
         let text = refusal(open(&run, &[]).index("train"));
         assert!(text.contains(words) && text.contains("index.json"), "{text}");
     }
+    put(&run, "fisher/train/index.json", &index);
+    // Shards that say something else than their index was written for, or that nothing can be.
+    let shard = fs::read(run.join("fisher/train/00000.safetensors")).unwrap();
+    type Contents = fn(&mut Value, &mut Vec<i8>);
+    let shards: [(Contents, &str); 3] = [
+        (|_, labels| labels[0] = 7, "not 1, 0 or -1"),
+        (|report, _| report["ids"][0] = report["ids"][1].clone(), "stands twice"),
+        (|report, _| report["classes"] = json!("other"), "index.json beside it lists"),
+    ];
+    for (change, words) in shards {
+        change_shard(&run, "train", change);
+        let text = refusal(open(&run, &[]).index("train"));
+        assert!(text.contains(words), "{text}");
+        put(&run, "fisher/train/00000.safetensors", &shard);
+    }
+    // The index was written for what was changed.
+    let text = refusal(open(&run, &[]).index("train"));
+    assert!(text.contains("index.json beside it lists"), "{text}");
     put(&run, "fisher/train/index.json", &index);
     for name in ["../train", "/etc", "..", "a/b", ""] {
         let text = refusal(open(&run, &[]).index(name));

@@ -34,7 +34,7 @@ fn the_corpus_is_of_this_version() {
     for name in ["index", "sealed"] {
         let path = |file: &str| corpus.join(name).join(file);
         let text = |file: &str| std::fs::read_to_string(path(file)).unwrap();
-        let index = fvtool::pipeline::Index::parse(&path("index"), &text("index"));
+        let index = fvtool::store::parsers::index(&text("index"));
         index.unwrap_or_else(|e| panic!("{e}; {renew}"));
         let figures = fvtool::store::parsers::figures(&text("eval"));
         assert!(figures.is_some(), "{}; {renew}", path("eval").display());

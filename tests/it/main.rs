@@ -18,6 +18,7 @@ mod deep;
 mod describer;
 mod descriptors;
 mod edges;
+mod encode_parts;
 mod encoding;
 mod engines;
 mod evaluation;

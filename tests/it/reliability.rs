@@ -133,11 +133,11 @@ fn a_changed_index_or_figure_is_refused_or_made_again() {
         assert!(text.contains(from), "{name}");
         put(&run, name, text.replacen(from, to, 1));
     };
-    change("fisher/train/index.json", "-1", " 1");
+    change("fisher/train/index.json", "false", "true ");
     let text = refusal(open(&run, &[]).index("train"));
     assert!(text.contains("index.json") && text.contains("checksum"), "{text}");
     for (name, from, to) in [
-        ("fisher/train/index.json", "-1", " 1"),
+        ("fisher/train/index.json", "false", "true "),
         ("eval/test.json", "0.", "1."),
         ("scores/test.csv", "0", "1"),
         ("results/comp1_cls_test_star.txt", "0", "1"),

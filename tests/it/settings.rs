@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use fvtool::artifacts::{Artifact, Header, Tensor, sealed, write};
+use fvtool::artifacts::{Artifact, FORMAT, Header, Tensor, sealed, write};
 use fvtool::config::{Config, GROUPS, Sourced, fingerprint};
 use fvtool::pipeline::{Options, Run};
 use fvtool::progress::Silent;
@@ -298,10 +298,10 @@ fn as_of_an_earlier_version(run: &Path, keys: &[(&str, &str)]) {
             parents.iter_mut().for_each(|(name, print)| *print = json!(prints[name.as_str()]));
         }
         let print = fingerprint(&inputs);
-        // The whole of a split is what its shards are parts of.
-        let mut whole = inputs.clone();
-        whole.as_object_mut().unwrap().remove("part");
-        prints.insert(parent.to_owned(), fingerprint(&whole));
+        // A split's is that of its shards.
+        let of_split = json!({ "stage": "fisher", "format": FORMAT, "shards": [print] });
+        let of_parent = if kind == "fisher" { fingerprint(&of_split) } else { print.clone() };
+        prints.insert(parent.to_owned(), of_parent);
         let names = artifact.tensors();
         let tensors: Vec<Tensor<'_>> = names
             .iter()
@@ -310,9 +310,9 @@ fn as_of_an_earlier_version(run: &Path, keys: &[(&str, &str)]) {
                 Tensor { name, shape: shape.clone(), values }
             })
             .collect();
-        let header = Header { kind, fingerprint: print, inputs, report };
+        let header = Header { kind, fingerprint: print.clone(), inputs, report };
         write(&path, &header, &tensors).unwrap();
-        fingerprint(&whole)
+        print
     };
     rewrite("descriptors/sample.safetensors", "sample.safetensors");
     rewrite("pca.safetensors", "pca.safetensors");
@@ -323,8 +323,9 @@ fn as_of_an_earlier_version(run: &Path, keys: &[(&str, &str)]) {
         let path = run.join(&name).join("index.json");
         let mut index: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         index.as_object_mut().unwrap().remove("checksum");
-        index["fingerprint"] = json!(print);
-        let index: fvtool::pipeline::Index = serde_json::from_value(index).unwrap();
+        index["shards"][0]["fingerprint"] = json!(print);
+        let of_split = json!({ "stage": "fisher", "format": FORMAT, "shards": [print] });
+        index["fingerprint"] = json!(fingerprint(&of_split));
         put(run, format!("{name}/index.json"), sealed(&index));
     }
     rewrite("svm.safetensors", "svm.safetensors");

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use fvtool::artifacts::{Artifact, Tensor, Values, sealed, write};
 use fvtool::dataset::synthetic::{Generator, Synthetic};
 use fvtool::evaluation::Scores;
 use fvtool::pipeline::{Options, Run};
 use fvtool::progress::{Progress, Silent};
 use fvtool::random::Seed;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{files_below, put};
@@ -93,8 +95,38 @@ pub fn copy_of(folder: &Path) -> (TempDir, PathBuf) {
 /// Every file of a run folder but those that name places outside it.
 pub fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = files_below(run);
-    files.retain(|name, _| name != "source.json" && name != ".lock");
+    // A stamp says what the file system says of the images.
+    files.retain(|name, _| name != "source.json" && name != ".lock" && !name.ends_with(".stamp"));
     files
+}
+
+/// Rewrites the first shard of an encoded split with several labels an image, and what its index says of it.
+pub fn change_shard(run: &Path, split: &str, change: impl FnOnce(&mut Value, &mut Vec<i8>)) {
+    let path = run.join("fisher").join(split).join("00000.safetensors");
+    let artifact = Artifact::open_verified(&path, "fisher").unwrap();
+    let mut header = artifact.header().clone();
+    let (shape, Values::I8(labels)) = artifact.values("labels").unwrap() else {
+        panic!("one label an image");
+    };
+    let mut labels = labels.to_vec();
+    change(&mut header.report, &mut labels);
+    let (vectors_shape, vectors) = artifact.values("vectors").unwrap();
+    let contents = blake3::Hasher::new()
+        .update(header.report.to_string().as_bytes())
+        .update(Values::I8(&labels).bytes())
+        .finalize()
+        .to_hex()[..32]
+        .to_owned();
+    let tensors = [
+        Tensor { name: "vectors", shape: vectors_shape.to_vec(), values: vectors },
+        Tensor { name: "labels", shape: shape.to_vec(), values: Values::I8(&labels) },
+    ];
+    write(&path, &header, &tensors).unwrap();
+    let path = path.with_file_name("index.json");
+    let mut index: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    index.as_object_mut().unwrap().remove("checksum");
+    index["shards"][0]["contents"] = contents.into();
+    put(run, format!("fisher/{split}/index.json"), sealed(&index));
 }
 
 /// Fails with the names of the files that differ.
