@@ -44,6 +44,7 @@ pub mod memory;
 pub mod names;
 pub mod network;
 pub mod parameters;
+pub mod part;
 pub mod pipeline;
 pub mod plain;
 pub mod position;

@@ -44,6 +44,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("memory", &["error"]),
     ("names", &[]),
     ("parameters", &["error", "words"]),
+    ("part", &[]),
     ("plain", &[]),
     ("position", &[]),
     ("progress", &[]),
