@@ -3,7 +3,8 @@
 
 /// Receives the progress of a stage. All methods may be called from worker threads.
 pub trait Progress: Sync {
-    /// A task of `total` steps begins; `unit` is what is counted, in the plural ("images").
+    /// A task of `total` steps begins (0: nobody knows how many); `unit` is what is counted, in the plural
+    /// ("images").
     fn begin(&self, task: &str, total: u64, unit: &str);
     /// `steps` more steps are done.
     fn advance(&self, steps: u64);

@@ -19,6 +19,7 @@ mod export;
 mod global;
 mod inspect;
 mod inspect_network;
+mod list;
 mod outcome;
 mod predict;
 mod program;

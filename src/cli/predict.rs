@@ -1,30 +1,44 @@
 //! `fvtool predict`: scores of single images.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::cell::Cell;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::artifacts;
 use crate::dataset::images_below;
 use crate::files;
-use crate::pipeline::{ClassScore, Prediction};
+use crate::part::Part;
+use crate::pipeline::{ClassScore, Prediction, Run};
 use crate::plain::{self, push_record};
 use crate::svm::Calibration;
+use crate::words::counted;
 use clap::Args;
 
 use super::args::ReadFolder;
 use super::global::Global;
+use super::list::Lines;
 use super::outcome::Outcome;
-use super::ui::Ui;
+use super::ui::{PlainText, Ui, column};
 use super::values::{share, whole};
+
+/// Classes of an image in the table for people.
+const SHOWN: usize = 3;
+
+/// What the table says in place of a class.
+const NONE: &str = "none of the classes";
+
+/// Bytes of a file that are looked at to know it.
+const MOST_OF_A_LINE: u64 = 1 << 16;
 
 /// Arguments of `predict`.
 #[derive(Args)]
 pub struct Predict {
     #[command(flatten)]
     run: ReadFolder,
-    /// Classes shown per image (0 = all)
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
-    top: usize,
+    /// Classes shown per image (0 = all) [default: 3]
+    #[arg(long, value_name = "N", value_parser = whole::<usize, 0>, allow_negative_numbers = true)]
+    top: Option<usize>,
     /// Write CSV with a header: path, label, score, probability, then the score of every class; --json writes an
     /// object a line
     #[arg(long, conflicts_with = "top")]
@@ -37,9 +51,17 @@ pub struct Predict {
     /// was trained on
     #[arg(long)]
     abstain: bool,
-    /// File with a path a line; `-` reads them from standard input
+    /// File with a path a line, of any length; `-` reads them from standard input
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
+    /// Only this part of the list: I of N equal parts, from 0/N on. `auto` takes both numbers from a job array of
+    /// Slurm, AWS Batch or Kubernetes. Parts of 5 to 30 minutes are best: one that is stopped begins anew
+    #[arg(long, value_name = "I/N|auto", requires = "list", conflicts_with = "images")]
+    part: Option<Part>,
+    /// Write here, not to standard output; the file appears when it is whole, or not at all. CSV where the name
+    /// ends in .csv
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Image files, and folders whose images are taken to any depth
     #[arg(required_unless_present = "list", value_name = "IMAGE|FOLDER")]
     images: Vec<PathBuf>,
@@ -51,10 +73,10 @@ pub fn run(
     ui: &Ui,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    anyhow::ensure!(!(args.csv && global.json), "--csv and --json are two forms; give one of them");
+    let form = form(args, global)?;
+    args.check_files()?;
     let run = args.run.open(global, ui)?;
-    let images = images(args)?;
-    let classes = run.known_classes()?.unwrap_or_default();
+    let named = named_images(args)?;
     if args.least_probability.is_some() && run.config().svm.calibration == Calibration::None {
         anyhow::bail!(
             "the classifier gives no probabilities; train it with them: `fvtool train-svm --run RUN --split SPLIT \
@@ -67,54 +89,198 @@ pub fn run(
              vectors are gone or of an earlier version; encode the training split again, or leave --abstain out"
         );
     }
-    let (mut failed, mut first) = (0, None);
-    let mut header = args.csv;
-    run.predict_each(&images, &mut |prediction| {
-        if let Err(reason) = &prediction.outcome {
-            if images.len() > 1 {
-                ui.progress().note(reason);
-            }
-            failed += 1;
-            first.get_or_insert_with(|| reason.clone());
-        }
-        let written = if global.json {
-            let line = serde_json::to_string(&Line::new(&prediction, limits(args)));
-            writeln!(out, "{}", line.expect("a prediction is JSON"))
-        } else if args.csv {
-            if std::mem::take(&mut header) {
-                write_header(&classes, out)
-                    .and_then(|()| write_csv(&prediction, &classes, limits(args), out))
-            } else {
-                write_csv(&prediction, &classes, limits(args), out)
-            }
-        } else {
-            write_table(&prediction, args, out)
-        };
-        written.map_err(crate::Error::io("write", Path::new("standard output")))
+    let Some(output) = &args.output else {
+        return Ok(predict(args, form, &run, named, ui, out)?.outcome(ui));
+    };
+    let tally = written(output, |file| match form {
+        Form::Json => predict(args, form, &run, named, ui, file),
+        // The same bytes as on standard output.
+        Form::Csv | Form::Table(_) => predict(args, form, &run, named, ui, &mut PlainText(file)),
     })?;
-    Ok(match first {
-        None => Outcome::Done,
-        Some(only) if images.len() == 1 => Outcome::Partly(only),
-        // Each reason was given in a note, unless these are not wanted.
-        Some(first) => Outcome::Partly(format!(
-            "{failed} of {} images cannot be classified{}",
-            images.len(),
-            if ui.is_quiet() { format!("; the first: {first}") } else { String::new() }
-        )),
-    })
+    let text = format!("{}: {}", counted(tally.images, "image"), output.display());
+    ui.say(&column("predict", &text));
+    Ok(tally.outcome(ui))
 }
 
-/// The images that are meant, in the order of the command line; those of a folder sorted.
-fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
-    let mut images = Vec::new();
-    if let Some(list) = &args.list {
-        let text = match list.as_os_str() == "-" {
-            true => std::io::read_to_string(std::io::stdin())?,
-            false => files::read_text(list).map_err(crate::Error::io("read", list))?,
-        };
-        let paths = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
-        images.extend(paths.map(PathBuf::from));
+impl Predict {
+    /// Refuses what is no list to take a part of, and an output in the place of anything but predictions: the
+    /// list above all, under whatever name.
+    fn check_files(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.part.is_none() || self.list.as_deref() != Some(Path::new("-")),
+            "--part looks for its lines in a file, and standard input is none; write the list to a file first"
+        );
+        let Some(output) = &self.output else { return Ok(()) };
+        // What is there and is no file is refused where the file is made.
+        let is_file = std::fs::symlink_metadata(output).is_ok_and(|found| found.is_file());
+        anyhow::ensure!(
+            !is_file || holds_predictions(output).map_err(crate::Error::io("read", output))?,
+            "{} holds no predictions, and nothing else is replaced; give --output another name, or move it away",
+            output.display()
+        );
+        Ok(())
     }
+}
+
+/// Whether a file is one that this command may have written, by its first line.
+fn holds_predictions(path: &Path) -> io::Result<bool> {
+    let start = files::read_start(path, MOST_OF_A_LINE)?;
+    let text = String::from_utf8_lossy(&start);
+    let Some(first) = text.lines().next() else { return Ok(true) };
+    let is_score = |text: &str| text.starts_with(['+', '-']) && text.parse::<f32>().is_ok();
+    let is_row = match first.split('\t').collect::<Vec<_>>()[..] {
+        [_, _, score, _] => is_score(score),
+        [_, none] => none == NONE,
+        _ => false,
+    };
+    Ok(is_row || first.starts_with(r#"{"image":"#) || first.starts_with(&HEADER.join(",")))
+}
+
+/// How predictions are written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// An object a line.
+    Json,
+    Csv,
+    /// So many classes of each image, 0 for all.
+    Table(usize),
+}
+
+fn form(args: &Predict, global: &Global) -> anyhow::Result<Form> {
+    anyhow::ensure!(!(args.csv && global.json), "--csv and --json are two forms; give one of them");
+    let is_csv = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    if global.json {
+        return Ok(Form::Json);
+    }
+    if !args.csv && !args.output.as_ref().is_some_and(is_csv) {
+        return Ok(Form::Table(args.top.unwrap_or(SHOWN)));
+    }
+    anyhow::ensure!(
+        args.top.is_none(),
+        "--top is for the table, and a file whose name ends in .csv is CSV, with all classes; leave --top out, or \
+         give --output another ending"
+    );
+    Ok(Form::Csv)
+}
+
+/// What became of the images so far.
+#[derive(Default)]
+struct Tally {
+    images: usize,
+    failed: usize,
+    /// Why the first of those could not be classified.
+    first: Option<String>,
+}
+
+impl Tally {
+    /// Counts an image, and says why it cannot be classified. The reason of a single image is the error itself.
+    fn count(&mut self, prediction: &Prediction, ui: &Ui) {
+        self.images += 1;
+        if let (2, Some(first)) = (self.images, &self.first) {
+            ui.progress().note(first);
+        }
+        if let Err(reason) = &prediction.outcome {
+            if self.images > 1 {
+                ui.progress().note(reason);
+            }
+            self.failed += 1;
+            self.first.get_or_insert_with(|| reason.clone());
+        }
+    }
+
+    fn outcome(self, ui: &Ui) -> Outcome {
+        let Self { images, failed, first } = self;
+        match first {
+            None => Outcome::Done,
+            Some(only) if images == 1 => Outcome::Partly(only),
+            // Each reason was given in a note, unless these are not wanted.
+            Some(first) => Outcome::Partly(format!(
+                "{failed} of {images} images cannot be classified{}",
+                if ui.is_quiet() { format!("; the first: {first}") } else { String::new() }
+            )),
+        }
+    }
+}
+
+/// Scores the images of the list, then those that were named, and writes each as soon as it is known.
+fn predict(
+    args: &Predict,
+    form: Form,
+    run: &Run<'_>,
+    named: Vec<PathBuf>,
+    ui: &Ui,
+    out: &mut dyn Write,
+) -> anyhow::Result<Tally> {
+    let classes = run.known_classes()?.unwrap_or_default();
+    let lines = match &args.list {
+        Some(list) if list.as_os_str() == "-" => Some(Lines::of_standard_input()),
+        Some(list) => Some(Lines::open(list, args.part.unwrap_or(Part::WHOLE))?),
+        None => None,
+    };
+    let read = Cell::new(None);
+    let listed = lines.into_iter().flatten().map(|line| {
+        line.map(|line| {
+            read.set(line.share.map(|share| (100.0 * share) as u32));
+            line.path
+        })
+    });
+    let mut tally = Tally::default();
+    let (mut header, mut said) = (matches!(form, Form::Csv), None);
+    let mut begin = |out: &mut dyn Write| match std::mem::take(&mut header) {
+        true => write_header(&classes, out),
+        false => Ok(()),
+    };
+    let target = args.output.as_deref().unwrap_or(Path::new("standard output"));
+    run.predict_each(listed.chain(named.into_iter().map(Ok)), &mut |prediction| {
+        tally.count(&prediction, ui);
+        if let Some(percent) = read.get().filter(|_| read.get() != said) {
+            said = read.get();
+            ui.progress().say(&format!("predict, {percent} % of the list"));
+        }
+        let limits = limits(args);
+        let mut write = || -> io::Result<()> {
+            begin(out)?;
+            match form {
+                Form::Json => {
+                    let line = serde_json::to_string(&Line::new(&prediction, limits));
+                    writeln!(out, "{}", line.expect("a prediction is JSON"))
+                }
+                Form::Csv => write_csv(&prediction, &classes, limits, out),
+                Form::Table(top) => write_table(&prediction, top, limits, out),
+            }
+        };
+        write().map_err(crate::Error::io("write", target))
+    })?;
+    if args.part.is_some() {
+        // It may hold no line.
+        begin(out).map_err(crate::Error::io("write", target))?;
+    } else {
+        anyhow::ensure!(tally.images > 0, "no image is named");
+    }
+    Ok(tally)
+}
+
+/// Has a file filled, which stays as it was when that fails.
+fn written<T>(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut filled = None;
+    let outcome = artifacts::write_among_others(path, |file| {
+        let done = filled.insert(fill(file));
+        done.as_ref().map(|_| ()).map_err(|error| io::Error::other(error.to_string()))
+    });
+    match filled {
+        // What happened, and not that the file was not written for it.
+        Some(Err(error)) => Err(error),
+        Some(Ok(done)) => Ok(outcome.map(|()| done)?),
+        None => Err(outcome.expect_err("a file that was made was filled").into()),
+    }
+}
+
+/// The images of the command line, in its order; those of a folder sorted.
+fn named_images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
     for path in &args.images {
         if path.is_dir() {
             let found = images_below(path)?;
@@ -124,7 +290,6 @@ fn images(args: &Predict) -> anyhow::Result<Vec<PathBuf>> {
             images.push(path.clone());
         }
     }
-    anyhow::ensure!(!images.is_empty(), "no image is named");
     Ok(images)
 }
 
@@ -150,7 +315,7 @@ fn decided(prediction: &Prediction, limits: Limits) -> Option<&ClassScore> {
     (enough && !(abstains && prediction.unlike)).then_some(best)
 }
 
-fn write_header(classes: &[String], out: &mut dyn Write) -> std::io::Result<()> {
+fn write_header(classes: &[String], out: &mut dyn Write) -> io::Result<()> {
     let mut text = String::new();
     push_record(&mut text, HEADER.into_iter().chain(classes.iter().map(String::as_str)));
     out.write_all(text.as_bytes())
@@ -163,7 +328,7 @@ fn write_csv(
     classes: &[String],
     limits: Limits,
     out: &mut dyn Write,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut fields = vec![prediction.path.to_string_lossy().into_owned()];
     if let Ok(scores) = &prediction.outcome {
         let number = |value: f32| format!("{value:.6}");
@@ -213,14 +378,14 @@ impl<'a> Line<'a> {
 /// One line per class, best first: image, class, score, probability.
 fn write_table(
     prediction: &Prediction,
-    args: &Predict,
+    top: usize,
+    limits: Limits,
     out: &mut dyn Write,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let Ok(scores) = &prediction.outcome else { return Ok(()) };
-    if decided(prediction, limits(args)).is_none() {
-        return writeln!(out, "{}\tnone of the classes", plain::path(&prediction.path));
+    if decided(prediction, limits).is_none() {
+        return writeln!(out, "{}\t{NONE}", plain::path(&prediction.path));
     }
-    let top = args.top;
     let mut scores: Vec<_> = scores.iter().collect();
     scores.sort_by(|a, b| b.score.total_cmp(&a.score));
     let shown = if top == 0 { scores.len() } else { top };

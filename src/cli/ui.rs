@@ -114,12 +114,16 @@ impl Progress for Stderr {
         if !self.bars.load(Ordering::Relaxed) {
             return;
         }
-        let template = format!(
-            "{{msg:14}} {{wide_bar:.cyan/black}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left"
-        );
+        let template = match total {
+            0 => format!("{{msg:14}} {{spinner:.cyan}} {{pos}} {unit}, {{per_sec}}"),
+            _ => format!(
+                "{{msg:14}} {{wide_bar:.cyan/black}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left"
+            ),
+        };
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+        let total = Some(total).filter(|total| *total > 0);
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr())
             .with_style(style)
             .with_message(plain::sentence(task).into_owned());
         bar.enable_steady_tick(Duration::from_millis(200));

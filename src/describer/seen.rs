@@ -51,6 +51,12 @@ impl Seen {
     /// Forgets every image and file of vectors: another command begins, and looks at them anew.
     pub fn forget(&self) {
         self.networks.forget_vectors();
+        self.forget_files();
+    }
+
+    /// Forgets every image: so many were looked at that what was seen of them fills memory, and none will be
+    /// looked at again.
+    pub fn forget_files(&self) {
         self.files.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

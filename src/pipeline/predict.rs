@@ -1,5 +1,6 @@
 //! What the classifier says of image files that belong to no data set.
 
+use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -51,7 +52,7 @@ impl Run<'_> {
     /// [`Error::Missing`](crate::Error::Missing) when nothing was trained here.
     pub fn predict(&self, images: &[PathBuf]) -> Result<Vec<Prediction>> {
         let mut predictions = Vec::with_capacity(images.len());
-        self.predict_each(images, &mut |prediction| {
+        self.predict_each(images.iter().cloned().map(Ok), &mut |prediction| {
             predictions.push(prediction);
             Ok(())
         })?;
@@ -59,15 +60,18 @@ impl Run<'_> {
     }
 
     /// As [`predict`](Self::predict), handing each prediction out in order as soon as its images and those
-    /// before it are done, so that any number of images needs the memory of a few.
+    /// before it are done. Images are asked for as they are needed and forgotten afterwards, so that any number
+    /// of them needs the memory of a few; one that is named twice is compared with what was seen of it first
+    /// only where the two are near each other.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict); those of `take`.
+    /// As [`predict`](Self::predict); those of `images`, after what came before, and those of `take`.
     pub fn predict_each(
         &self,
-        images: &[PathBuf],
+        images: impl IntoIterator<Item = Result<PathBuf>>,
         take: &mut dyn FnMut(Prediction) -> Result<()>,
     ) -> Result<()> {
+        let images = images.into_iter();
         self.begin();
         self.require_classifier()?;
         let work = &self.home.work;
@@ -75,8 +79,12 @@ impl Run<'_> {
         let (model, _) = self.load_svm_for(&mixtures)?;
         let reader = Reader::new(&self.config().image, &work.seen);
         let (usual, unlike) = (self.usual()?, AtomicUsize::new(0));
-        work.progress.begin("predict", images.len() as u64, "images");
-        let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
+        let total = match images.size_hint() {
+            (least, Some(most)) if least == most => most,
+            // Nobody knows.
+            _ => 0,
+        };
+        work.progress.begin("predict", total as u64, "images");
         let sources = || describer.channels().iter().map(|channel| channel.encoder.source());
         let (noted, workers) = (Mutex::new(Noted::default()), Pool::<Workers>::default());
         let classify = |item: &Item| -> Result<Prediction> {
@@ -96,16 +104,24 @@ impl Run<'_> {
             let outcome = outcome.map_err(|e| e.to_string());
             Ok(Prediction { path: item.path.clone(), outcome, unlike: is_unlike })
         };
-        let done = items.chunks(AT_ONCE).try_for_each(|items| {
+        let mut looked_at = 0;
+        let mut at_once = |items: &[Item]| -> Result<()> {
+            looked_at += items.len();
             let largest = || largest(&self.config().image, items, sources());
             let need = || Ok(self.need_of_prediction(largest()));
             let found = || -> Result<Vec<Prediction>> { items.par_iter().map(classify).collect() };
-            work.memory.within(need, found)??.into_iter().try_for_each(&mut *take)
+            let predictions = work.memory.within(need, found)??;
+            work.seen.forget_files();
+            predictions.into_iter().try_for_each(&mut *take)
+        };
+        let done = in_groups(images, |images| {
+            let items: Vec<Item> = images.iter().map(|path| Item::of_file(path)).collect();
+            at_once(&items)
         });
         work.progress.end();
         let noted = noted.into_inner().unwrap_or_else(PoisonError::into_inner);
         let threshold = self.config().descriptors.contrast_threshold;
-        for sentence in noted.sentences(images.len(), "", threshold) {
+        for sentence in noted.sentences(looked_at, "", threshold) {
             work.progress.note(&sentence);
         }
         let unlike = unlike.into_inner();
@@ -113,7 +129,7 @@ impl Run<'_> {
             work.progress.note(&format!(
                 "{unlike} of {} unlike anything that the classifier was trained on: {}; `--abstain` says so in \
                  place of a class",
-                counted(images.len(), "image"),
+                counted(looked_at, "image"),
                 "how usual their descriptors are lies outside 99.5 % of the training images'"
             ));
         }
@@ -125,6 +141,25 @@ impl Run<'_> {
         let of_place = |place: &super::place::Place<'_>| need_of_encoding(&place.config, largest);
         Need::together(self.places().into_iter().map(of_place))
     }
+}
+
+/// Does `work` for [`AT_ONCE`] paths at a time; for what came before an error too.
+fn in_groups(
+    mut paths: impl Iterator<Item = Result<PathBuf>>,
+    mut work: impl FnMut(&[PathBuf]) -> Result<()>,
+) -> Result<()> {
+    let mut group = Vec::with_capacity(AT_ONCE);
+    let ended = paths.try_for_each(|path| {
+        group.push(path?);
+        if group.len() < AT_ONCE {
+            return Ok(());
+        }
+        work(&mem::replace(&mut group, Vec::with_capacity(AT_ONCE)))
+    });
+    if !group.is_empty() {
+        work(&group)?;
+    }
+    ended
 }
 
 /// Scores of an image, and what was noticed of it.
@@ -152,4 +187,38 @@ fn predict_one(
         })
         .collect();
     Ok((scores, described.noticed, usual.is_unlike(&described.likelihoods)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn groups_hold_every_path_before_an_error_once_and_in_order() {
+        for count in [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE] {
+            for fails in [false, true] {
+                let paths = (0..count).map(|i| Ok(PathBuf::from(i.to_string())));
+                let end = fails.then_some(Err(Error::Interrupted));
+                let (mut seen, mut largest) = (Vec::<usize>::new(), 0);
+                let ended = in_groups(paths.chain(end), |group| {
+                    largest = largest.max(group.len());
+                    seen.extend(
+                        group.iter().map(|path| path.to_str().unwrap().parse::<usize>().unwrap()),
+                    );
+                    Ok(())
+                });
+                assert_eq!(ended.is_err(), fails);
+                assert_eq!(seen, (0..count).collect::<Vec<usize>>());
+                assert_eq!(largest, count.min(AT_ONCE));
+            }
+        }
+        // Work that fails is not tried again with what is left.
+        let (paths, mut calls) = ((0..2 * AT_ONCE).map(|_| Ok(PathBuf::new())), 0);
+        let ended = in_groups(paths, |_| {
+            calls += 1;
+            Err(Error::Interrupted)
+        });
+        assert!(ended.is_err() && calls == 1);
+    }
 }

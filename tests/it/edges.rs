@@ -280,6 +280,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "gmm",
             "image",
             "network",
+            "part",
             "pipeline",
             "plain",
             "position",
