@@ -90,7 +90,7 @@ pub fn run(
         );
     }
     let Some(output) = &args.output else {
-        return Ok(predict(args, form, &run, named, ui, out)?.outcome(ui));
+        return predict(args, form, &run, named, ui, out)?.outcome(ui);
     };
     let tally = written(output, |file| match form {
         Form::Json => predict(args, form, &run, named, ui, file),
@@ -99,7 +99,7 @@ pub fn run(
     })?;
     let text = format!("{}: {}", counted(tally.images, "image"), output.display());
     ui.say(&column("predict", &text));
-    Ok(tally.outcome(ui))
+    tally.outcome(ui)
 }
 
 impl Predict {
@@ -188,17 +188,20 @@ impl Tally {
         }
     }
 
-    fn outcome(self, ui: &Ui) -> Outcome {
+    /// An error where nothing could be classified.
+    fn outcome(self, ui: &Ui) -> anyhow::Result<Outcome> {
         let Self { images, failed, first } = self;
-        match first {
-            None => Outcome::Done,
-            Some(only) if images == 1 => Outcome::Partly(only),
+        let text = match first {
+            None => return Ok(Outcome::Done),
+            Some(only) if images == 1 => only,
             // Each reason was given in a note, unless these are not wanted.
-            Some(first) => Outcome::Partly(format!(
+            Some(first) => format!(
                 "{failed} of {images} images cannot be classified{}",
                 if ui.is_quiet() { format!("; the first: {first}") } else { String::new() }
-            )),
-        }
+            ),
+        };
+        anyhow::ensure!(failed < images, text);
+        Ok(Outcome::Partly(text))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 
+use crate::pipeline;
 use crate::words::counted;
 use clap::{CommandFactory, Parser};
 
@@ -46,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         ui.say(&format!(
             "fvtool {version}, {}, {}",
             counted(threads, "thread"),
-            crate::linalg::instructions()
+            pipeline::instructions()
         ));
     }
     let mut stdout = std::io::stdout().lock();

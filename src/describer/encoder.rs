@@ -76,6 +76,25 @@ struct Block<'b> {
 
 type Consume<'c> = dyn FnMut(&Block<'_>, &mut Workspace) -> Result<()> + 'c;
 
+/// What makes the descriptors of a channel's vectors: also those of the mirror image, where the encoding has half of
+/// the grid stand for it.
+///
+/// # Errors
+/// [`Error::Setting`] where the kind of descriptor has none of the mirror image that the encoding asks for.
+pub fn extractor_of(config: &Config) -> Result<Extractor> {
+    let (extractor, encoding) = (Extractor::new(&config.descriptors)?, &config.encoding);
+    let range =
+        "false when descriptors.kind is files or vectors: there are none of the mirrored image";
+    let none = encoding.mirrored && config.descriptors.kind.is_given();
+    Error::require(!none, "encoding.mirrored", encoding.mirrored, range)?;
+    if !encoding.is_chequered() {
+        return Ok(extractor);
+    }
+    let range = "false but for descriptors.kind sift and colour: descriptors of the mirror image do not follow from the \
+                 image's own there";
+    extractor.chequered().ok_or_else(|| Error::setting("encoding.chequered", true, range))
+}
+
 impl ImageEncoder {
     /// The encoder of a channel with this configuration, from its fitted models.
     ///
@@ -90,24 +109,14 @@ impl ImageEncoder {
     ) -> Result<Self> {
         let config = &seen.networks().resolved(config)?;
         let model = model.into();
-        let mut extractor = Extractor::new(&config.descriptors)?;
-        let (mirrored, chequered) = (config.encoding.mirrored, config.encoding.is_chequered());
-        if chequered {
-            let range = "false but for descriptors.kind sift and colour: descriptors of the mirror image do not \
-                         follow from the image's own there";
-            let refused = || Error::setting("encoding.chequered", true, range);
-            extractor = extractor.chequered().ok_or_else(refused)?;
-        }
+        let extractor = extractor_of(config)?;
+        let encoding = &config.encoding;
         let shape = |what, expected, got| {
             if expected == got { Ok(()) } else { Err(Error::Shape { what, expected, got }) }
         };
         shape("descriptors for the PCA", projection.input_dim(), extractor.dim())?;
         shape("projection for the mixture", model.dim(), projection.output_dim())?;
         let storage = config.encoding.storage;
-        let given = config.descriptors.kind.is_given();
-        let range =
-            "false when descriptors.kind is files or vectors: there are none of the mirrored image";
-        Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
         let (rounded, exact) = projection.of_zeros();
         let encoder = Encoder::of_model(&model, &config.encoding)?.knowing(rounded, &exact);
         let source = Source::new(config, seen)?.leaving_out(&config.encoding.leave_out);
@@ -119,7 +128,7 @@ impl ImageEncoder {
             extractor,
             projection,
             encoder,
-            mirrored: mirrored && !chequered,
+            mirrored: encoding.mirrored && !encoding.is_chequered(),
             pooled,
             mixture,
             storage,

@@ -47,7 +47,7 @@ use crate::linalg::Pool;
 use crate::progress::{Progress, Silent};
 use crate::projection::Projection;
 
-pub use encoder::{Examined, ImageEncoder, Worker};
+pub use encoder::{Examined, ImageEncoder, Worker, extractor_of};
 pub use fit::{fit_models, fit_models_of, pooled_models};
 pub use given::Given;
 pub use given_models::GivenModels;

@@ -33,9 +33,7 @@ impl Params {
     pub fn validate(&self) -> Result<()> {
         self.check_ranges()
     }
-}
 
-impl Params {
     /// Rows that each of `images` images gives so that [`rows`](Self::rows) come together, and no more than
     /// [`rows_per_image`](Self::rows_per_image); 0 when there is no image.
     pub fn quota(&self, images: usize) -> usize {

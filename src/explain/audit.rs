@@ -268,9 +268,9 @@ impl Run<'_> {
                 examined.frames.iter().map(|frame| frame.place(width, height)).collect();
             let boxes = explainer.boxes(explainer.item(case), class, &examined)?;
             let near = inside(&grown(&boxes, width, height), width, height);
+            let away = |l: usize| !near[examined.frames[l].pixel(examined.size)];
             let (fallen, controls) = match &suspicion.kind {
                 Kind::Place(place) | Kind::Strategy { place, .. } => {
-                    let away = |l: usize| !near[examined.frames[l].pixel(examined.size)];
                     let rest = |l: usize| away(l) && !place.holds(positions[l]);
                     let draws = explainer.own_draws(&examined, &rest, DRAWS, &mut stream)?;
                     let without = |place: &Place| {
@@ -280,7 +280,6 @@ impl Run<'_> {
                 }
                 Kind::Words { .. } => {
                     let of_row = explainer.nearest_words(&examined);
-                    let away = |l: usize| !near[examined.frames[l].pixel(examined.size)];
                     let is_suspected =
                         |l: usize| of_row[l].is_some_and(|word| suspicion.words.contains(&word));
                     let rest = |l: usize| away(l) && !is_suspected(l);

@@ -71,4 +71,5 @@ pub(crate) use classifier::TrainedOn;
 pub(crate) use mixture::load_mixture;
 pub(crate) use place::Place;
 
+pub use crate::linalg::instructions;
 pub use crate::store::{Index, IndexedImage, Skipped};

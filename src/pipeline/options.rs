@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, DEFAULT_PRESET, Sourced};
-use crate::describer::Networks;
-use crate::descriptors::{Extractor, Kind};
+use crate::describer::{Networks, extractor_of};
+use crate::descriptors::Kind;
 use crate::error::{Error, Result};
 use crate::store::Paths;
 
@@ -147,15 +147,7 @@ fn check_together(config: &Config) -> Result<()> {
         (config.descriptors.kind == Kind::Files, config.descriptors.folder.as_path());
     let range = "an existing folder of .npy files";
     Error::require(!given || folder.is_dir(), "descriptors.folder", folder.display(), range)?;
-    let range =
-        "false when descriptors.kind is files or vectors: there are none of the mirrored image";
-    let (given, mirrored) = (config.descriptors.kind.is_given(), config.encoding.mirrored);
-    Error::require(!(given && mirrored), "encoding.mirrored", mirrored, range)?;
-    let chequered = Extractor::new(&config.descriptors)?.chequered().is_some();
-    let range = "false but for descriptors.kind sift and colour: descriptors of the mirror image do not follow from the \
-                 image's own there";
-    let asked = config.encoding.is_chequered();
-    Error::require(chequered || !asked, "encoding.chequered", asked, range)?;
+    extractor_of(config)?;
     let (dimension, most) = (config.pca.dimension, config.descriptors.dim());
     let range = format!("at most the descriptor's {most} dimensions");
     Error::require(dimension <= most, "pca.dimension", dimension, &range)

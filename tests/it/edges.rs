@@ -149,6 +149,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "linalg",
             "memory",
             "names",
+            "part",
             "plain",
             "progress",
             "projection",

@@ -14,9 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cli::{assert_failed, fvtool};
-use crate::small_run::{
-    Listener, assert_same, contents, copy_of, fixture, open, options, refit, refusal,
-};
+use crate::small_run::{self, Listener, assert_same, contents, copy_of, fixture, refusal};
 use crate::support::{files_below, put};
 
 /// Ten images or so in shards of three, under models that are fitted already, and the same encoded by one process.
@@ -38,10 +36,12 @@ fn parts() -> &'static Parts {
             put(&data, format!("all/{}/{number}.jpg", ["a", "b"][number % 2]), image);
         }
         let [fitted, whole] = ["fitted", "whole"].map(|name| folder.path().join(name));
-        open(&fitted, &["data.shard_images=3"]).extract_and_fit_gmm(&data, "all").unwrap();
+        small_run::open(&fitted, &["data.shard_images=3"])
+            .extract_and_fit_gmm(&data, "all")
+            .unwrap();
         fs::create_dir(&whole).unwrap();
         copy(&fitted, &whole);
-        assert_eq!(open(&whole, &[]).encode(&data, "all").unwrap().images, 11);
+        assert_eq!(open(&whole).encode(&data, "all").unwrap().images, 11);
         Parts { _folder: folder, data, fitted, whole }
     })
 }
@@ -50,8 +50,22 @@ fn copy(from: &Path, to: &Path) {
     files_below(from).into_iter().for_each(|(name, bytes)| put(to, name, bytes));
 }
 
+/// A run with its own settings.
+fn open(run: &Path) -> Run<'static> {
+    Run::open(run, &Options::default(), &Silent).unwrap()
+}
+
+fn of_part() -> Options {
+    Options { part: true, ..Options::default() }
+}
+
 fn open_part(run: &Path) -> Run<'static> {
-    Run::open(run, &Options { part: true, ..options(&[]) }, &Silent).unwrap()
+    Run::open(run, &of_part(), &Silent).unwrap()
+}
+
+fn refit(run: &Path, overrides: &[&str]) -> Run<'static> {
+    let overrides = overrides.iter().map(|text| (*text).to_owned()).collect();
+    Run::open(run, &Options { refit: true, overrides, ..Options::default() }, &Silent).unwrap()
 }
 
 fn encode(run: &Path, index: usize, count: usize) -> usize {
@@ -69,10 +83,10 @@ fn parts_in_any_order_at_once_and_twice_are_the_run_of_one_process() {
         let images: Vec<usize> = order.iter().map(|&index| encode(&run, index, count)).collect();
         assert!(images.iter().sum::<usize>() >= 11, "{images:?}");
         assert!(!run.join("fisher/all/index.json").exists(), "a part writes no index");
-        assert_eq!(open(&run, &[]).join(&parts().data, "all").unwrap().images, 11);
+        assert_eq!(open(&run).join(&parts().data, "all").unwrap().images, 11);
         assert_same(&whole, &contents(&run));
         // What is joined is up to date for everybody.
-        assert!(!open(&run, &[]).encode(&parts().data, "all").unwrap().stamp.made);
+        assert!(!open(&run).encode(&parts().data, "all").unwrap().stamp.made);
     }
     let (_held, run) = copy_of(&parts().fitted);
     std::thread::scope(|scope| {
@@ -81,7 +95,7 @@ fn parts_in_any_order_at_once_and_twice_are_the_run_of_one_process() {
             scope.spawn(move || encode(run, index, 3));
         }
     });
-    open(&run, &[]).join(&parts().data, "all").unwrap();
+    open(&run).join(&parts().data, "all").unwrap();
     assert_same(&whole, &contents(&run));
 }
 
@@ -89,22 +103,22 @@ fn parts_in_any_order_at_once_and_twice_are_the_run_of_one_process() {
 fn what_parts_left_is_made_by_whoever_encodes_the_rest() {
     let (_held, run) = copy_of(&parts().fitted);
     encode(&run, 1, 2);
-    let text = refusal(open(&run, &[]).join(&parts().data, "all"));
+    let text = refusal(open(&run).join(&parts().data, "all"));
     assert!(text.contains("2 shards of 4") && text.contains("numbers 0, 1"), "{text}");
     // A killed part left some of a file.
     put(&run, "fisher/all/.00000.safetensors.0123456789abcdef-0.partial", "some of it");
-    open(&run, &[]).encode(&parts().data, "all").unwrap();
+    open(&run).encode(&parts().data, "all").unwrap();
     assert_same(&contents(&parts().whole), &contents(&run));
 }
 
 #[test]
 fn a_part_fits_nothing_and_changes_no_setting() {
     let (held, run) = copy_of(&parts().fitted);
-    let part = Options { part: true, ..options(&["encoding.power=1"]) };
+    let part = Options { overrides: vec!["encoding.power=1".into()], ..of_part() };
     let Err(error) = Run::open(&run, &part, &Silent) else { panic!("other settings are taken") };
     assert!(error.to_string().contains("with the settings that the run has"), "{error}");
     let none = held.path().join("none");
-    let Err(error) = Run::open(&none, &Options { part: true, ..options(&[]) }, &Silent) else {
+    let Err(error) = Run::open(&none, &of_part(), &Silent) else {
         panic!("a run without settings is taken")
     };
     assert!(error.to_string().contains("fit the models first"), "{error}");
@@ -118,10 +132,10 @@ fn a_part_fits_nothing_and_changes_no_setting() {
     let (_held, run) = copy_of(&parts().fitted);
     let first = open_part(&run);
     let second = open_part(&run);
-    assert!(Run::open(&run, &options(&[]), &Silent).is_err());
+    assert!(Run::open(&run, &Options::default(), &Silent).is_err());
     drop((first, second));
-    let alone = open(&run, &[]);
-    assert!(Run::open(&run, &Options { part: true, ..options(&[]) }, &Silent).is_err());
+    let alone = open(&run);
+    assert!(Run::open(&run, &of_part(), &Silent).is_err());
     drop(alone);
 }
 
@@ -132,7 +146,7 @@ fn shards_of_other_models_are_not_joined() {
     encode(&run, 0, 2);
     drop(refit(&run, &["gmm.components=3"]).extract_and_fit_gmm(&parts().data, "all").unwrap());
     encode(&run, 1, 2);
-    let text = refusal(open(&run, &[]).join(&parts().data, "all"));
+    let text = refusal(open(&run).join(&parts().data, "all"));
     assert!(text.contains("00000.safetensors") && text.contains("gmm.safetensors"), "{text}");
     let part = Part::new(0, 2).unwrap();
     let text = refusal(open_part(&run).encode_part(&parts().data, "all", part));
@@ -145,12 +159,12 @@ fn images_that_come_later_touch_the_last_shard_alone() {
     let (_held, data) = copy_of(&parts().data);
     // Models stay those of the first images: the others go into a split of their own name.
     fs::rename(data.join("all"), data.join("new")).unwrap();
-    open(&run, &[]).encode(&data, "new").unwrap();
+    open(&run).encode(&data, "new").unwrap();
     let before = contents(&run);
     let image = fs::read(fixture().data.join("JPEGImages/000012.jpg")).unwrap();
     put(&data, "new/b/99.jpg", image);
     let listener = Listener::new(usize::MAX);
-    let opened = Run::open(&run, &options(&[]), &listener).unwrap();
+    let opened = Run::open(&run, &Options::default(), &listener).unwrap();
     assert_eq!(opened.encode(&data, "new").unwrap().images, 12);
     drop(opened);
     assert!(listener.heard(&["00003.safetensors", "others came after them"]));
@@ -162,7 +176,7 @@ fn images_that_come_later_touch_the_last_shard_alone() {
     assert_eq!(changed, ["fisher/new/00003.safetensors", "fisher/new/index.json"]);
     // One that comes between others moves them, which is another list.
     put(&data, "new/a/00.jpg", fs::read(data.join("new/b/99.jpg")).unwrap());
-    let text = refusal(open(&run, &[]).encode(&data, "new"));
+    let text = refusal(open(&run).encode(&data, "new"));
     assert!(text.contains("00000.safetensors") && text.contains("have changed"), "{text}");
 }
 
@@ -170,7 +184,7 @@ fn images_that_come_later_touch_the_last_shard_alone() {
 fn other_labels_are_written_beside_the_same_vectors() {
     let (_held, run) = copy_of(&fixture().run);
     let (_held, data) = copy_of(&fixture().data);
-    let index = |run: &Path| open(run, &[]).index("train").unwrap();
+    let index = |run: &Path| open(run).index("train").unwrap();
     let (before, files) = (index(&run), contents(&run));
     let class = &before.classes[0];
     let list = data.join(format!("ImageSets/Main/{class}_train.txt"));
@@ -181,15 +195,15 @@ fn other_labels_are_written_beside_the_same_vectors() {
     };
     assert_ne!(text, flipped);
     put(&data, list.strip_prefix(&data).unwrap(), flipped);
-    open(&run, &[]).encode(&data, "train").unwrap();
+    open(&run).encode(&data, "train").unwrap();
     let after = index(&run);
     let other = (before.images.iter().zip(&after.images)).filter(|(a, b)| a.labels != b.labels);
     assert_eq!(other.count(), 1);
     assert_eq!((&before.fingerprint, &before.shards), (&after.fingerprint, &after.shards));
-    let vectors = |run: &Path| open(run, &[]).stored_vectors("train").unwrap().0;
+    let vectors = |run: &Path| open(run).stored_vectors("train").unwrap().0;
     assert_eq!(vectors(&run), vectors(&fixture().run));
     // And back again, to the byte.
-    open(&run, &[]).encode(&fixture().data, "train").unwrap();
+    open(&run).encode(&fixture().data, "train").unwrap();
     assert_same(&files, &contents(&run));
 }
 
@@ -226,12 +240,13 @@ fn images_that_nobody_touched_are_not_read_again() {
         fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     };
     images.iter().for_each(|path| set(path, long_ago));
-    open(&run, &[]).encode(&data, "all").unwrap();
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    open(&run).encode(&data, "all").unwrap();
+    let written = fs::metadata(&stamps[0]).unwrap().modified().unwrap();
+    let later = written + std::time::Duration::from_secs(60);
     stamps.iter().for_each(|path| set(path, later));
     // A shard whose images cannot be read, but are as they were for the system.
     let whole = contents(&run);
-    assert!(!open(&run, &[]).encode(&data, "all").unwrap().stamp.made);
+    assert!(!open(&run).encode(&data, "all").unwrap().stamp.made);
     // The same size and time, other bytes: on Unix the system tells.
     #[cfg(unix)]
     {
@@ -240,7 +255,7 @@ fn images_that_nobody_touched_are_not_read_again() {
         bytes[middle] ^= 1;
         put(&data, images[0].strip_prefix(&data).unwrap(), bytes);
         set(&images[0], long_ago);
-        let text = refusal(open(&run, &[]).encode(&data, "all"));
+        let text = refusal(open(&run).encode(&data, "all"));
         assert!(text.contains("have changed"), "{text}");
     }
     assert_same(&whole, &contents(&run));
