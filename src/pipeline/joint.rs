@@ -174,7 +174,7 @@ impl Run<'_> {
         let parts = self.places().into_iter().zip(factors(&weights));
         let joined = parts.map(of_part).collect::<Result<Vec<_>>>()?;
         let images = |shards: &Shards| {
-            shards.artifacts().first().map(|shard| shard.header().inputs["data"]["hash"].clone())
+            shards.headers().next().map(|(_, header)| header.inputs["data"]["hash"].clone())
         };
         let first = images(&joined[0].0);
         let mut parts = self.places().into_iter().zip(&joined);

@@ -490,24 +490,24 @@ pub(crate) fn open_vectors(place: &Place<'_>, index: &Index) -> Result<Shards> {
 fn require_one_origin(place: &Place<'_>, index: &Index, shards: &Shards) -> Result<()> {
     let mut whole: Option<Inputs> = None;
     let mut lacking = Vec::new();
-    for (number, shard) in shards.artifacts().iter().enumerate() {
-        let (inputs, part, lacks) = Inputs::of_stored_part(&shard.header().inputs);
-        let print = Inputs::of_stored(&shard.header().inputs).fingerprint;
+    for (number, (path, header)) in shards.headers().enumerate() {
+        let (inputs, part, lacks) = Inputs::of_stored_part(&header.inputs);
+        let print = Inputs::of_stored(&header.inputs).fingerprint;
         let same = whole.as_ref().is_none_or(|w| w.fingerprint == inputs.fingerprint);
-        if !same || part != Some(number) || print != shard.header().fingerprint {
-            return Err(not_of_this_index(shard.path(), &index.split));
+        if !same || part != Some(number) || print != header.fingerprint {
+            return Err(not_of_this_index(path, &index.split));
         }
         lacking.extend(lacks);
         whole = Some(inputs);
     }
-    let Some(whole) = whole else { return Ok(()) };
-    let first = &shards.artifacts()[0];
+    let (Some(whole), Some((first, _))) = (whole, shards.headers().next()) else { return Ok(()) };
     if whole.lacking(&lacking).fingerprint != index.fingerprint {
-        return Err(not_of_this_index(first.path(), &index.split));
+        return Err(not_of_this_index(first, &index.split));
     }
     if place.is_pooled() {
         return Ok(());
     }
+    let first = &Artifact::open(first)?;
     let parents = [Kind::Pca, Kind::Gmm].map(|kind| place.path(kind));
     parents.iter().try_for_each(|parent| require_parent(first, parent).map(|_| ()))
 }
