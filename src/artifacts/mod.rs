@@ -305,13 +305,15 @@ impl Artifact {
     /// # Errors
     /// [`Error::Artifact`] when they differ.
     pub fn verify(&self) -> Result<()> {
-        let bytes = self.bytes.as_slice();
-        let (head, data) = bytes.split_at(self.data_start);
-        let text = String::from_utf8_lossy(&head[8..]);
-        let blank = text.replacen(&self.checksum, CHECKSUM_PLACEHOLDER, 1);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&head[..8]).update(blank.as_bytes()).update(data);
-        if hasher.finalize().to_hex().as_str() == self.checksum {
+        let checksum = self.bytes.streamed(|bytes| {
+            let (head, data) = bytes.split_at(self.data_start);
+            let text = String::from_utf8_lossy(&head[8..]);
+            let blank = text.replacen(&self.checksum, CHECKSUM_PLACEHOLDER, 1);
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&head[..8]).update(blank.as_bytes()).update(data);
+            hasher.finalize()
+        });
+        if checksum.to_hex().as_str() == self.checksum {
             Ok(())
         } else {
             Err(damaged(&self.path, "its checksum does not fit its contents"))

@@ -26,7 +26,7 @@ pub use lanes::{LANES, dot, fold_lanes, norm};
 pub use pool::Pool;
 pub use processor::{instructions, unsupported};
 pub use product::{add_wide_gram, gram, mirror_lower, multiply, multiply_add};
-pub use rows::{Blanked, Chosen, Columns, Joined, Rows, Stacked};
+pub use rows::{Blanked, Chosen, Columns, Joined, Rows, Stacked, stream};
 
 /// Index of the first value that is NaN or infinite.
 pub fn first_not_finite(values: &[f32]) -> Option<usize> {

@@ -37,10 +37,32 @@ pub trait Rows: Sync {
         vec![(0..self.dim(), 1.0)]
     }
 
+    /// The given rows are read in these columns before long: what stores them may fetch them meanwhile. A
+    /// hint; it changes no value.
+    fn soon(&self, _rows: Range<usize>, _columns: Range<usize>) {}
+
     /// True when there is no row.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// All rows in neighbouring ranges of `step`, from the first to the last, for a pass that reads each row
+/// once: while one range is worked on, the next is asked for ([`Rows::soon`]).
+pub fn stream(rows: &dyn Rows, step: usize) -> impl Iterator<Item = Range<usize>> {
+    let range = move |start: usize| start..(start + step).min(rows.len());
+    (0..rows.len()).step_by(step).map(move |start| {
+        let range_here = range(start);
+        let ask_from = if start == 0 { 0 } else { range_here.end };
+        rows.soon(ask_from..range(range_here.end).end.max(ask_from), 0..rows.dim());
+        range_here
+    })
+}
+
+/// Runs of neighbours in a list of rows.
+fn neighbours(rows: &[usize]) -> impl Iterator<Item = Range<usize>> {
+    let runs = rows.chunk_by(|a, b| a + 1 == *b);
+    runs.map(|run| run[0]..run[0] + run.len())
 }
 
 impl Rows for ArrayView2<'_, f32> {
@@ -100,6 +122,10 @@ impl Rows for Columns<'_> {
     fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
         self.matrix.copy(i, self.of_matrix(columns), out);
     }
+
+    fn soon(&self, rows: Range<usize>, columns: Range<usize>) {
+        self.matrix.soon(rows, self.of_matrix(columns));
+    }
 }
 
 /// Some rows of a matrix, in any order.
@@ -139,6 +165,10 @@ impl Rows for Chosen<'_> {
 
     fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
         self.matrix.copy(self.rows[i], columns, out);
+    }
+
+    fn soon(&self, rows: Range<usize>, columns: Range<usize>) {
+        neighbours(&self.rows[rows]).for_each(|run| self.matrix.soon(run, columns.clone()));
     }
 
     fn parts(&self) -> Vec<(Range<usize>, f32)> {
@@ -196,6 +226,10 @@ impl<R: Rows> Rows for Blanked<R> {
         }
     }
 
+    fn soon(&self, rows: Range<usize>, columns: Range<usize>) {
+        self.matrix.soon(rows, columns);
+    }
+
     fn parts(&self) -> Vec<(Range<usize>, f32)> {
         self.matrix.parts()
     }
@@ -227,6 +261,17 @@ impl<'r> Stacked<'r> {
         }
         panic!("a row of stacked matrices");
     }
+
+    /// The matrices that a range of rows is of, each with its own rows.
+    fn of_range(&self, rows: Range<usize>) -> impl Iterator<Item = (&'r dyn Rows, Range<usize>)> {
+        let mut start = 0;
+        self.matrices.iter().filter_map(move |matrix| {
+            let own =
+                rows.start.max(start) - start..rows.end.saturating_sub(start).min(matrix.len());
+            start += matrix.len();
+            (!own.is_empty()).then_some((*matrix, own))
+        })
+    }
 }
 
 impl Rows for Stacked<'_> {
@@ -251,6 +296,10 @@ impl Rows for Stacked<'_> {
     fn copy(&self, i: usize, columns: Range<usize>, out: &mut [f32]) {
         let (matrix, row) = self.of_row(i);
         matrix.copy(row, columns, out);
+    }
+
+    fn soon(&self, rows: Range<usize>, columns: Range<usize>) {
+        self.of_range(rows).for_each(|(matrix, own)| matrix.soon(own, columns.clone()));
     }
 }
 
@@ -337,6 +386,18 @@ impl<R: Rows> Rows for Joined<R> {
             }
         }
     }
+
+    fn soon(&self, rows: Range<usize>, columns: Range<usize>) {
+        for part in &self.parts {
+            let (start, end) = (part.start, part.start + part.matrix.dim());
+            let seen = columns.start.max(start)..columns.end.min(end);
+            if !seen.is_empty() {
+                let of_part = seen.start - start..seen.end - start;
+                let runs = neighbours(&part.rows[rows.clone()]);
+                runs.for_each(|run| part.matrix.soon(run, of_part.clone()));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -364,5 +425,66 @@ mod tests {
         assert_eq!((stacked.len(), stacked.row(2, scratch)), (3, &[8.0, 9.0][..]));
         let alone = Joined::new([(a.view(), 1.0, vec![1])]);
         assert_eq!(alone.segment(0, 1..2, &mut Vec::new()), [4.0]);
+    }
+
+    /// Keeps what was asked for.
+    struct Asked(std::sync::Mutex<Vec<[usize; 4]>>, [usize; 2]);
+
+    impl Rows for Asked {
+        fn len(&self) -> usize {
+            self.1[0]
+        }
+
+        fn dim(&self) -> usize {
+            self.1[1]
+        }
+
+        fn segment<'a>(&'a self, _: usize, _: Range<usize>, _: &'a mut Vec<f32>) -> &'a [f32] {
+            &[]
+        }
+
+        fn soon(&self, rows: Range<usize>, columns: Range<usize>) {
+            self.0.lock().unwrap().push([rows.start, rows.end, columns.start, columns.end]);
+        }
+    }
+
+    impl Asked {
+        fn new(rows: usize, columns: usize) -> Self {
+            Self(Default::default(), [rows, columns])
+        }
+
+        fn take(&self) -> Vec<[usize; 4]> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    #[test]
+    fn what_is_asked_of_a_whole_is_asked_of_its_parts() {
+        let (a, b) = (Asked::new(5, 4), Asked::new(3, 4));
+        Columns::new(&a, 1..3).soon(2..4, 0..1);
+        assert_eq!(a.take(), [[2, 4, 1, 2]]);
+        Chosen::new(&a, vec![3, 4, 0, 2]).soon(0..3, 0..4);
+        assert_eq!(a.take(), [[3, 5, 0, 4], [0, 1, 0, 4]]);
+        Stacked::new(vec![&a, &b]).soon(4..7, 1..4);
+        assert_eq!((a.take(), b.take()), (vec![[4, 5, 1, 4]], vec![[0, 2, 1, 4]]));
+        let joined = Joined::new([(a, 1.0, vec![1, 2, 0]), (b, 2.0, vec![0, 1, 2])]);
+        let blanked = Blanked::new(joined, vec![0..2]);
+        let take =
+            || blanked.matrix.parts.iter().map(|part| part.matrix.take()).collect::<Vec<_>>();
+        blanked.soon(0..3, 3..6);
+        assert_eq!(take(), [vec![[1, 3, 3, 4], [0, 1, 3, 4]], vec![[0, 3, 0, 2]]]);
+        blanked.soon(1..2, 4..5);
+        assert_eq!(take(), [vec![], vec![[1, 2, 0, 1]]]);
+    }
+
+    #[test]
+    fn a_stream_asks_for_every_row_once_before_it_comes() {
+        let rows = Asked::new(7, 2);
+        let mut stream = stream(&rows, 3);
+        for (range, asked) in [(0..3, [0, 6, 0, 2]), (3..6, [6, 7, 0, 2]), (6..7, [7, 7, 0, 2])] {
+            assert_eq!((stream.next(), rows.take()), (Some(range), vec![asked]));
+        }
+        assert_eq!(stream.next(), None);
+        assert_eq!(super::stream(&Asked::new(0, 2), 3).next(), None);
     }
 }

@@ -210,8 +210,7 @@ impl Run<'_> {
         let parts = self.places().into_iter().zip(factors(&weights));
         let joined = parts.map(of_part).collect::<Result<Vec<_>>>()?;
         let images = |shards: &Shards| -> Vec<Value> {
-            let of_shard = |shard: &Artifact| shard.header().inputs["data"]["hash"].clone();
-            shards.artifacts().iter().map(of_shard).collect()
+            shards.headers().map(|(_, header)| header.inputs["data"]["hash"].clone()).collect()
         };
         let first = images(&joined[0].0);
         let mut parts = self.places().into_iter().zip(&joined);

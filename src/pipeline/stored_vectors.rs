@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::place::Place;
-use crate::artifacts::Shards;
+use crate::artifacts::{Artifact, Shards};
 use crate::error::{Error, Result};
 use crate::linalg::Rows;
 use crate::store::{Index, Inputs, Kind, Paths, not_of_this_index, require_parent};
@@ -30,18 +30,18 @@ pub(crate) fn open_vectors(place: &Place<'_>, index: &Index) -> Result<Shards> {
 
 /// Refuses shards that are not those of this index, or were not made with the models of this run.
 fn require_one_origin(place: &Place<'_>, index: &Index, shards: &Shards) -> Result<()> {
-    let Some(first) = shards.artifacts().first() else { return Ok(()) };
-    for (shard, print) in shards.artifacts().iter().zip(&index.shards) {
-        let header = shard.header();
+    let Some((first, first_header)) = shards.headers().next() else { return Ok(()) };
+    for ((path, header), print) in shards.headers().zip(&index.shards) {
         let own = Inputs::of_stored(&header.inputs).fingerprint;
-        let parents = header.inputs["parents"] == first.header().inputs["parents"];
+        let parents = header.inputs["parents"] == first_header.inputs["parents"];
         if header.fingerprint != *print || own != *print || !parents {
-            return Err(not_of_this_index(shard.path(), &index.split));
+            return Err(not_of_this_index(path, &index.split));
         }
     }
     if place.is_pooled() {
         return Ok(());
     }
+    let first = &Artifact::open(first)?;
     let parents = [Kind::Pca, Kind::Gmm].map(|kind| place.path(kind));
     parents.iter().try_for_each(|parent| require_parent(first, parent).map(|_| ()))
 }

@@ -36,6 +36,13 @@ const BIAS: f64 = 1e-14;
 /// Steps of the search for the best stretch: each takes a third off.
 const STRETCHES: usize = 80;
 
+/// Machines that are judged together, so that few passes serve them all and their weights in f64 stay
+/// small.
+const GROUP: usize = 16;
+
+/// Rows that are read in one step.
+const PASS_ROWS: usize = 256;
+
 /// A machine with the model that is stored of it.
 pub(super) struct Certified<'m> {
     pub machine: &'m Machine,
@@ -68,66 +75,128 @@ pub(super) fn certify<'m>(
     machines: &'m [Machine],
     progress: &dyn Progress,
 ) -> Result<Vec<Certified<'m>>> {
-    machines.par_iter().map(|machine| certified(rows, machine, progress)).collect()
+    let groups = machines.chunks(GROUP).map(|group| certify_group(rows, group, progress));
+    Ok(groups.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-fn certified<'m>(
-    rows: &dyn Rows,
+/// What is tried for one machine.
+struct Trial<'m> {
     machine: &'m Machine,
+    dual: f64,
+    /// `w·x_i` in f64, and the stretch that is best for it.
+    exact: Vec<f64>,
+    stretch: f64,
+    /// Most that rounding has cost a score so far.
+    lost: f64,
+    best: Option<Certified<'m>>,
+}
+
+fn certify_group<'m>(
+    rows: &dyn Rows,
+    machines: &'m [Machine],
     progress: &dyn Progress,
-) -> Result<Certified<'m>> {
-    let alpha = feasible(machine);
-    let mut w = vec![0.0f64; rows.dim()];
-    let scratch = &mut Vec::new();
-    for (i, (&alpha, &y)) in alpha.iter().zip(&machine.sign).enumerate() {
-        if alpha > 0.0 {
-            add(&mut w, alpha * f64::from(y), rows.row(i, scratch));
+) -> Result<Vec<Certified<'m>>> {
+    let alphas: Vec<Vec<f64>> = machines.iter().map(feasible).collect();
+    let weights = weights(rows, machines, &alphas, progress)?;
+    let exact = products(rows, &weights, progress)?;
+    let trial =
+        |(((machine, alpha), w), exact): (((&'m Machine, &Vec<f64>), &Vec<f64>), Vec<f64>)| {
+            let stretch = best_stretch(machine, w, &exact);
+            let dual = dual(machine, alpha, w);
+            Trial { machine, dual, exact, stretch, lost: 0.0, best: None }
+        };
+    let each = machines.par_iter().zip(&alphas).zip(&weights).zip(exact);
+    let mut trials: Vec<Trial<'m>> = each.map(trial).collect();
+    // As it is, then by what rounding has cost at most, and nothing.
+    for step in 0..3 {
+        let stretch = |trial: &Trial<'_>| match step < 2 {
+            true => trial.stretch * (1.0 + 2.0 * trial.lost),
+            false => 0.0,
+        };
+        let rounded = |(trial, w): (&Trial<'_>, &Vec<f64>)| {
+            let stretch = stretch(trial);
+            w.iter().map(|w| f64::from((stretch * w) as f32)).collect()
+        };
+        let stored: Vec<Vec<f64>> = trials.iter().zip(&weights).map(rounded).collect();
+        let got = products(rows, &stored, progress)?;
+        let each = trials.par_iter_mut().zip(&stored).zip(&got);
+        each.for_each(|((trial, stored), got)| trial.judge(stretch(trial), stored, got));
+    }
+    Ok(trials.into_iter().map(|trial| trial.best.expect("one was tried")).collect())
+}
+
+impl Trial<'_> {
+    /// Takes stored weights, whose products are given, where they cost less than all before.
+    fn judge(&mut self, stretch: f64, stored: &[f64], got: &[f64]) {
+        for (got, exact) in got.iter().zip(&self.exact) {
+            self.lost = self.lost.max((got - stretch * exact).abs());
+        }
+        let machine = self.machine;
+        let bias = best_bias(machine, got) as f32;
+        self.lost += f64::from(bias.abs() * f32::EPSILON);
+        let primal = primal(machine, square(stored), got, bias.into());
+        if self.best.as_ref().is_none_or(|best| primal < best.objective.primal) {
+            let weights = stored.iter().map(|&w| w as f32).collect();
+            let objective = Objective { primal, dual: self.dual };
+            self.best = Some(Certified { machine, weights, bias, stretch, objective });
         }
     }
-    let dual = dual(machine, &alpha, &w);
-    let mut products = |w: &[f64]| -> Result<Vec<f64>> {
-        if progress.interrupted() {
-            return Err(Error::Interrupted);
-        }
-        Ok((0..rows.len()).map(|i| dot(w, rows.row(i, scratch))).collect())
-    };
-    let exact = products(&w)?;
-    let bias = best_bias(machine, &exact);
+}
+
+/// The stretch of the smallest primal, which is convex in it.
+fn best_stretch(machine: &Machine, w: &[f64], exact: &[f64]) -> f64 {
+    let bias = best_bias(machine, exact);
     let stretched = |s: f64| -> f64 {
         let scaled: Vec<f64> = exact.iter().map(|p| s * p).collect();
-        primal(machine, s * s * square(&w), &scaled, s * bias)
+        primal(machine, s * s * square(w), &scaled, s * bias)
     };
-    // The primal is convex in s.
     let (mut low, mut high) = (1.0, 1.0 + MOST_STRETCHED);
     for _ in 0..STRETCHES {
         let third = (high - low) / 3.0;
         if stretched(low + third) <= stretched(high - third) { high -= third } else { low += third }
     }
-    let mut best: Option<Certified<'m>> = None;
-    let mut lost = 0.0f64;
-    // As it is, then by what rounding has cost at most, and nothing.
-    for step in 0..3 {
-        let stretch = if step < 2 { low * (1.0 + 2.0 * lost) } else { 0.0 };
-        let weights: Vec<f32> = w.iter().map(|w| (stretch * w) as f32).collect();
-        let stored: Vec<f64> = weights.iter().copied().map(f64::from).collect();
-        let got = products(&stored)?;
-        for (got, exact) in got.iter().zip(&exact) {
-            lost = lost.max((got - stretch * exact).abs());
+    low
+}
+
+/// `Σ α_i y_i x_i` of every machine, in one pass over the rows.
+fn weights(
+    rows: &dyn Rows,
+    machines: &[Machine],
+    alphas: &[Vec<f64>],
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<f64>>> {
+    let mut weights = vec![vec![0.0; rows.dim()]; machines.len()];
+    for block in linalg::stream(rows, PASS_ROWS) {
+        if progress.interrupted() {
+            return Err(Error::Interrupted);
         }
-        let bias = best_bias(machine, &got) as f32;
-        lost += f64::from(bias.abs() * f32::EPSILON);
-        let primal = primal(machine, square(&stored), &got, bias.into());
-        if best.as_ref().is_none_or(|best| primal < best.objective.primal) {
-            best = Some(Certified {
-                machine,
-                weights,
-                bias,
-                stretch,
-                objective: Objective { primal, dual },
-            });
-        }
+        weights.par_iter_mut().zip(machines).zip(alphas).for_each(|((w, machine), alpha)| {
+            let scratch = &mut Vec::new();
+            for i in block.clone().filter(|&i| alpha[i] > 0.0) {
+                add(w, alpha[i] * f64::from(machine.sign[i]), rows.row(i, scratch));
+            }
+        });
     }
-    Ok(best.expect("one was tried"))
+    Ok(weights)
+}
+
+/// `w·x_i` of every row for each of the weights, in one pass over the rows.
+fn products(
+    rows: &dyn Rows,
+    weights: &[Vec<f64>],
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<f64>>> {
+    let mut products = vec![Vec::with_capacity(rows.len()); weights.len()];
+    for block in linalg::stream(rows, PASS_ROWS) {
+        if progress.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        products.par_iter_mut().zip(weights).for_each(|(products, w)| {
+            let scratch = &mut Vec::new();
+            products.extend(block.clone().map(|i| dot(w, rows.row(i, scratch))));
+        });
+    }
+    Ok(products)
 }
 
 /// The dual variables in f64; where the bias is free, with `Σ α_i y_i = 0`, which rounding breaks.

@@ -149,6 +149,8 @@ impl Model {
         blocks.par_iter_mut().try_for_each(|(block, to)| {
             let start = *block * SCORE_ROWS;
             let ids: Vec<usize> = (start..start + to.nrows()).collect();
+            let next = (start + SCORE_ROWS).min(n)..(start + 2 * SCORE_ROWS).min(n);
+            rows.soon(next, 0..rows.dim());
             let products = weights.products(rows, &ids);
             for ((row, mut to), products) in
                 ids.iter().zip(to.rows_mut()).zip(products.chunks_exact(count.max(1)))

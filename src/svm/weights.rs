@@ -209,18 +209,31 @@ fn add_up(parts: Vec<Vec<f32>>, count: usize) -> Vec<f64> {
     sums
 }
 
+/// Rows that are added in one step of [`from_rows`]; a multiple of [`ROWS`].
+const ADDED_ROWS: usize = 256;
+
 /// `Σ_i α_i y_i x_i` of every machine, in one pass over the rows.
 pub(super) fn from_rows<M: Borrow<Machine>>(rows: &dyn Rows, machines: &[M]) -> Weights {
     let used = |i: &usize| machines.iter().any(|machine| machine.borrow().alpha[*i] > 0.0);
     let ids: Vec<usize> = (0..rows.len()).filter(used).collect();
     let signed = |machine: &Machine, i: usize| machine.alpha[i] * machine.sign[i];
-    let factors: Vec<f32> = ids
-        .iter()
-        .flat_map(|&i| machines.iter().map(move |machine| signed(machine.borrow(), i)))
-        .collect();
     let mut weights = Weights::zeros(machines.len(), rows.dim());
-    weights.add(rows, &ids, &factors);
+    let mut blocks = ids.chunks(ADDED_ROWS).peekable();
+    blocks.peek().into_iter().for_each(|first| soon(rows, first));
+    while let Some(block) = blocks.next() {
+        blocks.peek().into_iter().for_each(|next| soon(rows, next));
+        let of_row = |&i: &usize| machines.iter().map(move |m| signed(m.borrow(), i));
+        let factors: Vec<f32> = block.iter().flat_map(of_row).collect();
+        weights.add(rows, block, &factors);
+    }
     weights
+}
+
+/// Asks for rows, given in runs of neighbours.
+pub(super) fn soon(rows: &dyn Rows, ids: &[usize]) {
+    for near in ids.chunk_by(|a, b| a + 1 == *b) {
+        rows.soon(near[0]..near[0] + near.len(), 0..rows.dim());
+    }
 }
 
 #[cfg(test)]
