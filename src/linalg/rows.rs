@@ -468,7 +468,7 @@ mod tests {
         Stacked::new(vec![&a, &b]).soon(4..7, 1..4);
         assert_eq!((a.take(), b.take()), (vec![[4, 5, 1, 4]], vec![[0, 2, 1, 4]]));
         let joined = Joined::new([(a, 1.0, vec![1, 2, 0]), (b, 2.0, vec![0, 1, 2])]);
-        let blanked = Blanked::new(joined, vec![0..2]);
+        let blanked = Blanked::new(joined, std::iter::once(0..2).collect());
         let take =
             || blanked.matrix.parts.iter().map(|part| part.matrix.take()).collect::<Vec<_>>();
         blanked.soon(0..3, 3..6);

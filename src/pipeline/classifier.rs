@@ -1,9 +1,11 @@
 //! The classifier: trained on the joint vectors of a split, and read back with every link checked.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use super::class_groups::Whole;
 use super::joint::Mixtures;
 use super::leak::note_contradictions;
 use super::mixture::mixture_print;
@@ -20,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::generative::Parts;
 use crate::linalg::{Blanked, Joined};
 use crate::memory::Need;
+use crate::part::Part;
 use crate::store::{
     Index, Inputs, Kind, Listing, Origin, Paths, SvmReport, in_words, labels_hash, model_of,
     open_stage, report_of,
@@ -47,8 +50,7 @@ impl TrainedOn {
 
 struct Train<'a, 'p> {
     run: &'a Run<'p>,
-    index: &'a Index,
-    labels: &'a [Vec<Label>],
+    whole: Whole<'a>,
     inputs: Inputs,
 }
 
@@ -66,7 +68,7 @@ impl Stage for Train<'_, '_> {
     }
 
     fn need(&self) -> Need {
-        self.run.need_of_svm(self.labels.len(), self.index.classes.len())
+        self.run.need_of_svm(self.whole.labels.len(), self.whole.index.classes.len())
     }
 
     fn summary(made: &[Made<Model, SvmReport>]) -> String {
@@ -80,12 +82,17 @@ impl Stage for Train<'_, '_> {
 
 impl Train<'_, '_> {
     fn train(&self) -> Result<Made<Model, SvmReport>> {
-        let (index, Place { config, work, .. }) = (self.index, &self.run.home);
+        let (whole, Place { config, work, .. }) = (&self.whole, &self.run.home);
+        let index = whole.index;
         note_contradictions(index, work.progress);
         let vectors = self.run.training_vectors(index)?;
-        let (classes, params) = (&index.classes, config.svm.of_rows());
-        let model =
-            svm::train(&vectors, self.labels, classes, &params, config.seed, work.progress)?;
+        let groups = self.run.class_groups(index).len();
+        let model = if groups > 1 {
+            Model::together(self.run.bring_groups(whole, &vectors, 0..groups)?)?
+        } else {
+            let (classes, params) = (&index.classes, config.svm.of_rows());
+            svm::train(&vectors, whole.labels, classes, &params, config.seed, work.progress)?
+        };
         let report = SvmReport::new(&model, &index.split, index.images.len());
         Ok(Made { model, report, lacking: Vec::new() })
     }
@@ -108,6 +115,31 @@ impl Run<'_> {
     /// [`Error::Missing`] when the split is not encoded, [`Error::Stale`] when a classifier of other
     /// settings or labels is there.
     pub(crate) fn train_svm(&self, split: &str) -> Result<Stamp> {
+        self.with_whole(split, |whole| {
+            let settings = self.home.settings(Kind::Svm);
+            let data = labels_hash(&whole.index.classes, whole.labels);
+            let inputs = Inputs::new(Kind::Svm.name(), settings, whole.parents, data);
+            let train = Train { run: self, whole, inputs };
+            let stamp = bring_up_to_date(&[train])?.remove(0).stamp;
+            self.remove_groups();
+            self.home.results().remove_outputs_of_others(&stamp.fingerprint)?;
+            Ok(stamp)
+        })
+    }
+
+    /// Trains the groups of classes of a part, while others may be training theirs.
+    ///
+    /// # Errors
+    /// As [`train_svm`](Self::train_svm); [`Error::Artifact`] where the classes are trained together.
+    pub(crate) fn train_part(&self, split: &str, part: Part) -> Result<Range<usize>> {
+        self.with_whole(split, |whole| {
+            let vectors = self.training_vectors(whole.index)?;
+            self.bring_part_of_groups(&whole, &vectors, part)
+        })
+    }
+
+    /// What a classifier of a split is trained on, checked.
+    fn with_whole<T>(&self, split: &str, train: impl FnOnce(Whole<'_>) -> Result<T>) -> Result<T> {
         let index = self.index(split)?;
         let labels = self.training_labels(&index)?;
         if let (true, Some(only)) = (index.single_label, only_class(&index)) {
@@ -118,13 +150,7 @@ impl Run<'_> {
         let mixtures = self.mixtures()?;
         let mut parents = vec![(vectors.as_str(), index.fingerprint.as_str())];
         parents.extend(mixtures.iter().map(|(path, print)| (path.as_str(), print.as_str())));
-        let settings = self.home.settings(Kind::Svm);
-        let data = labels_hash(&index.classes, &labels);
-        let inputs = Inputs::new(Kind::Svm.name(), settings, &parents, data);
-        let train = Train { run: self, index: &index, labels: &labels, inputs };
-        let stamp = bring_up_to_date(&[train])?.remove(0).stamp;
-        self.home.results().remove_outputs_of_others(&stamp.fingerprint)?;
-        Ok(stamp)
+        train(Whole { index: &index, labels: &labels, parents: &parents })
     }
 
     /// Refuses a classifier that was not trained on the vectors and labels of its split that lie in this

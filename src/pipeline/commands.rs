@@ -1,5 +1,6 @@
 //! What a run can be asked for: each command brings up to date what it needs, and answers.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::channel::Encoded;
@@ -163,6 +164,16 @@ impl Run<'_> {
             self.encode_split(&of_split)?;
         }
         self.train_svm(split)
+    }
+
+    /// Trains a part of the classes on an encoded split, where there are many, while others may be training theirs in
+    /// the same folder; [`train`](Self::train) makes the classifier of them. The numbers of its groups.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train); [`Error::Artifact`](crate::Error::Artifact) where the classes are trained together.
+    pub fn train_classes(&self, split: &str, part: Part) -> Result<Range<usize>> {
+        self.begin();
+        self.train_part(split, part)
     }
 
     /// Scores and evaluates a split with the run's classifier, which is trained first when there is

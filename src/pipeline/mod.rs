@@ -12,6 +12,7 @@
 //! | `channel`, `from_images` | what encodes a split; what an artifact is made from when that is images, found when it is needed |
 //! | `sample`, `layer`, `pca`, `mixture`, `vectors`, `classifier` | one stage each |
 //! | `join`, `stored_vectors` | the shards of a split made one; its vectors read back |
+//! | `class_groups` | many classes, trained in groups |
 //! | `evaluation`, `leak` | figures and files for people |
 //! | `reading` | what a run holds, read and nothing else |
 //! | `run`, `joint`, `models`, `commands` | the open folder, its channels joined, what it can be asked for |
@@ -28,6 +29,7 @@
 //! vectors joined (`joint`). Images are read and decoded once for all channels.
 
 mod channel;
+mod class_groups;
 mod classifier;
 mod commands;
 pub mod demo;

@@ -4,7 +4,7 @@
 //! config.toml  source.json  outputs.json
 //! descriptors/sample.safetensors  layer.safetensors  layer.state.safetensors  pca.safetensors  gmm.safetensors  fisher/<split>/{index.json,NNNNN.safetensors}
 //! channels/<name>/…                        the line above, for each of several channels
-//! svm.safetensors
+//! svm.safetensors  svm/NNNNN.safetensors   (groups of classes, until they are put together)
 //! eval/<split>.json  eval/<split>/{*.svg,predictions.csv}  scores/<split>.csv  results/*.txt  report_<split>.html
 //! explain/<split>/…  why/<image>.{html,json}  photos/<file>/<class>.png  report/<split>.html  check/{check.json,findings.csv,held_out.csv}
 //! cross-validation/<split>.{json,html,csv}  cross-validation/<split>/repeat-<r>/fold-<f>-of-<k>/…   a run each
@@ -62,6 +62,16 @@ impl Paths {
     /// The artifact of a kind of which a folder has one.
     pub(crate) fn artifact(&self, kind: Kind) -> PathBuf {
         self.dir.join(kind.path())
+    }
+
+    /// Classes that were trained in groups, until the classifier is made of them.
+    pub(crate) fn class_groups(&self) -> PathBuf {
+        self.dir.join("svm")
+    }
+
+    /// One of them.
+    pub(crate) fn class_group(&self, number: usize) -> PathBuf {
+        self.class_groups().join(Self::shard_name(number))
     }
 
     /// The folder of a split's vectors.

@@ -1,6 +1,7 @@
 //! What training allocates.
 
 use super::gram_matrix::TILE;
+use super::groups::groups;
 use super::{Calibration, GRAM_ROWS, Params, Solver};
 use crate::memory::Need;
 
@@ -12,7 +13,10 @@ pub fn need(params: &Params, images: usize, classes: usize, dim: usize) -> Need 
         (true, Calibration::None) => 0,
         _ => params.folds as u64,
     };
-    let machines = classes as u64 * (1 + folds);
+    // Groups come one after the other; with several channels there may be one alone.
+    let together =
+        groups(params, images, 2, classes).first().map_or(classes, ExactSizeIterator::len);
+    let machines = together as u64 * (1 + folds);
     let lists = machines * n * 24;
     let gram = match params.solver {
         Solver::Auto => images <= GRAM_ROWS,
@@ -22,13 +26,14 @@ pub fn need(params: &Params, images: usize, classes: usize, dim: usize) -> Need 
     let weights = classes as u64 * dim * 12;
     if !gram {
         // Weights of every machine, as a whole and in chunks, and a block of rows.
-        let fixed = machines * dim * 12 + lists + 128 * dim * 4;
+        let fixed = machines * dim * 12 + classes as u64 * dim * 4 + lists + 128 * dim * 4;
         return Need {
             stage: "train-svm",
             fixed,
             each: 4 << 20,
             formula: format!(
-                "{machines} machines · ({dim} values · 12 + {n} images · 24) + 512·{dim}"
+                "{machines} machines · ({dim} values · 12 + {n} images · 24) + {classes} classes · 4·{dim} + \
+                 512·{dim}"
             ),
             way_out: "leave svm.c_grid empty and svm.calibration none, or raise --max-memory",
         };

@@ -25,6 +25,7 @@ mod folds;
 mod fusion;
 mod gram;
 mod gram_matrix;
+mod groups;
 mod held_out;
 mod leave_out;
 mod machine;
@@ -41,6 +42,7 @@ mod weights;
 
 pub use calibrate::Sigmoid;
 pub use duals::Duals;
+pub use groups::{GROUP, groups};
 pub use held_out::{HeldOutScores, held_out};
 pub use leave_out::{LeftOut, leave_out};
 pub use model::{ClassReport, Model, Stop};
@@ -63,8 +65,8 @@ use task::Task;
 /// `rows` is `n × dim`, `labels[image][class]`. A class without a positive or without a negative
 /// gets the constant score −1 or +1, [`Stop::OneSided`], and a note through `progress`. With
 /// [`Params::c_grid`], C is chosen first; with [`Calibration::Platt`], sigmoids are fitted on the
-/// scores of models that had not seen the images. The result depends on `seed`, never on the number
-/// of threads.
+/// scores of models that had not seen the images. Many classes are trained group by group ([`groups()`]). The result
+/// depends on `seed`, never on the number of threads.
 ///
 /// # Errors
 /// [`Error::Setting`] for settings outside their ranges, or that rows cannot obey ([`Params::of_rows`]), [`Error::Shape`] when labels and rows do
@@ -93,6 +95,27 @@ pub fn train(
     params.validate()?;
     params.require_of_rows()?;
     check(rows, labels, classes)?;
+    let groups = groups(params, rows.len(), rows.parts().len(), classes.len());
+    if let [_] = groups[..] {
+        return train_group(rows, labels, classes, params, seed, progress);
+    }
+    let of_group = |range: std::ops::Range<usize>| {
+        let labels: Vec<Vec<Label>> =
+            labels.iter().map(|of_image| of_image[range.clone()].to_vec()).collect();
+        train_group(rows, &labels, &classes[range], params, seed, progress)
+    };
+    Model::together(groups.into_iter().map(of_group).collect::<Result<_>>()?)
+}
+
+/// Trains the classes of a group together.
+fn train_group(
+    rows: &dyn Rows,
+    labels: &[Vec<Label>],
+    classes: &[String],
+    params: &Params,
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<Model> {
     let signs = signs(labels, classes.len());
     let trainable: Vec<usize> = (0..classes.len()).filter(|&c| both_sides(&signs[c])).collect();
     let task = Task { labels, classes, signs, trainable, params, seed, progress };

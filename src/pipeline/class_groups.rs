@@ -1,0 +1,153 @@
+//! Many classes, trained group by group: each group an artifact of its own until the classifier is whole.
+//!
+//! ```text
+//! vectors, labels of a group's classes ─ svm/00000.safetensors ─┐
+//!                                        svm/00001.safetensors ─┼─ svm.safetensors, and the groups go
+//! ```
+//!
+//! A group stands for its own classes ([`crate::svm::groups()`]), so that it may be trained by any process; a stopped
+//! training goes on after the last finished group.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::place::Place;
+use super::run::Run;
+use super::stage::{Made, Stage, bring_up_to_date};
+use crate::artifacts::Artifact;
+use crate::dataset::Label;
+use crate::error::{Error, Result};
+use crate::linalg::Rows;
+use crate::memory::Need;
+use crate::part::Part;
+use crate::store::{Index, Inputs, Kind, SvmReport, labels_hash, model_of};
+use crate::svm::{self, Model};
+use crate::words::counted;
+
+/// A group of classes.
+struct Group<'a, 'p> {
+    run: &'a Run<'p>,
+    index: &'a Index,
+    rows: &'a dyn Rows,
+    labels: Vec<Vec<Label>>,
+    classes: &'a [String],
+    number: usize,
+    inputs: Inputs,
+}
+
+impl Stage for Group<'_, '_> {
+    type Model = Model;
+    type Report = SvmReport;
+    const KIND: Kind = Kind::Svm;
+    const IS_TOLD: bool = false;
+
+    fn place(&self) -> &Place<'_> {
+        &self.run.home
+    }
+
+    fn path(&self) -> PathBuf {
+        self.run.home.paths.class_group(self.number)
+    }
+
+    fn inputs(&self) -> Result<&Inputs> {
+        Ok(&self.inputs)
+    }
+
+    fn need(&self) -> Need {
+        self.run.need_of_svm(self.labels.len(), self.classes.len())
+    }
+
+    fn make(missing: &[&Self]) -> Result<Vec<Made<Model, SvmReport>>> {
+        missing.iter().map(|group| group.train()).collect()
+    }
+}
+
+impl Group<'_, '_> {
+    fn train(&self) -> Result<Made<Model, SvmReport>> {
+        let Place { config, work, .. } = &self.run.home;
+        let params = config.svm.of_rows();
+        let model =
+            svm::train(self.rows, &self.labels, self.classes, &params, config.seed, work.progress)?;
+        let report = SvmReport::new(&model, &self.index.split, self.index.images.len());
+        Ok(Made { model, report, lacking: Vec::new() })
+    }
+}
+
+/// What all groups of a classifier are made from, but their classes.
+pub(super) struct Whole<'a> {
+    pub(super) index: &'a Index,
+    pub(super) labels: &'a [Vec<Label>],
+    pub(super) parents: &'a [(&'a str, &'a str)],
+}
+
+impl Run<'_> {
+    /// The groups of classes of a classifier; one of all classes where they are not trained apart.
+    pub(super) fn class_groups(&self, index: &Index) -> Vec<Range<usize>> {
+        let params = &self.home.config.svm;
+        svm::groups(params, index.images.len(), self.parts.len(), index.classes.len())
+    }
+
+    /// Brings some groups up to date, one after the other.
+    pub(super) fn bring_groups(
+        &self,
+        whole: &Whole<'_>,
+        rows: &dyn Rows,
+        numbers: Range<usize>,
+    ) -> Result<Vec<Model>> {
+        let groups = self.class_groups(whole.index);
+        let of_group = |number: usize| {
+            self.home.work.go_on()?;
+            let range = groups[number].clone();
+            let classes = &whole.index.classes[range.clone()];
+            let labels: Vec<Vec<Label>> =
+                whole.labels.iter().map(|of_image| of_image[range.clone()].to_vec()).collect();
+            let data = labels_hash(classes, &labels);
+            let settings = self.home.settings(Kind::Svm);
+            let inputs = Inputs::new(Kind::Svm.name(), settings, whole.parents, data);
+            let index = whole.index;
+            let group = Group { run: self, index, rows, labels, classes, number, inputs };
+            let ready = bring_up_to_date(&[group])?.remove(0);
+            model_of(&Artifact::open_verified(&ready.stamp.path, Kind::Svm.name())?)
+        };
+        numbers.map(of_group).collect()
+    }
+
+    /// Trains the groups of a part, and makes no classifier of them.
+    pub(super) fn bring_part_of_groups(
+        &self,
+        whole: &Whole<'_>,
+        rows: &dyn Rows,
+        part: Part,
+    ) -> Result<Range<usize>> {
+        let groups = self.class_groups(whole.index).len();
+        if groups == 1 {
+            let problem = format!(
+                "its {} are trained together: only more than {} are trained in groups, with svm.solver = dual (or auto and \
+                 more than {} images), one value of C and one classifier of all channels; leave --classes out",
+                counted(whole.index.classes.len(), "class"),
+                svm::GROUP,
+                svm::GRAM_ROWS
+            );
+            return Err(Error::artifact(self.dir(), problem));
+        }
+        let numbers = part.range(groups);
+        for number in numbers.clone() {
+            // One after the other, so that the weights of a group alone are in memory.
+            self.bring_groups(whole, rows, number..number + 1)?;
+        }
+        Ok(numbers)
+    }
+
+    /// Removes the groups of a classifier that is whole.
+    pub(super) fn remove_groups(&self) {
+        let folder = self.home.paths.class_groups();
+        for number in 0.. {
+            let path = self.home.paths.class_group(number);
+            if !(path.exists() && crate::artifacts::is_ours(&path)) {
+                break;
+            }
+            let _ = std::fs::remove_file(path);
+        }
+        let _ = std::fs::remove_dir(folder);
+    }
+}
