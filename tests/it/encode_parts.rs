@@ -297,3 +297,45 @@ fn the_program_makes_parts_and_joins_them() {
         fvtool(&["encode", "--run", run_text, "--data", data, "--split", "all", "--part", "0/1"]);
     assert_eq!(said.code, 3, "{}", said.err);
 }
+
+/// Sixty classes are two groups.
+#[test]
+fn classes_in_parts_are_the_classifier_of_one_process() {
+    let (_held, run) = copy_of(&parts().fitted);
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    for number in 0..120 {
+        let image = format!("JPEGImages/{:06}.jpg", number % 40 + 1);
+        let image = fs::read(fixture().data.join(image)).unwrap();
+        put(&data, format!("many/{:02}/{number}.jpg", number % 60), image);
+    }
+    drop(refit(&run, &["svm.solver=dual", "data.shard_images=40"]));
+    open(&run).encode(&data, "many").unwrap();
+    let last = open_part(&run).train_classes("many", Part::new(2, 3).unwrap());
+    assert_eq!(last.unwrap(), 1..2);
+    let one = folder.path().join("one");
+    fs::create_dir(&one).unwrap();
+    files_below(&run)
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("svm/"))
+        .for_each(|(name, bytes)| put(&one, name, bytes));
+    let call = |run: &Path, more: &[&str]| {
+        let common = ["train-svm", "--run", run.to_str().unwrap(), "--split", "many"];
+        let said = fvtool(&[&common[..], more].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+    };
+    // The second group is there already, and the first is made by the other part.
+    call(&run, &["--classes", "0/2"]);
+    let groups: Vec<String> = files_below(&run.join("svm")).into_keys().collect();
+    assert_eq!(groups, ["00000.safetensors", "00001.safetensors"]);
+    call(&run, &[]);
+    assert!(!run.join("svm").exists(), "the groups are in the classifier");
+    call(&one, &[]);
+    assert_same(&contents(&one), &contents(&run));
+    assert_eq!(open(&run).classifier().unwrap().classes.len(), 60);
+    // Few classes are trained together.
+    let (_held, few) = copy_of(&parts().whole);
+    drop(refit(&few, &["svm.solver=dual"]));
+    let text = refusal(open_part(&few).train_classes("all", Part::WHOLE));
+    assert!(text.contains("2 classes are trained together"), "{text}");
+}
