@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW = ROOT / "workflow"
-PARTS = 4
+PARTS, TARS = 4, 3
+SKIPPED = 3  # The exit code where images cannot be used.
 
 # No cgroups, no accounting: enough for a node that is root's own, without systemd.
 SLURM_CONF = """\
@@ -81,28 +82,42 @@ class Engines:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.folder = cluster.folder
-        self.finished = self.folder / "finished"
+        self.data, self.fitted = self.folder / "engine_data", self.folder / "engine_fitted"
+        self.encoded, self.finished = self.folder / "engine_encoded", self.folder / "finished"
         self.venv = Path(cluster.options.venv or self.folder / "venv").resolve()
-        # Each shard takes a second, so that something can happen to it.
-        self.slow = self.folder / "slow_fvtool"
+        # Each shard takes a second, so that something can happen to it. It notes the parts that it begins.
+        self.slow, self.calls = self.folder / "slow_fvtool", self.folder / "calls"
 
     def run_of_one_process(self) -> None:
-        c = self.cluster
-        if not self.finished.exists():
-            shutil.copytree(c.whole, self.finished)
-            c.call(*c.on(self.finished, "test"))
-            c.call("train-svm", "--run", self.finished, "--split", "train")
-            c.call("eval", "--data", c.data, "--split", "test", "--run", self.finished)
-        lines = ["#!/bin/sh", f'exec {c.program} "$@"', ""]
-        if c.shim:
-            lines[1:1] = [
-                'case "$*" in *--part*)',
-                f"  LD_PRELOAD={c.shim} SLOW_RENAME_MS=1000",
-                "  export LD_PRELOAD SLOW_RENAME_MS ;;",
-                "esac",
-            ]
+        """What the engines' runs are compared with, from a folder with images that cannot be used."""
+        c, data, run = self.cluster, self.data, self.finished
+        for folder in (data, run):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(c.data, data)
+        for bad in ("train/down/00007.png", "test/across/00003.png"):
+            (data / bad).write_bytes(b"this is no image\n")
+        c.call("fit-gmm", "--data", data, "--split", "train", "--run", run, "--config", c.config, code=SKIPPED)
+        shutil.copytree(run, self.fitted, dirs_exist_ok=True)
+        c.call("encode", "--data", data, "--split", "train", "--run", run, code=SKIPPED)
+        shutil.copytree(run, self.encoded, dirs_exist_ok=True)
+        c.call("encode", "--data", data, "--split", "test", "--run", run, code=SKIPPED)
+        c.call("train-svm", "--run", run, "--split", "train")
+        c.call("eval", "--data", data, "--split", "test", "--run", run, code=SKIPPED)
+        slowly = f"LD_PRELOAD={c.shim} SLOW_RENAME_MS=1000" if c.shim else ""
+        lines = [
+            "#!/bin/sh",
+            f'case "$*" in *--part*) echo "$*" >> {self.calls}; export {slowly} ;; esac',
+            f'exec {c.program} "$@"',
+            "",
+        ]
         self.slow.write_text("\n".join(lines))
         self.slow.chmod(0o755)
+
+    def new(self, name: str) -> Path:
+        run = self.folder / name
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(self.fitted, run)
+        return run
 
     def said(self, command: list[object], seconds: float = 300, added: dict[str, str] | None = None) -> tuple[int, str]:
         done = subprocess.run(
@@ -116,10 +131,10 @@ class Engines:
         )
         return done.returncode, done.stdout
 
-    def good(self, command: list[object], seconds: float = 300, added: dict[str, str] | None = None) -> str:
-        code, out = self.said(command, seconds, added)
-        if code != 0:
-            raise RuntimeError(f"{command[0]}: exit code {code}: {out[-1500:]}")
+    def good(self, command: list[object], wanted: int = 0, added: dict[str, str] | None = None) -> str:
+        code, out = self.said(command, 300, added)
+        if code != wanted:
+            raise RuntimeError(f"{command[0]}: exit code {code}, not {wanted}: {out[-1500:]}")
         return out
 
     def have(self, module: str, *packages: str) -> str | None:
@@ -155,7 +170,10 @@ class Engines:
                 os.makedirs("/run/munge", exist_ok=True)
                 shutil.chown("/run/munge", "munge", "munge")
                 started.append(
-                    subprocess.Popen(["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", "-F"])
+                    subprocess.Popen(
+                        ["setpriv", "--reuid=munge", "--regid=munge", "--clear-groups", "munged", "-F"],
+                        stderr=subprocess.DEVNULL,
+                    )
                 )
                 self.cluster.until(lambda: self.said(["munge", "-n"])[0] == 0, seconds=20)
             started += [
@@ -173,10 +191,10 @@ class Engines:
     def workflow(self, run: Path, program: Path | str, *args: str) -> str:
         """What workflow/slurm.sh says, edited to this machine."""
         c = self.cluster
-        places = {"DATA": c.data, "RUN": run, "CONFIG": c.config, "FVTOOL": program, "PARTS": PARTS}
+        places = {"DATA": self.data, "RUN": run, "CONFIG": c.config, "FVTOOL": program, "PARTS": PARTS}
         sizes = {"CPUS": 1, "MEMORY": "200M", "TRAIN_MEMORY": "200M", "LIMIT": "10:00"}
         settings = {name: str(value) for name, value in {**places, **sizes}.items()}
-        return self.good([WORKFLOW / "slurm.sh", *args], 60, settings)
+        return self.good([WORKFLOW / "slurm.sh", *args], 0, settings)
 
     def wait_for_jobs(self) -> None:
         self.cluster.until(lambda: self.good(["squeue", "-h"]).strip() == "", seconds=300)
@@ -226,23 +244,27 @@ class Engines:
     def ray(self) -> str | None:
         if why := self.have("ray, fsspec", "ray", "fsspec"):
             return why
-        c, run = self.cluster, self.cluster.new("ray_run")
+        c, run = self.cluster, self.new("ray_run")
+        self.calls.write_text("")
         script = self.folder / "losing.py"
         script.write_text(LOSING)
         driver = [self.venv / "bin/python", WORKFLOW / "ray_run.py", "--program", self.slow, "--cpus", 1]
-        on = ["--data", c.data, "--split", "train", "--run", run, "--parts", PARTS]
-        out = self.good([self.venv / "bin/python", script, run / "fisher/train", *driver, *on])
+        on = ["--data", self.data, "--split", "train", "--run", run, "--parts", PARTS]
+        out = self.good([self.venv / "bin/python", script, run / "fisher/train", *driver, *on], SKIPPED)
         for words in ("a node is lost", f"{PARTS} of {PARTS} parts"):
             if words not in out:
                 raise RuntimeError(f"`{words}` not in: {out[-1500:]}")
-        c.same(c.whole, run)
+        begun = self.calls.read_text().splitlines()
+        if len(begun) == PARTS:
+            raise RuntimeError(f"no part was begun again: {begun}")
+        c.same(self.encoded, run)
         return None
 
     def ray_failing(self) -> str | None:
         """A part that fails on every machine is named, with the command that repeats it."""
         if why := self.have("ray, fsspec", "ray", "fsspec"):
             return why
-        c, run = self.cluster, self.cluster.new("ray_failing")
+        c, run = self.cluster, self.new("ray_failing")
         failing = self.folder / "failing_part"
         failing.write_text(
             f'#!/bin/sh\ncase "$*" in *"--part 2/4"*) echo "error: no luck" >&2; exit 1 ;; esac\nexec {c.program} "$@"\n'
@@ -250,7 +272,7 @@ class Engines:
         failing.chmod(0o755)
         on = [
             "--data",
-            c.data,
+            self.data,
             "--split",
             "train",
             "--run",
@@ -269,8 +291,8 @@ class Engines:
         wanted = ("1 parts failed", "part 2/4: ", "no luck", "Again: ")
         if code != 1 or not all(words in out for words in wanted):
             raise RuntimeError(f"exit code {code}: {out[-1500:]}")
-        self.good([*driver, "--program", c.program])
-        c.same(c.whole, run)
+        self.good([*driver, "--program", c.program], SKIPPED)
+        c.same(self.encoded, run)
         return None
 
     def ray_tars(self) -> str | None:
@@ -281,34 +303,25 @@ class Engines:
         if "--output" not in c.call("predict", "--help"):
             return "this fvtool has no predict --output"
         tars.mkdir()
-        images = sorted(path.relative_to(c.data / "test") for path in (c.data / "test").rglob("*.png"))
-        for number in range(3):
+        images = sorted(path.relative_to(self.data / "test") for path in (self.data / "test").rglob("*.png"))
+        for number in range(TARS):
             with tarfile.open(tars / f"{number:02}.tar", "w") as tar:
-                for name in images[number::3]:
-                    tar.add(c.data / "test" / name, str(name))
-                    label = tarfile.TarInfo(str(name.with_suffix(".cls")))
-                    tar.addfile(label, io.BytesIO(b""))
-        driver = [
-            self.venv / "bin/python",
-            WORKFLOW / "ray_run.py",
-            "--program",
-            c.program,
-            "--cpus",
-            1,
-            "--retries",
-            0,
-        ]
-        driver += ["--address", "local", "--models", self.finished, "--predictions", f"file://{to}"]
-        self.good([*driver, "--images", f"file://{tars}/{{00..02}}.tar"])
-        for number in range(3):
-            listed, alone = self.folder / "list.txt", self.folder / "alone.csv"
-            listed.write_text("".join(f"{name}\n" for name in images[number::3]))
+                for name in images[number::TARS]:
+                    tar.add(self.data / "test" / name, str(name))
+                    tar.addfile(tarfile.TarInfo(str(name.with_suffix(".cls"))), io.BytesIO(b""))
+            listed, alone = self.folder / "list.txt", self.folder / f"alone{number:02}.csv"
+            listed.write_text("".join(f"{name}\n" for name in images[number::TARS]))
+            # As a worker does, so that paths are those in the tar file.
             command = [c.program, "predict", "--run", str(self.finished), "--list", str(listed), "--output", str(alone)]
-            subprocess.run(command, cwd=c.data / "test", check=True, capture_output=True)
-            if alone.read_bytes() != (to / f"{number:02}.csv").read_bytes():
+            subprocess.run(command, cwd=self.data / "test", capture_output=True)
+        driver = self.driver_of_tars()
+        on = [*driver, "--predictions", f"file://{to}", "--images", f"file://{tars}/{{00..02}}.tar"]
+        self.good(on, SKIPPED)
+        for number in range(TARS):
+            if (self.folder / f"alone{number:02}.csv").read_bytes() != (to / f"{number:02}.csv").read_bytes():
                 raise RuntimeError(f"{number:02}.csv is not what one process writes")
         times = [path.stat().st_mtime_ns for path in sorted(to.glob("*.csv"))]
-        self.good([*driver, "--images", f"file://{tars}/{{00..02}}.tar"])
+        self.good(on)
         if times != [path.stat().st_mtime_ns for path in sorted(to.glob("*.csv"))]:
             raise RuntimeError("predictions that were there were made again")
         image = data.good(1, 0)
@@ -319,9 +332,42 @@ class Engines:
                 member = tarfile.TarInfo(evil)
                 member.size = len(image)
                 tar.addfile(member, io.BytesIO(image))
-        code, out = self.said([*driver, "--images", f"file://{tars}/{{10..13}}.tar"])
+        code, out = self.said([*driver, "--predictions", f"file://{to}", "--images", f"file://{tars}/{{10..13}}.tar"])
         if code != 1 or "4 parts failed" not in out or list(self.folder.rglob("evil.png")):
             raise RuntimeError(f"exit code {code}: {out[-1500:]}")
+        return None
+
+    def driver_of_tars(self) -> list[object]:
+        driver: list[object] = [self.venv / "bin/python", WORKFLOW / "ray_run.py", "--program", self.cluster.program]
+        return [*driver, "--cpus", 1, "--retries", 0, "--address", "local", "--models", self.finished]
+
+    def ray_s3(self) -> str | None:
+        """The same from an object store and back."""
+        if why := self.have("moto.server, s3fs", "moto[server]", "s3fs"):
+            return why
+        if not (self.folder / "tars").exists():
+            return "there are no tar files to put there"
+        port = 15_555
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+        keys["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+        python, bucket = self.venv / "bin/python", "s3://photos"
+        store = subprocess.Popen(
+            [self.venv / "bin/moto_server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            make = f"import s3fs; s = s3fs.S3FileSystem(); s.mkdir('photos'); s.put('{self.folder}/tars/', 'photos/', recursive=True)"
+            self.cluster.until(lambda: self.said([python, "-c", make], 60, keys)[0] == 0, seconds=60)
+            on = [*self.driver_of_tars(), "--predictions", f"{bucket}/scores", "--images", bucket + "/{00..02}.tar"]
+            self.good(on, SKIPPED, keys)
+            get = "import s3fs, sys; sys.stdout.write(s3fs.S3FileSystem().cat(sys.argv[1]).decode())"
+            for number in range(TARS):
+                found = self.good([python, "-c", get, f"photos/scores/{number:02}.csv"], 0, keys)
+                if found != (self.folder / f"alone{number:02}.csv").read_text():
+                    raise RuntimeError(f"{number:02}.csv is not what one process writes: {found[:500]}")
+            self.good(on, 0, keys)
+        finally:
+            store.terminate()
+            store.wait()
         return None
 
     # -- Snakemake -------------------------------------------------------------------------------
@@ -330,7 +376,7 @@ class Engines:
         if why := self.have("snakemake", "snakemake"):
             return why
         run = self.folder / "snakemake_run"
-        settings = [f"data={self.cluster.data}", f"run={run}", f"parts={PARTS}", f"preset={self.cluster.config}"]
+        settings = [f"data={self.data}", f"run={run}", f"parts={PARTS}", f"preset={self.cluster.config}"]
         command = [self.venv / "bin/snakemake", "--snakefile", WORKFLOW / "Snakefile", "--directory", self.folder]
         self.good([*command, "--cores", 2, "--config", *settings, f"fvtool={self.cluster.program}"])
         self.cluster.same(self.finished, run)
@@ -338,9 +384,10 @@ class Engines:
 
     def all(self) -> None:
         check = self.cluster.check
-        self.run_of_one_process()
+        check("one process, with images that cannot be used", self.run_of_one_process, always=True)
         check("Slurm: array, a task requeued, the whole workflow; failed parts again", self.slurm)
         check("Ray: two nodes, one lost", self.ray)
         check("Ray: a part that fails, then again", self.ray_failing)
         check("Ray: predictions from tar files", self.ray_tars)
+        check("Ray: predictions from and to S3", self.ray_s3)
         check("Snakemake", self.snakemake)

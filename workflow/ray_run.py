@@ -44,6 +44,7 @@ from typing import Any
 import ray
 
 DONE, FAILED, SKIPPED = 0, 1, 3
+BETWEEN_LINES_S = 2.0
 ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pnm", ".pgm", ".ppm", ".pfm"}
 # What of a run scores images: settings, models, classifier, and the indices that the classifier is checked against.
 NOT_SENT = {"scores", "results", "eval", "explain", "source.json", "outputs.json"}
@@ -59,9 +60,7 @@ class Done:
 
     images: int
     skipped: bool
-    seconds: float
-    # Nothing had to be made.
-    was_there: bool = False
+    was_there: bool  # Nothing had to be made.
 
 
 def end_with_parent() -> None:
@@ -76,20 +75,22 @@ def end_with_parent() -> None:
 def call(program: str, *args: str, folder: Path | None = None) -> tuple[int, str]:
     """Runs fvtool: exit code 0 or 3, and what it wrote."""
     command = [program, *args]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, preexec_fn=end_with_parent)
+    node = os.uname().nodename
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, preexec_fn=end_with_parent)
+    except OSError as problem:
+        raise PartFailed(f"on {node}: {problem}") from None
     if done.returncode not in (DONE, SKIPPED):
-        where = f"on {os.uname().nodename}: exit code {done.returncode}"
-        raise PartFailed(f"{where}: {done.stderr.strip()[-2000:]}")
+        raise PartFailed(f"on {node}: exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
     return done.returncode, done.stdout
 
 
 def encode_part(options: argparse.Namespace, part: int) -> Done:
-    started = time.monotonic()
     args = ["encode", "--data", options.data, "--split", options.split, "--run", options.run, "--json", "--quiet"]
     args += ["--part", f"{part}/{options.parts}", "--threads", str(options.cpus)]
     code, out = call(options.program, *args)
     said = json.loads(out.splitlines()[-1])
-    return Done(said["images"], code == SKIPPED, time.monotonic() - started, not said["made"])
+    return Done(said["images"], code == SKIPPED, not said["made"])
 
 
 def join(options: argparse.Namespace) -> bool:
@@ -113,6 +114,11 @@ def expanded(url: str) -> list[str]:
     first, last = found.groups()
     numbers = [f"{n:0{len(first)}}" for n in range(int(first), int(last) + 1)]
     return [each for n in numbers for each in expanded(url[: found.start()] + n + url[found.end() :])]
+
+
+def whole(url: str) -> str:
+    """The URL, or the path from the root: workers stand in folders of their own."""
+    return url if "://" in url else os.path.abspath(url)
 
 
 def name_inside(name: str) -> str | None:
@@ -157,21 +163,6 @@ def packed(run: Path) -> bytes:
     return buffer.getvalue()
 
 
-def models_here(models: bytes) -> Path:
-    """The run folder on this machine, made once by whichever worker comes first."""
-    name = f"fvtool-models-{os.getuid()}-{hashlib.sha256(models).hexdigest()[:16]}"
-    folder = Path(tempfile.gettempdir()) / name
-    if not folder.exists():
-        own = Path(tempfile.mkdtemp(prefix="fvtool-models-"))
-        with tarfile.open(fileobj=io.BytesIO(models)) as tar:
-            tar.extractall(own, filter="data")
-        try:
-            own.rename(folder)
-        except OSError:
-            shutil.rmtree(own)
-    return folder
-
-
 def put(file: Path, url: str) -> None:
     """Puts a file whole or not at all: object stores do so themselves, a folder by a rename."""
     import fsspec
@@ -190,15 +181,16 @@ def put(file: Path, url: str) -> None:
 def predict_tar(options: argparse.Namespace, models: bytes, url: str) -> Done:
     import fsspec
 
-    started = time.monotonic()
     target = prediction_of(options, url)
     system, path = fsspec.core.url_to_fs(target)
     if system.exists(path):
-        return Done(0, False, 0.0, was_there=True)
-    run = models_here(models)
+        return Done(0, False, was_there=True)
     with tempfile.TemporaryDirectory(prefix="fvtool-", dir=options.scratch) as scratch:
-        images, out, listed = Path(scratch, "images"), Path(scratch, "out.csv"), Path(scratch, "list.txt")
+        run, images = Path(scratch, "run"), Path(scratch, "images")
+        out, listed = Path(scratch, "out.csv"), Path(scratch, "list.txt")
         images.mkdir()
+        with tarfile.open(fileobj=io.BytesIO(models)) as tar:
+            tar.extractall(run, filter="data")
         with fsspec.open(url, "rb") as file, tarfile.open(fileobj=file, mode="r|*") as tar:
             names = unpack(tar, images)
         if not names:
@@ -208,7 +200,7 @@ def predict_tar(options: argparse.Namespace, models: bytes, url: str) -> Done:
         args = ["predict", "--run", str(run), "--list", str(listed), "--output", str(out), "--quiet"]
         code, _ = call(options.program, *args, "--threads", str(options.cpus), folder=images)
         put(out, target)
-    return Done(len(names), code == SKIPPED, time.monotonic() - started)
+    return Done(len(names), code == SKIPPED, was_there=False)
 
 
 def require_same_models(options: argparse.Namespace, models: bytes) -> None:
@@ -243,9 +235,7 @@ def line_of(done: list[Done], failed: int, count: int, started: float) -> str:
     return text + (f", {failed} failed" if failed else "")
 
 
-def work(
-    options: argparse.Namespace, count: int, start: Callable[[int], ray.ObjectRef]
-) -> tuple[list[Done], dict[int, str]]:
+def work(count: int, start: Callable[[int], ray.ObjectRef]) -> tuple[list[Done], dict[int, str]]:
     """Has all parts made; what became of them, and why some failed."""
     started, said = time.monotonic(), 0.0
     waiting = {start(part): part for part in range(count)}
@@ -261,7 +251,7 @@ def work(
                 failed[part] = str(problem.args[0])
             except ray.exceptions.RayError as problem:
                 failed[part] = f"{type(problem).__name__}: {str(problem).strip().splitlines()[-1]}"
-        if not waiting or time.monotonic() - said >= options.every:
+        if not waiting or time.monotonic() - said >= BETWEEN_LINES_S:
             said = time.monotonic()
             print(line_of(done, len(failed), count, started), file=sys.stderr, flush=True)
     return done, failed
@@ -291,7 +281,6 @@ def main() -> int:
     parser.add_argument("--retries", type=int, default=3, help="times that a part is tried again (3)")
     parser.add_argument("--program", default="fvtool", help="fvtool on the machines")
     parser.add_argument("--address", default="auto", help="Ray cluster (auto); `local` starts one on this machine")
-    parser.add_argument("--every", type=float, default=2.0, help="seconds between lines of progress (2)")
     options = parser.parse_args()
     needed = ["data", "split", "run", "parts"] if not options.images else ["models", "predictions"]
     missing = [f"--{name}" for name in needed if not getattr(options, name)]
@@ -304,15 +293,18 @@ def main() -> int:
         num_cpus=options.cpus, max_retries=options.retries, retry_exceptions=True, scheduling_strategy="SPREAD"
     )
     if options.images:
+        options.predictions, options.images = whole(options.predictions), whole(options.images)
         urls, packed_models = expanded(options.images), packed(Path(options.models))
+        if len({prediction_of(options, url) for url in urls}) < len(urls):
+            parser.error("two tar files have the same name, and so would their predictions")
         require_same_models(options, packed_models)
         models = ray.put(packed_models)
         predict = task(predict_tar)
-        done, failed = work(options, len(urls), lambda part: predict.remote(options, models, urls[part]))
+        done, failed = work(len(urls), lambda part: predict.remote(options, models, urls[part]))
     else:
         options.data, options.run = (os.path.abspath(path) for path in (options.data, options.run))
         encode = task(encode_part)
-        done, failed = work(options, options.parts, lambda part: encode.remote(options, part))
+        done, failed = work(options.parts, lambda part: encode.remote(options, part))
     if failed:
         names = urls if options.images else [f"part {part}/{options.parts}" for part in range(options.parts)]
         report(failed, names, again)
