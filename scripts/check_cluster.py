@@ -415,6 +415,30 @@ class Cluster:
         finally:
             image.write_bytes(kept)
 
+    def predictions(self) -> None:
+        """Parts of a list, one of them killed on the way: after one another they are the table of one process."""
+        run, listed = self.folder / "predicting", self.folder / "list.txt"
+        shutil.copytree(self.whole, run)
+        self.call("train-svm", "--run", run, "--split", "train")
+        images = sorted((self.data / "test").rglob("*.png"))
+        listed.write_text("".join(f"{image}\n" for image in images))
+
+        def predict(part: int, of: int) -> list[object]:
+            out = self.folder / f"{part}_of_{of}.csv"
+            return ["predict", "--run", run, "--list", listed, "--part", f"{part}/{of}", "--output", out]
+
+        process = self.start(*predict(1, 3))
+        time.sleep(0.03)
+        process.kill()
+        process.communicate()
+        require(not (self.folder / "1_of_3.csv").exists() or process.returncode == 0, "half a table has its name")
+        for part, of in ((0, 1), (2, 3), (1, 3), (0, 3)):
+            self.call(*predict(part, of))
+        tables = [(self.folder / f"{part}_of_3.csv").read_text().splitlines() for part in range(3)]
+        whole = (self.folder / "0_of_1.csv").read_text().splitlines()
+        require(len(whole) == len(images) + 1, f"{len(whole) - 1} of {len(images)} images")
+        require(whole == whole[:1] + [line for table in tables for line in table[1:]], "not the table of one process")
+
     def mixed_processors(self) -> str | None:
         """The join notes shards of other instructions. Emulated, as scripts/instruction_sets.py does."""
         emulator = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
@@ -455,6 +479,7 @@ class Cluster:
         self.check("no locks: the same shards at once", self.without_locks)
         self.check("no locks: refit between parts", self.refit_without_locks)
         self.check("an image that cannot be used", self.bad_image)
+        self.check("a list predicted in parts", self.predictions)
         if not self.short:
             from check_cluster_engines import Engines
 
