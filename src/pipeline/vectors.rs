@@ -349,15 +349,18 @@ impl<'a, 'p> Shard<'a, 'p> {
         Ok(Made { model, report, lacking })
     }
 
-    /// Refuses a whole shard of which no image can be read: that is the folder's fault, not theirs.
+    /// Refuses a whole shard of which no image can be read: that is the folder's fault, not theirs. The last
+    /// shard may have few images; whoever makes a part knows of no others.
     fn require_some(&self, unread: &[String], skipped: &[Skipped]) -> Result<()> {
-        let size = self.channel.place.config.data.shard_images;
-        if unread.len() < self.items.len() || self.items.len() < size {
+        let place = self.channel.place;
+        let few = self.items.len() < place.config.data.shard_images && !place.work.shared;
+        if unread.len() < self.items.len() || few {
             return Ok(());
         }
         let problem = format!(
             "none of {} that follow each other can be read (the first, {}: {}); see that the folder is \
-             there and mounted, and run the same command again",
+             there and mounted, and run the same command again; `fvtool encode` without --part leaves a few such images \
+             out",
             counted(unread.len(), "image"),
             skipped[0].id,
             skipped[0].reason
