@@ -1,6 +1,6 @@
 //! Fisher vectors of a split as one matrix over several shard files.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +62,7 @@ enum Maps {
 struct Few {
     bound: usize,
     /// By the number of the shard, with the time of the last use.
-    maps: HashMap<usize, (Arc<Mapped>, u64)>,
+    maps: BTreeMap<usize, (Arc<Mapped>, u64)>,
     time: u64,
 }
 
@@ -101,7 +101,7 @@ impl Shards {
         let maps = if shards.len() <= bound {
             Maps::All(maps)
         } else {
-            Maps::Few(Mutex::new(Few { bound: bound.max(1), maps: HashMap::new(), time: 0 }))
+            Maps::Few(Mutex::new(Few { bound: bound.max(1), maps: BTreeMap::new(), time: 0 }))
         };
         Ok(Self { shards, starts, dim: dim.unwrap_or(0), maps })
     }

@@ -99,14 +99,14 @@ fn certify_group<'m>(
     let alphas: Vec<Vec<f64>> = machines.iter().map(feasible).collect();
     let weights = weights(rows, machines, &alphas, progress)?;
     let exact = products(rows, &weights, progress)?;
-    let trial =
-        |(((machine, alpha), w), exact): (((&'m Machine, &Vec<f64>), &Vec<f64>), Vec<f64>)| {
+    let each = machines.par_iter().zip(&alphas).zip(&weights).zip(exact);
+    let mut trials: Vec<Trial<'m>> = each
+        .map(|(((machine, alpha), w), exact)| {
             let stretch = best_stretch(machine, w, &exact);
             let dual = dual(machine, alpha, w);
             Trial { machine, dual, exact, stretch, lost: 0.0, best: None }
-        };
-    let each = machines.par_iter().zip(&alphas).zip(&weights).zip(exact);
-    let mut trials: Vec<Trial<'m>> = each.map(trial).collect();
+        })
+        .collect();
     // As it is, then by what rounding has cost at most, and nothing.
     for step in 0..3 {
         let stretch = |trial: &Trial<'_>| match step < 2 {
