@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::part::Part;
 use crate::pipeline::{Run, Stamp};
 use crate::plain;
+use crate::words::counted;
 use clap::Args;
 use serde_json::json;
 
@@ -152,12 +153,18 @@ fn encode_part(
         let value = json!({
             "part": part.to_string(), "shards": [encoded.shards.start, encoded.shards.end],
             "of": encoded.of, "folder": encoded.folder.to_string_lossy(), "images": images,
-            "skipped": skipped, "made": encoded.made, "stages": run.results(),
+            "skipped": skipped, "unread": encoded.unread, "made": encoded.made, "stages": run.results(),
         });
         writeln!(out, "{value}")?;
     } else {
         writeln!(out, "{}", plain::path(&encoded.folder))?;
     }
+    // Unlike one that is no image, it may be there at the next attempt, or on another machine.
+    anyhow::ensure!(
+        encoded.unread == 0 || args.faults.allow_skipped,
+        "{} could not be read; run the same part again where they can, or say --allow-skipped to go on without them",
+        counted(encoded.unread, "image")
+    );
     Ok(Outcome::of_skipped(skipped, &encoded.folder, &args.faults))
 }
 

@@ -146,8 +146,10 @@ impl Run<'_> {
         }
         Err(Error::Missing {
             what: format!("a model in {}", self.dir().display()),
-            hint: "train one first: `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`"
-                .into(),
+            hint:
+                "fit them first: `fvtool fit-gmm --data DATA --split SPLIT --run RUN`, or all with \
+                   `fvtool run --data DATA --train SPLIT --test SPLIT --run RUN`"
+                    .into(),
         })
     }
 }

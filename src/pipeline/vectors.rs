@@ -50,6 +50,8 @@ pub struct EncodedPart {
     pub images: usize,
     /// Images left out.
     pub skipped: usize,
+    /// Of these, images that could not be read, and may be readable from elsewhere or at another time.
+    pub unread: usize,
     /// Whether a shard was made just now.
     pub made: bool,
 }
@@ -78,6 +80,7 @@ struct Tally {
     made: Vec<usize>,
     images: usize,
     skipped: usize,
+    unread: usize,
     noted: Noted,
 }
 
@@ -131,7 +134,8 @@ pub(crate) fn bring_part(places: &[&Place<'_>], split: &Split, part: Part) -> Re
     // Of several channels, an image counts where all have it; the join says which.
     let images = tallies.iter().map(|tally| tally.images).min().unwrap_or(0);
     let skipped = tallies.iter().map(|tally| tally.skipped).max().unwrap_or(0);
-    Ok(EncodedPart { shards, of, folder, images, skipped, made })
+    let unread = tallies.iter().map(|tally| tally.unread).max().unwrap_or(0);
+    Ok(EncodedPart { shards, of, folder, images, skipped, unread, made })
 }
 
 /// Writes the index of shards that were made in parts.
@@ -207,6 +211,7 @@ impl Tally {
         }
         self.images += shard.report.ids.len();
         self.skipped += shard.report.skipped.len();
+        self.unread += shard.report.unread.len();
         self.noted.join(&shard.report.noted);
     }
 }

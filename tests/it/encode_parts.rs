@@ -296,6 +296,23 @@ fn the_program_makes_parts_and_joins_them() {
     let said =
         fvtool(&["encode", "--run", run_text, "--data", data, "--split", "all", "--part", "0/1"]);
     assert_eq!(said.code, 3, "{}", said.err);
+    // One that cannot be read may be there elsewhere, or later.
+    #[cfg(unix)]
+    {
+        let away = Path::new(data).join("all/b/99.jpg");
+        fs::remove_file(&away).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all.jpg", &away).unwrap();
+        let (_held, run) = copy_of(&parts().fitted);
+        let call = |more: &[&str]| {
+            let common = ["encode", "--run", run.to_str().unwrap(), "--data", data];
+            fvtool(&[&common[..], &["--split", "all", "--part", "0/1"], more].concat())
+        };
+        assert_failed(&call(&[]), &["1 image could not be read", "--allow-skipped"]);
+        assert_eq!(call(&["--allow-skipped"]).code, 0);
+        fs::remove_file(&away).unwrap();
+        fs::copy(Path::new(data).join("all/b/1.jpg"), &away).unwrap();
+        assert_eq!(call(&[]).code, 0);
+    }
 }
 
 /// Sixty classes are two groups.
