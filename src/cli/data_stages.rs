@@ -148,6 +148,12 @@ fn encode_part(
 ) -> anyhow::Result<Outcome> {
     let run = args.run.open_part(global, ui, args.faults.strict)?;
     let encoded = run.encode_part(data, &args.data.split, part)?;
+    // Unlike one that is no image, it may be there at the next attempt, or on another machine.
+    anyhow::ensure!(
+        encoded.unread == 0 || args.faults.allow_skipped,
+        "{} could not be read; run the same part again where they can, or say --allow-skipped to go on without them",
+        counted(encoded.unread, "image")
+    );
     let (images, skipped) = (encoded.images, encoded.skipped);
     if global.json {
         let value = json!({
@@ -159,12 +165,6 @@ fn encode_part(
     } else {
         writeln!(out, "{}", plain::path(&encoded.folder))?;
     }
-    // Unlike one that is no image, it may be there at the next attempt, or on another machine.
-    anyhow::ensure!(
-        encoded.unread == 0 || args.faults.allow_skipped,
-        "{} could not be read; run the same part again where they can, or say --allow-skipped to go on without them",
-        counted(encoded.unread, "image")
-    );
     Ok(Outcome::of_skipped(skipped, &encoded.folder, &args.faults))
 }
 

@@ -113,7 +113,7 @@ pub(super) fn open(
         single_label &= all.len() == 1 && easy == all;
         let ignored = all.difference(&easy).copied().collect();
         let parts = annotation.known_parts(&classes, from_zero > 0);
-        let broken_part = annotation.broken_part;
+        let broken_part = annotation.broken_part.map(Box::new);
         let areas = Areas { parts, broken_part, ..Areas::default() };
         let item = Item { id, path, objects, areas, group: None };
         let labelled = Labelled { item, classes: easy.into_iter().collect(), ignored };

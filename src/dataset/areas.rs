@@ -176,7 +176,7 @@ pub(super) fn keep(items: &mut [Item], kinds: &[AreaKind], tables: &Tables) -> R
                 _ if tables.have(kind) => tables.of(item, kind),
                 AreaKind::Boxes => item.objects.iter().map(Area::from).collect(),
                 AreaKind::Parts => match annotated.broken_part.take() {
-                    Some((path, problem)) => return Err(Error::data(path, problem)),
+                    Some(broken) => return Err(Error::data(broken.0, broken.1)),
                     None => std::mem::take(&mut annotated.parts),
                 },
             };

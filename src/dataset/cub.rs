@@ -249,7 +249,7 @@ fn parts(
             let problem = format!(
                 "the square round a part is measured by the bird's box, and image {number} has none in {BOXES}"
             );
-            areas.broken_part.get_or_insert((at_line(&list.path, *line), problem));
+            areas.broken_part.get_or_insert((at_line(&list.path, *line), problem).into());
             continue;
         };
         let half = share as f32 / 2.0 * (right - left + 1.0).max(bottom - top + 1.0);
@@ -344,7 +344,8 @@ mod tests {
         let folder = folder();
         std::fs::remove_file(folder.path().join(BOXES)).unwrap();
         let data = open(folder.path(), 0.2).unwrap();
-        let (_, problem) = data.split("train").unwrap().items[0].areas.broken_part.clone().unwrap();
+        let (_, problem) =
+            *data.split("train").unwrap().items[0].areas.broken_part.clone().unwrap();
         assert!(problem.contains("has none in bounding_boxes.txt"), "{problem}");
     }
 }

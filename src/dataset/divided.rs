@@ -61,22 +61,34 @@ impl Divided {
 
     /// The images of a split; `None` when there is no such split.
     pub fn split(&self, name: &str) -> Option<Split> {
-        let images = self.splits.get(name)?;
+        Some(self.split_of(name, self.splits.get(name)?.clone()))
+    }
+
+    /// As [`split`](Self::split), and nothing else is kept: of many images there is one list in memory, not two.
+    pub fn into_split(mut self, name: &str) -> Option<Split> {
+        let files = self.inventory(Some(name));
+        let images = self.splits.remove(name)?;
+        self.splits.clear();
+        Some(Split { files, ..self.split_of(name, images) })
+    }
+
+    fn split_of(&self, name: &str, images: Vec<Labelled>) -> Split {
         let row = |image: &Labelled| {
             let mut row = vec![Label::No; self.classes.len()];
             image.classes.iter().for_each(|&class| row[class] = Label::Yes);
             image.ignored.iter().for_each(|&class| row[class] = Label::Ignored);
             row
         };
-        Some(Split {
+        let labels = images.iter().map(row).collect();
+        Split {
             name: name.to_owned(),
             root: self.root.clone(),
             classes: self.classes.clone(),
-            items: images.iter().map(|image| image.item.clone()).collect(),
-            labels: images.iter().map(row).collect(),
+            items: images.into_iter().map(|image| image.item).collect(),
+            labels,
             single_label: self.single_label,
             files: self.inventory(Some(name)),
             notes: Vec::new(),
-        })
+        }
     }
 }

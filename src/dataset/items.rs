@@ -59,7 +59,7 @@ pub struct Areas {
     /// Of the parts of objects that can be seen.
     pub parts: Vec<Area>,
     /// The place of a part that could not be read, and why: for whoever asks for parts.
-    pub(super) broken_part: Option<(PathBuf, String)>,
+    pub(super) broken_part: Option<Box<(PathBuf, String)>>,
 }
 
 /// What places are of.

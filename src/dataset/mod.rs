@@ -356,6 +356,26 @@ impl Dataset {
         Ok(split)
     }
 
+    /// As [`split_with`](Self::split_with), where nothing else of the data folder is needed: one list of the images is
+    /// in memory then, not two.
+    ///
+    /// # Errors
+    /// As [`split_with`](Self::split_with).
+    pub fn into_split_with(self, name: &str, kinds: &[AreaKind]) -> Result<Split> {
+        let is_there = |divided: &divided::Divided| divided.splits.contains_key(name);
+        match self.source {
+            Source::Folders(divided) | Source::Table(divided)
+                if kinds.is_empty() && is_there(&divided) =>
+            {
+                let mut split = divided.into_split(name).expect("it is there");
+                check_lengths(&self.root, &split)?;
+                split.items.iter_mut().for_each(|item| item.areas = Areas::default());
+                Ok(split)
+            }
+            _ => self.split_with(name, kinds),
+        }
+    }
+
     /// Every image of every split, each once.
     fn all(&self) -> Result<Split> {
         let mut names = self.splits().into_iter();

@@ -244,7 +244,8 @@ impl Voc {
                 let objects = annotation.known_objects(&self.classes, from_zero > 0);
                 let parts = annotation.known_parts(&self.classes, from_zero > 0);
                 let broken_part = annotation.broken_part;
-                let areas = Areas { parts, broken_part, ..Areas::default() };
+                let areas =
+                    Areas { parts, broken_part: broken_part.map(Box::new), ..Areas::default() };
                 Item { id, path, objects, areas, group: None }
             })
             .collect();

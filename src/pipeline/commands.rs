@@ -38,7 +38,7 @@ impl Run<'_> {
 
     /// Opens a split of a data folder.
     pub(crate) fn split_of(&self, data: &Path, split: &str) -> Result<Split> {
-        self.home.split(&self.home.open_data(data)?, split)
+        self.home.only_split(self.home.open_data(data)?, split)
     }
 
     /// Everything: models and classifier from `train`, vectors and evaluation of `test`.

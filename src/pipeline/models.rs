@@ -120,14 +120,20 @@ impl Run<'_> {
             ));
             return Ok(());
         }
-        let split = self.home.split(&self.home.open_data(&source.data)?, &source.split)?;
+        let split = self.home.only_split(self.home.open_data(&source.data)?, &source.split)?;
         self.bring_models(&source.data, &split, Until::Mixture).map(|_| ())
     }
 
     /// As [`check_models`](Self::check_models); fits them to `split` when there are none.
     pub(crate) fn models_for(&self, data: &Path, split: &Split) -> Result<()> {
-        if self.home.source()?.is_some() {
-            return self.check_models();
+        if let Some(source) = self.home.source()? {
+            // Of many images one list will do.
+            return match std::path::absolute(data).is_ok_and(|data| data == source.data)
+                && split.name == source.split
+            {
+                true => self.bring_models(data, split, Until::Mixture).map(|_| ()),
+                false => self.check_models(),
+            };
         }
         if self.fitted().next().is_some() {
             self.home.work.progress.note(&format!(

@@ -95,6 +95,13 @@ impl Place<'_> {
         Ok(split)
     }
 
+    /// As [`split`](Self::split), where nothing else of the data folder is needed.
+    pub(crate) fn only_split(&self, dataset: Dataset, name: &str) -> Result<Split> {
+        let split = dataset.into_split_with(name, &area_kinds(&self.config)?)?;
+        split.notes.iter().for_each(|note| self.work.note_once(note));
+        Ok(split)
+    }
+
     /// Remembers what the models are fitted to.
     pub(crate) fn record_source(&self, data: &Path, split: &str) -> Result<()> {
         let data = std::path::absolute(data).map_err(Error::io("find", data))?;
