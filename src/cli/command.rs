@@ -142,15 +142,15 @@ impl Command {
     pub fn kept(&self) -> &'static str {
         match self {
             Self::Run(_) | Self::Encode(_) | Self::Eval(_) => {
-                "stages that were finished and whole shards of 256 vectors are kept; the same command \
+                "stages that were finished and whole shards of vectors are kept; the same command \
                  goes on from there"
             }
             Self::Demo(_) => {
-                "images that were drawn, stages that were finished and whole shards of 256 vectors are \
+                "images that were drawn, stages that were finished and whole shards of vectors are \
                  kept; the same command goes on from there"
             }
             Self::CrossValidate(_) => {
-                "models and whole shards of 256 vectors are kept, and nothing of the classifiers of folds; the \
+                "models and whole shards of vectors are kept, and nothing of the classifiers of folds; the \
                  same command goes on from there"
             }
             Self::Extract(_) => "nothing of the sample is kept; the same command begins anew",
@@ -163,7 +163,7 @@ impl Command {
                  from there"
             }
             Self::TrainSvm(_) => {
-                "models and whole shards of 256 vectors are kept, and nothing of an unfinished \
+                "models and whole shards of vectors are kept, and nothing of an unfinished \
                  classifier; the same command goes on from there"
             }
             Self::Explain(_) | Self::Why(_) | Self::Audit(_) => {
@@ -209,7 +209,7 @@ mod tests {
             Cli::try_parse_from(args).map(|cli| cli.command.kept()).unwrap_or_default()
         };
         let split = "--run r --data d --split s";
-        assert!(kept(&format!("encode {split}")).contains("whole shards of 256 vectors are kept"));
+        assert!(kept(&format!("encode {split}")).contains("whole shards of vectors are kept"));
         assert!(kept(&format!("fit-gmm {split}")).contains("nothing of the one at work"));
         for command in ["explain", "audit"] {
             assert!(kept(&format!("{command} {split}")).contains("begins its explanations anew"));
