@@ -15,15 +15,15 @@ import argparse
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
+
+import torture_data
 
 SETTINGS = ["descriptors.kind=vectors", "encoding.storage=f32", "svm.solver=dual"]
 # Most that may be read for a byte of the vectors and an epoch.
@@ -47,20 +47,11 @@ def arguments():
     return options
 
 
-def png():
-    """An image of 8 × 8 grey pixels: nobody looks at it."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = zlib.compress((b"\0" + bytes(range(8))) * 8)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0))
-            + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
-
-
 def make_data(options, folder):
     """A folder of images for each class, and a row for each image in vectors.npy."""
     rows, columns, factors = options.rows, options.columns, 256
     random = np.random.default_rng(1)
-    image = png()
+    image = torture_data.png(8, 8, [bytes(range(8))] * 8)  # Nobody looks at it.
     classes = np.arange(rows) * options.classes // rows
     ids = []
     for number, of_class in enumerate(classes):

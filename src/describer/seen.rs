@@ -51,21 +51,14 @@ impl Seen {
     /// Forgets every image and file of vectors: another command begins, and looks at them anew.
     pub fn forget(&self) {
         self.networks.forget_vectors();
-        self.forget_files();
-    }
-
-    /// Forgets every image: so many were looked at that what was seen of them fills memory, and none will be
-    /// looked at again.
-    pub fn forget_files(&self) {
         self.files.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Forgets these images, which were used and will be looked at anew if they are needed again, so that any
-    /// number of images needs the memory of a few.
-    pub fn forget_these(&self, items: &[Item]) {
+    /// Forgets these files.
+    pub fn forget_these(&self, paths: impl Iterator<Item = PathBuf>) {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        items.iter().for_each(|item| {
-            files.remove(&item.path);
+        paths.for_each(|path| {
+            files.remove(&path);
         });
     }
 

@@ -248,6 +248,15 @@ impl Source {
         })
     }
 
+    /// Forgets the files of these images, which were used and will be looked at anew if they are needed again, so that
+    /// any number of images needs the memory of a few.
+    pub fn forget(&self, items: &[Item]) {
+        let given = self.given.as_ref();
+        let files =
+            |item: &Item| [Some(item.path.clone()), given.map(|given| given.path(&item.id))];
+        self.seen.forget_these(items.iter().flat_map(files).flatten());
+    }
+
     /// Refuses images of which none has a row in the file of vectors.
     ///
     /// # Errors

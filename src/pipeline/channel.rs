@@ -1,8 +1,12 @@
 //! What encodes a split for one channel, and what came of it.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
+use super::from_images::inputs_of;
 use super::mixture::{Models, load_models};
 use super::place::Place;
 use super::result::Stamp;
@@ -14,6 +18,7 @@ use crate::encoding::memory::encoder_bytes;
 use crate::error::Result;
 use crate::generative::Parts;
 use crate::memory::Need;
+use crate::store::{Inputs, Kind, Paths};
 
 /// An encoded split.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +56,16 @@ impl<'a, 'p> Channel<'a, 'p> {
         let folder = place.paths.vectors(&split.name)?;
         Ok(Self { place, encoder, folder, parents, largest: OnceLock::new() })
     }
+
+    /// What a shard of these images is made from.
+    pub(super) fn inputs(&self, data: Value) -> Inputs {
+        inputs_of(self.place, Kind::Fisher, &self.parents, data)
+    }
+
+    /// The file of a shard.
+    pub(super) fn shard(&self, number: usize) -> PathBuf {
+        Paths::shard(&self.folder, number)
+    }
 }
 
 /// From image files to the vectors of a place.
@@ -71,8 +86,14 @@ fn encoder_and_prints(place: &Place<'_>) -> Result<(ImageEncoder, Option<[String
 }
 
 /// The number of a split's shards.
-pub(super) fn shard_count(places: &[&Place<'_>], split: &Split) -> usize {
-    split.items.len().div_ceil(places[0].config.data.shard_images)
+pub(super) fn shard_count(place: &Place<'_>, split: &Split) -> usize {
+    split.items.len().div_ceil(place.config.data.shard_images)
+}
+
+/// The images of a shard, by their places in the split.
+pub(super) fn shard_images(place: &Place<'_>, split: &Split, number: usize) -> Range<usize> {
+    let start = number * place.config.data.shard_images;
+    start..(start + place.config.data.shard_images).min(split.items.len())
 }
 
 /// What encoding allocates with this configuration: the vectors of a shard, and for every worker an image

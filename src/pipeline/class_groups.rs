@@ -87,29 +87,36 @@ impl Run<'_> {
         svm::groups(params, index.images.len(), self.parts.len(), index.classes.len())
     }
 
-    /// Brings some groups up to date, one after the other.
-    pub(super) fn bring_groups(
+    /// Brings a group up to date; its file.
+    fn bring_group(
         &self,
         whole: &Whole<'_>,
         rows: &dyn Rows,
-        numbers: Range<usize>,
-    ) -> Result<Vec<Model>> {
-        let groups = self.class_groups(whole.index);
-        let of_group = |number: usize| {
-            self.home.work.go_on()?;
-            let range = groups[number].clone();
-            let classes = &whole.index.classes[range.clone()];
-            let labels: Vec<Vec<Label>> =
-                whole.labels.iter().map(|of_image| of_image[range.clone()].to_vec()).collect();
-            let data = labels_hash(classes, &labels);
-            let settings = self.home.settings(Kind::Svm);
-            let inputs = Inputs::new(Kind::Svm.name(), settings, whole.parents, data);
-            let index = whole.index;
-            let group = Group { run: self, index, rows, labels, classes, number, inputs };
-            let ready = bring_up_to_date(&[group])?.remove(0);
-            model_of(&Artifact::open_verified(&ready.stamp.path, Kind::Svm.name())?)
+        number: usize,
+        range: Range<usize>,
+    ) -> Result<PathBuf> {
+        self.home.work.go_on()?;
+        let (index, classes) = (whole.index, &whole.index.classes[range.clone()]);
+        let labels = svm::labels_of_classes(whole.labels, range);
+        let data = labels_hash(classes, &labels);
+        let settings = self.home.settings(Kind::Svm);
+        let inputs = Inputs::new(Kind::Svm.name(), settings, whole.parents, data);
+        let group = Group { run: self, index, rows, labels, classes, number, inputs };
+        Ok(bring_up_to_date(&[group])?.remove(0).stamp.path)
+    }
+
+    /// A classifier of all groups, brought up to date one after the other.
+    pub(super) fn model_of_groups(
+        &self,
+        whole: &Whole<'_>,
+        rows: &dyn Rows,
+        groups: Vec<Range<usize>>,
+    ) -> Result<Model> {
+        let model = |(number, range)| {
+            let path = self.bring_group(whole, rows, number, range)?;
+            model_of(&Artifact::open_verified(&path, Kind::Svm.name())?)
         };
-        numbers.map(of_group).collect()
+        Model::together(groups.into_iter().enumerate().map(model).collect::<Result<_>>()?)
     }
 
     /// Trains the groups of a part, and makes no classifier of them.
@@ -119,8 +126,8 @@ impl Run<'_> {
         rows: &dyn Rows,
         part: Part,
     ) -> Result<Range<usize>> {
-        let groups = self.class_groups(whole.index).len();
-        if groups == 1 {
+        let groups = self.class_groups(whole.index);
+        if groups.len() == 1 {
             let problem = format!(
                 "its {} are trained together: only more than {} are trained in groups, with svm.solver = dual (or auto and \
                  more than {} images), one value of C and one classifier of all channels; leave --classes out",
@@ -130,10 +137,9 @@ impl Run<'_> {
             );
             return Err(Error::artifact(self.dir(), problem));
         }
-        let numbers = part.range(groups);
+        let numbers = part.range(groups.len());
         for number in numbers.clone() {
-            // One after the other, so that the weights of a group alone are in memory.
-            self.bring_groups(whole, rows, number..number + 1)?;
+            self.bring_group(whole, rows, number, groups[number].clone())?;
         }
         Ok(numbers)
     }

@@ -86,9 +86,9 @@ impl Train<'_, '_> {
         let index = whole.index;
         note_contradictions(index, work.progress);
         let vectors = self.run.training_vectors(index)?;
-        let groups = self.run.class_groups(index).len();
-        let model = if groups > 1 {
-            Model::together(self.run.bring_groups(whole, &vectors, 0..groups)?)?
+        let groups = self.run.class_groups(index);
+        let model = if groups.len() > 1 {
+            self.run.model_of_groups(whole, &vectors, groups)?
         } else {
             let (classes, params) = (&index.classes, config.svm.of_rows());
             svm::train(&vectors, whole.labels, classes, &params, config.seed, work.progress)?
@@ -183,7 +183,7 @@ impl Run<'_> {
             return Ok(());
         }
         let folder = place.paths.vectors(split)?;
-        let artifact = Artifact::open(&folder.join(Paths::shard_name(0)))?;
+        let artifact = Artifact::open(&Paths::shard(&folder, 0))?;
         let print = mixture_print(place)?;
         let mixture = print.map(|print| (Kind::Gmm.path().to_owned(), print));
         match other_vectors(&artifact, &place.vectors, mixture.as_slice()) {

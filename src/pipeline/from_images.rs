@@ -79,9 +79,7 @@ impl<'a, 'p> FromImages<'a, 'p> {
     }
 
     fn with(&self, data: Value) -> Inputs {
-        let parents: Vec<(&str, &str)> =
-            self.parents.iter().map(|(name, print)| (*name, print.as_str())).collect();
-        Inputs::new(self.kind.name(), self.place.settings(self.kind), &parents, data)
+        inputs_of(self.place, self.kind, self.parents, data)
     }
 
     /// Whether an artifact is that of the first of these images alone.
@@ -122,6 +120,18 @@ impl<'a, 'p> FromImages<'a, 'p> {
             let _ = self.place.work.write_text(&path, &text);
         }
     }
+}
+
+/// What an artifact of a place is made from.
+pub(super) fn inputs_of(
+    place: &Place<'_>,
+    kind: Kind,
+    parents: &[(&'static str, String)],
+    data: Value,
+) -> Inputs {
+    let parents: Vec<(&str, &str)> =
+        parents.iter().map(|(name, print)| (*name, print.as_str())).collect();
+    Inputs::new(kind.name(), place.settings(kind), &parents, data)
 }
 
 fn text_of(stamp: &Stamp, data: &Value) -> String {

@@ -7,17 +7,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::channel::{Channel, Encoded, shard_count};
+use super::channel::{Channel, Encoded, shard_count, shard_images};
 use super::from_images::stamp_path;
 use super::result::Stamp;
 use crate::artifacts::{Artifact, FORMAT, is_ours, remove_partials, require_own, sealed};
-use crate::config::{differences, effective_inputs};
 use crate::dataset::Split;
 use crate::describer::Noted;
 use crate::error::{Error, Result};
 use crate::store::{
-    Kind, Labels, Listed, Listing, Notes, Paths, ShardReport, classes_hash, contents_of, in_words,
-    is_idle_limit, print_of_shards, relabelled,
+    Labels, Listed, Listing, Notes, Paths, ShardReport, classes_hash, contents_of, in_words,
+    is_idle_limit, lacks, print_of_shards, relabelled,
 };
 use crate::words::counted;
 
@@ -36,9 +35,9 @@ pub(super) struct Joined {
 /// [`Error::Missing`] when some are not there; [`Error::Stale`] for one of other settings, models or images.
 pub(super) fn join(channel: &Channel<'_, '_>, split: &Split, made: &[usize]) -> Result<Joined> {
     let work = &channel.place.work;
-    let count = shard_count(&[channel.place], split);
-    let path_of = |number: usize| channel.folder.join(Paths::shard_name(number));
-    let missing: Vec<usize> = (0..count).filter(|&number| !path_of(number).exists()).collect();
+    let count = shard_count(channel.place, split);
+    let missing: Vec<usize> =
+        (0..count).filter(|&number| !channel.shard(number).exists()).collect();
     if !missing.is_empty() {
         return Err(are_missing(channel, split, &missing, count));
     }
@@ -62,12 +61,12 @@ pub(super) fn join(channel: &Channel<'_, '_>, split: &Split, made: &[usize]) -> 
     let mut instructions: BTreeSet<String> = BTreeSet::new();
     for number in 0..count {
         work.go_on()?;
-        let (listed, report) = list(channel, split, number, &path_of(number), &classes)?;
+        let (listed, report) = list(channel, split, number, &classes)?;
         let is_new = before.as_ref().is_none_or(|b| b.shards.get(number) != Some(&listed));
         let named = !report.skipped.is_empty() || !report.noted.is_nothing();
         // Names come into the index; the vectors are verified by who reads them.
         if is_new && named && made.binary_search(&number).is_err() {
-            Artifact::open(&path_of(number))?.verify()?;
+            Artifact::open(&channel.shard(number))?.verify()?;
         }
         listing.images += listed.images;
         listing.noted.join(&report.noted);
@@ -107,15 +106,13 @@ fn list(
     channel: &Channel<'_, '_>,
     split: &Split,
     number: usize,
-    path: &Path,
     classes: &str,
 ) -> Result<(Listed, ShardReport)> {
-    let shard = Artifact::open(path)?;
+    let path = channel.shard(number);
+    let shard = Artifact::open(&path)?;
     require_own_models(channel, &shard)?;
     let (report, contents) = contents_of(&shard)?;
-    let size = channel.place.config.data.shard_images;
-    let start = number * size;
-    let images = start..(start + size).min(split.items.len());
+    let images = shard_images(channel.place, split, number);
     let (items, labels) = (&split.items[images.clone()], &split.labels[images]);
     let left_out: BTreeSet<&str> = report.skipped.iter().map(|s| s.id.as_str()).collect();
     let encoded = || items.iter().zip(labels).filter(|(item, _)| !left_out.contains(&*item.id));
@@ -124,7 +121,7 @@ fn list(
     if !same {
         shard.verify()?;
         let change = ("data".to_owned(), String::new(), String::new());
-        return Err(Error::Stale { path: path.to_owned(), changes: in_words(&[change]) });
+        return Err(Error::Stale { path, changes: in_words(&[change]) });
     }
     let now = Labels::new(
         encoded().map(|(_, labels)| labels.as_slice()),
@@ -139,24 +136,16 @@ fn list(
     shard.verify()?;
     let mut header = shard.header().clone();
     header.report["classes"] = classes.into();
-    channel.place.work.write(path, &header, &relabelled(&shard, &now)?)?;
-    let (report, contents) = contents_of(&Artifact::open(path)?)?;
+    channel.place.work.write(&path, &header, &relabelled(&shard, &now)?)?;
+    let (report, contents) = contents_of(&Artifact::open(&path)?)?;
     Ok((Listed { images: report.ids.len(), fingerprint, contents }, report))
 }
 
 /// Refuses a shard that was made with other models or settings than those of its run.
 fn require_own_models(channel: &Channel<'_, '_>, shard: &Artifact) -> Result<()> {
-    let place = channel.place;
-    let parents: serde_json::Map<String, serde_json::Value> = channel
-        .parents
-        .iter()
-        .map(|(name, print)| ((*name).to_owned(), print.as_str().into()))
-        .collect();
-    let now = serde_json::json!({ "settings": place.settings(Kind::Fisher), "parents": parents });
-    let inputs = &shard.header().inputs;
-    let stored =
-        serde_json::json!({ "settings": inputs["settings"], "parents": inputs["parents"] });
-    let mut changes = differences(&effective_inputs(&stored), &effective_inputs(&now));
+    let stored = &shard.header().inputs;
+    let now = channel.inputs(stored["data"].clone()).lacking(&lacks(shard));
+    let mut changes = now.changes_since(stored);
     changes.retain(|change| !is_idle_limit(shard, change));
     if changes.is_empty() {
         return Ok(());

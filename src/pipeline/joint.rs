@@ -131,7 +131,8 @@ impl Run<'_> {
             .iter()
             .map(|index| index.images.iter().map(|image| image.id.clone()).collect())
             .collect();
-        let print = self.print_of(split)?;
+        let prints = indices.iter().map(|index| &*index.fingerprint);
+        let print = self.joint_print(split, prints.collect());
         let dim = indices.iter().map(|index| index.dim).sum();
         let skipped: BTreeMap<String, String> = indices
             .iter()
@@ -167,12 +168,17 @@ impl Run<'_> {
         let places = self.places().into_iter();
         let listings: Vec<Listing> =
             places.map(|place| Listing::open(&place.paths, split)).collect::<Result<_>>()?;
-        let prints: Vec<&str> = listings.iter().map(|l| l.fingerprint.as_str()).collect();
+        let prints = listings.iter().map(|listing| &*listing.fingerprint);
+        Ok(self.joint_print(split, prints.collect()))
+    }
+
+    /// The fingerprint of a split with these in its channels.
+    fn joint_print(&self, split: &str, prints: Vec<&str>) -> String {
         if !self.has_channels() {
-            return Ok(prints[0].to_owned());
+            return prints[0].to_owned();
         }
         let vectors = self.stored_vector_settings(split);
-        Ok(fingerprint(&json!({ "vectors": vectors, "parts": prints })))
+        fingerprint(&json!({ "vectors": vectors, "parts": prints }))
     }
 
     /// What gives the joint vector its meaning, of the settings that the channels' vectors were made
@@ -181,7 +187,7 @@ impl Run<'_> {
         let of_channel = |(channel, part): (&Value, &RunPart<'_>)| {
             let mut channel = channel.clone();
             let folder = part.place.paths.vectors(split).ok();
-            let shard = folder.map(|folder| folder.join(Paths::shard_name(0)));
+            let shard = folder.map(|folder| Paths::shard(&folder, 0));
             if let Some(shard) = shard.and_then(|path| Artifact::open(&path).ok()) {
                 channel["encoding"] = shard.header().inputs["settings"]["encoding"].clone();
             }

@@ -23,6 +23,8 @@ pub(crate) struct Work<'p> {
     pub(crate) refit: bool,
     /// Stop at the first image that cannot be used.
     pub(crate) strict: bool,
+    /// A part of the work is made, while others make theirs.
+    pub(crate) part: bool,
     /// Others may be writing in the same folder at the same time.
     pub(crate) shared: bool,
     /// Runs whose artifacts may be taken over.
@@ -44,6 +46,7 @@ impl<'p> Work<'p> {
         Self {
             refit: options.refit,
             strict: options.strict,
+            part: options.part,
             shared: options.part || without_lock,
             reuse: options.reuse.clone(),
             memory: Memory::new(options.max_memory),

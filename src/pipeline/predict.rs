@@ -111,7 +111,7 @@ impl Run<'_> {
             let need = || Ok(self.need_of_prediction(largest()));
             let found = || -> Result<Vec<Prediction>> { items.par_iter().map(classify).collect() };
             let predictions = work.memory.within(need, found)??;
-            work.seen.forget_files();
+            sources().for_each(|source| source.forget(items));
             predictions.into_iter().try_for_each(&mut *take)
         };
         let done = in_groups(images, |images| {

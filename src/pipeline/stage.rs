@@ -276,7 +276,7 @@ impl Place<'_> {
 
 /// The first shard of every split.
 fn first_shards(vectors: &Path) -> Vec<PathBuf> {
-    let first = |split: std::fs::DirEntry| split.path().join(Paths::shard_name(0));
+    let first = |split: std::fs::DirEntry| Paths::shard(&split.path(), 0);
     let splits = std::fs::read_dir(vectors).into_iter().flatten().flatten();
     let mut shards: Vec<PathBuf> = splits.map(first).collect();
     shards.sort();

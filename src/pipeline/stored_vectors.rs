@@ -15,7 +15,7 @@ use crate::store::{Index, Inputs, Kind, Paths, not_of_this_index, require_parent
 pub(crate) fn open_vectors(place: &Place<'_>, index: &Index) -> Result<Shards> {
     let folder = place.paths.vectors(&index.split)?;
     let paths: Vec<PathBuf> =
-        (0..index.shards.len()).map(|number| folder.join(Paths::shard_name(number))).collect();
+        (0..index.shards.len()).map(|number| Paths::shard(&folder, number)).collect();
     let shards = Shards::open(paths.iter().map(PathBuf::as_path))?;
     let (expected, got) = (index.images.len(), shards.len());
     if expected != got {

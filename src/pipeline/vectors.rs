@@ -17,7 +17,7 @@ use std::time::Instant;
 use blake3::Hash;
 use rayon::prelude::*;
 
-use super::channel::{Channel, Encoded, need_of_encoding, shard_count};
+use super::channel::{Channel, Encoded, need_of_encoding, shard_count, shard_images};
 use super::from_images::FromImages;
 use super::join::{Joined, join};
 use super::place::Place;
@@ -32,8 +32,7 @@ use crate::linalg::{self, Pool};
 use crate::memory::Need;
 use crate::part::Part;
 use crate::store::{
-    Inputs, Kind, Labels, Paths, ShardReport, ShardVectors, Skipped, classes_hash, may_be_back,
-    short,
+    Inputs, Kind, Labels, ShardReport, ShardVectors, Skipped, classes_hash, may_be_back, short,
 };
 use crate::words::{counted, sum_of};
 
@@ -92,7 +91,7 @@ struct Tally {
 pub(crate) fn bring_vectors(places: &[&Place<'_>], split: &Split) -> Result<Vec<Encoded>> {
     let started = Instant::now();
     let channels = channels_of(places, split)?;
-    let tallies = bring_shards(&channels, split, 0..shard_count(places, split))?;
+    let tallies = bring_shards(&channels, split, 0..shard_count(places[0], split))?;
     let joined: Vec<Joined> = channels
         .iter()
         .zip(&tallies)
@@ -109,7 +108,7 @@ pub(crate) fn bring_vectors(places: &[&Place<'_>], split: &Split) -> Result<Vec<
 pub(crate) fn bring_part(places: &[&Place<'_>], split: &Split, part: Part) -> Result<EncodedPart> {
     let started = Instant::now();
     let channels = channels_of(places, split)?;
-    let of = shard_count(places, split);
+    let of = shard_count(places[0], split);
     let shards = part.range(of);
     let tallies = bring_shards(&channels, split, shards.clone())?;
     let (first, work) = (&tallies[0], &channels[0].place.work);
@@ -149,7 +148,7 @@ pub(crate) fn join_parts(places: &[&Place<'_>], split: &Split) -> Result<Vec<Enc
         channels.iter().map(|channel| join(channel, split, &[])).collect::<Result<_>>()?;
     let stage = Kind::Fisher.stage();
     let artifacts = joined.iter().map(|joined| joined.encoded.stamp.path.clone()).collect();
-    let (first, count) = (&joined[0].encoded, shard_count(places, split));
+    let (first, count) = (&joined[0].encoded, shard_count(places[0], split));
     let result = match joined.iter().any(|joined| joined.encoded.stamp.made) {
         true => {
             let text =
@@ -172,15 +171,15 @@ fn bring_shards(
     split: &Split,
     numbers: Range<usize>,
 ) -> Result<Vec<Tally>> {
-    let (work, config) = (&channels[0].place.work, &channels[0].place.config);
+    let place = channels[0].place;
+    let work = &place.work;
     let pass = Pass {
         split,
         classes: classes_hash(&split.classes),
-        reader: Reader::new(&config.image, &work.seen),
+        reader: Reader::new(&place.config.image, &work.seen),
         workers: Pool::default(),
     };
-    let size = config.data.shard_images;
-    let images_of = |number: usize| number * size..((number + 1) * size).min(split.items.len());
+    let images_of = |number| shard_images(place, split, number);
     let images: usize = numbers.clone().map(|number| images_of(number).len()).sum();
     let mut tallies: Vec<Tally> = channels.iter().map(|_| Tally::default()).collect();
     work.progress.begin(&format!("encode {}", split.name), images as u64, "images");
@@ -196,7 +195,9 @@ fn bring_shards(
         for (tally, ready) in tallies.iter_mut().zip(ready) {
             tally.add(number, ready);
         }
-        work.seen.forget_these(&split.items[images]);
+        channels
+            .iter()
+            .for_each(|channel| channel.encoder.source().forget(&split.items[images.clone()]));
         Ok(())
     });
     work.progress.end();
@@ -279,7 +280,7 @@ impl<'a, 'p> Shard<'a, 'p> {
         images: Range<usize>,
     ) -> Self {
         let (items, labels) = (&pass.split.items[images.clone()], &pass.split.labels[images]);
-        let path = channel.folder.join(Paths::shard_name(number));
+        let path = channel.shard(number);
         let (place, source) = (channel.place, channel.encoder.source());
         let from = FromImages::new(place, Kind::Fisher, &channel.parents, source, items, path);
         Self { pass, channel, items, labels, from }
@@ -358,7 +359,7 @@ impl<'a, 'p> Shard<'a, 'p> {
     /// shard may have few images; whoever makes a part knows of no others.
     fn require_some(&self, unread: &[String], skipped: &[Skipped]) -> Result<()> {
         let place = self.channel.place;
-        let few = self.items.len() < place.config.data.shard_images && !place.work.shared;
+        let few = self.items.len() < place.config.data.shard_images && !place.work.part;
         if unread.len() < self.items.len() || few {
             return Ok(());
         }

@@ -171,7 +171,7 @@ pub(crate) fn open_index(paths: &Paths, split: &str) -> Result<Index> {
     let classes = classes_hash(&listing.classes);
     let mut images = Vec::with_capacity(listing.images);
     for (number, listed) in listing.shards.iter().enumerate() {
-        let shard = Artifact::open(&folder.join(Paths::shard_name(number)))?;
+        let shard = Artifact::open(&Paths::shard(&folder, number))?;
         images.extend(images_of(&shard, listed, split, &listing.classes, &classes)?);
     }
     let mut ids = BTreeSet::new();

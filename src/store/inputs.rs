@@ -281,12 +281,18 @@ pub(crate) fn may_be_back(error: &Error) -> bool {
     matches!(error, Error::Io { reason, .. } if reason.kind() != std::io::ErrorKind::FileTooLarge)
 }
 
-/// Hash of a split's classes and labels.
-pub(crate) fn labels_hash(classes: &[String], labels: &[Vec<Label>]) -> Value {
+/// A hasher that has taken class names, in the order of labels.
+pub(crate) fn hasher_of_classes(classes: &[String]) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     for class in classes {
         hasher.update(class.as_bytes()).update(b"\n");
     }
+    hasher
+}
+
+/// Hash of a split's classes and labels.
+pub(crate) fn labels_hash(classes: &[String], labels: &[Vec<Label>]) -> Value {
+    let mut hasher = hasher_of_classes(classes);
     for row in labels {
         let row: Vec<u8> = row.iter().map(|&label| label.number() as u8).collect();
         hasher.update(&row);

@@ -71,7 +71,7 @@ impl Paths {
 
     /// One of them.
     pub(crate) fn class_group(&self, number: usize) -> PathBuf {
-        self.class_groups().join(Self::shard_name(number))
+        Self::shard(&self.class_groups(), number)
     }
 
     /// The folder of a split's vectors.
@@ -88,7 +88,12 @@ impl Paths {
         vectors.join("index.json")
     }
 
-    /// Name of a shard in the folder of a split's vectors.
+    /// A shard in the folder of a split's vectors.
+    pub(crate) fn shard(vectors: &Path, number: usize) -> PathBuf {
+        vectors.join(Self::shard_name(number))
+    }
+
+    /// Its name.
     pub(crate) fn shard_name(number: usize) -> String {
         format!("{number:05}.safetensors")
     }

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::inputs::hasher_of_classes;
 use super::stored::{Stored, report_of};
 use crate::artifacts::{Artifact, Tensor, VECTORS, Values};
 use crate::dataset::Label;
@@ -70,11 +71,7 @@ pub(crate) fn short(hash: &blake3::Hash) -> String {
 
 /// Hash of class names, in the order of labels.
 pub(crate) fn classes_hash(classes: &[String]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for class in classes {
-        hasher.update(class.as_bytes()).update(b"\n");
-    }
-    short(&hasher.finalize())
+    short(&hasher_of_classes(classes).finalize())
 }
 
 /// The labels of a shard's images, as they are stored.
@@ -116,10 +113,7 @@ impl Labels {
 
     /// Those of a stored shard of so many images and classes.
     pub(crate) fn of_shard(shard: &Artifact, images: usize, classes: usize) -> Result<Self> {
-        let damaged = |why: &str| {
-            let problem = format!("damaged ({why}); delete it and run `fvtool encode` again");
-            Err(Error::artifact(shard.path(), problem))
-        };
+        let damaged = |why| Err(damaged(shard.path(), why));
         if let Ok((&[rows], Values::U32(class))) = shard.values(CLASS) {
             if rows != images || class.iter().any(|&class| class as usize >= classes) {
                 return damaged("classes that are none of its split's, or of other images");
@@ -201,15 +195,13 @@ pub(crate) fn contents_of(shard: &Artifact) -> Result<(ShardReport, String)> {
     let images = report.ids.len();
     let likelihoods = report.likelihoods.as_ref().map_or(images, Vec::len);
     if [report.files.len(), report.hashes.len(), likelihoods] != [images; 3] {
-        return Err(damaged(shard.path()));
+        return Err(damaged(shard.path(), "its lists of images differ in length"));
     }
     Ok((report, short(&hasher.finalize())))
 }
 
-fn damaged(path: &Path) -> Error {
-    let problem =
-        "damaged (its lists of images differ in length); delete it and run `fvtool encode` again";
-    Error::artifact(path, problem)
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::artifact(path, format!("damaged ({why}); delete it and run `fvtool encode` again"))
 }
 
 #[cfg(test)]

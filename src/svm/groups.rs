@@ -16,6 +16,7 @@ use ndarray::{ArrayView2, ArrayView3, Axis, concatenate};
 use super::duals::Duals;
 use super::model::Model;
 use super::params::{Fusion, GRAM_ROWS, Params, Solver};
+use crate::dataset::Label;
 use crate::{Error, Result};
 
 /// Classes of a group.
@@ -31,6 +32,11 @@ pub fn groups(params: &Params, rows: usize, channels: usize, classes: usize) -> 
         return std::iter::once(0..classes).collect();
     }
     (0..classes).step_by(GROUP).map(|start| start..(start + GROUP).min(classes)).collect()
+}
+
+/// The labels of some classes.
+pub fn labels_of_classes(labels: &[Vec<Label>], classes: Range<usize>) -> Vec<Vec<Label>> {
+    labels.iter().map(|of_image| of_image[classes.clone()].to_vec()).collect()
 }
 
 impl Model {
@@ -82,7 +88,6 @@ fn duals_together(duals: &[&Duals], dim: usize) -> Result<Duals> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::Label;
     use crate::progress::Silent;
     use crate::random::Seed;
     use ndarray::Array2;
@@ -119,8 +124,7 @@ mod tests {
         let names: Vec<String> = (0..classes).map(|c| format!("c{c}")).collect();
         let params = Params { solver: Solver::Dual, c: 1.0, ..Params::default() };
         let train = |range: Range<usize>| {
-            let labels: Vec<Vec<Label>> =
-                labels.iter().map(|row| row[range.clone()].to_vec()).collect();
+            let labels = labels_of_classes(&labels, range.clone());
             super::super::train(&rows.view(), &labels, &names[range], &params, Seed(1), &Silent)
                 .unwrap()
         };

@@ -42,7 +42,7 @@ mod weights;
 
 pub use calibrate::Sigmoid;
 pub use duals::Duals;
-pub use groups::{GROUP, groups};
+pub use groups::{GROUP, groups, labels_of_classes};
 pub use held_out::{HeldOutScores, held_out};
 pub use leave_out::{LeftOut, leave_out};
 pub use model::{ClassReport, Model, Stop};
@@ -100,8 +100,7 @@ pub fn train(
         return train_group(rows, labels, classes, params, seed, progress);
     }
     let of_group = |range: std::ops::Range<usize>| {
-        let labels: Vec<Vec<Label>> =
-            labels.iter().map(|of_image| of_image[range.clone()].to_vec()).collect();
+        let labels = labels_of_classes(labels, range.clone());
         train_group(rows, &labels, &classes[range], params, seed, progress)
     };
     Model::together(groups.into_iter().map(of_group).collect::<Result<_>>()?)
